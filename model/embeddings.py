@@ -43,7 +43,10 @@ class EmbeddingStore:
             raise ValueError(f"{len(keys)} keys do not fit embeddings of shape {embeddings.shape}")
         if not keys:
             return
-        tensors = {"keys": np.asarray(keys, np.int64), "embeddings": np.ascontiguousarray(embeddings, np.float16)}
+        tensors: dict[str, NDArray] = {
+            "keys": np.asarray(keys, np.int64),
+            "embeddings": np.ascontiguousarray(embeddings, np.float16),
+        }
         shard = self.folder / f"{uuid.uuid4().hex}.safetensors"
         write_atomically(shard, lambda beside: save_file(tensors, beside))
 

@@ -49,7 +49,7 @@ class Head:
 
     def save(self, path: Path) -> None:
         """Write the head as a safetensors file."""
-        tensors = {
+        tensors: dict[str, NDArray] = {
             "weights": self.weights,
             "bias": self.bias,
             "temperature": np.array([self.temperature], np.float32),

@@ -34,7 +34,7 @@ def decode(content: bytes, max_pixels: int) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content))
+            image: Image.Image = Image.open(io.BytesIO(content))
             width, height = image.size
             if width * height > max_pixels:
                 raise ImageError(f"{width} x {height} pixels are over MAX_IMAGE_PIXELS ({max_pixels})")
@@ -45,7 +45,7 @@ def decode(content: bytes, max_pixels: int) -> Image.Image:
             return image.convert("RGB")
     except ImageError:
         raise
-    except Exception as error:  # noqa: BLE001  Pillow raises about anything on a broken file
+    except Exception as error:
         raise ImageError(f"not a readable image ({type(error).__name__}: {error})") from error
 
 

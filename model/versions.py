@@ -76,8 +76,9 @@ class VersionStore:
             if version.head:
                 version.head.save(beside / "head.safetensors")
             save_file({"tasks": version.tasks, "labels": version.labels}, beside / "labels.safetensors")
-            about = {**vars(version), "head": version.head is not None}
-            write_json(beside / "version.json", {k: v for k, v in about.items() if k not in ("tasks", "labels")})
+            about = {**vars(version), "head": version.head is not None, "labels": len(version.labels)}
+            about.pop("tasks")
+            write_json(beside / "version.json", about)
             for path in beside.iterdir():
                 sync(path)
             beside.rename(self.folder / version.name)
@@ -86,7 +87,7 @@ class VersionStore:
             shutil.rmtree(beside, ignore_errors=True)
 
     def about(self, name: str) -> dict[str, Any]:
-        """version.json of `name`: all but its arrays. Raises VersionError."""
+        """version.json of `name`: all but its arrays; `labels` is their number. Raises VersionError."""
         about = read_json(self.folder / name / "version.json") if NAME.fullmatch(name) else None
         if about is None:
             raise VersionError(f"No version {name!r} on disk. There are: {', '.join(self.names()) or 'none yet'}.")
@@ -99,7 +100,7 @@ class VersionStore:
             head = Head.load(self.folder / name / "head.safetensors") if about["head"] else None
             arrays = load_file(self.folder / name / "labels.safetensors")
             return Version(**(about | {"head": head} | arrays))
-        except Exception as error:  # noqa: BLE001  whatever is wrong with the files, the way out is the same
+        except Exception as error:
             raise VersionError(f"Version {name!r} cannot be read ({error}). Retrain to replace it.") from error
 
     def prune(self, keep: int, needed: Iterable[str]) -> list[str]:

@@ -1,0 +1,200 @@
+"""The command line: `python -m backend COMMAND`."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+from backend.labelconfig import LabelConfigError
+from backend.labelstudio import LabelStudioError
+from backend.projects import DataDirError, Projects
+from backend.queues import QUEUES, Work, run_worker
+from backend.redisserver import RedisUnavailable, connect_redis
+from backend.settings import Settings, SettingsError, get_settings
+
+EPILOG = """\
+A first session:
+  export LABEL_STUDIO_URL=http://localhost:8080 LABEL_STUDIO_API_KEY=<personal access token>
+  python -m backend up                       # in a terminal of its own: Redis, server, workers
+  python -m backend connect --project 1      # the first queue is published; press "Label All Tasks"
+  python -m backend status                   # version, F1 with its interval, what runs
+
+Settings come from the environment or from the file .env; `python -m backend settings` explains each."""
+
+Command = Callable[[argparse.Namespace, Settings], int]
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command with its help."""
+    top = argparse.ArgumentParser(
+        prog="python -m backend",
+        description="Active learning for Label Studio: the annotator always gets the image that teaches the model most.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Command, text: str, project: bool = False) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        if project:
+            command.add_argument("--project", type=int, required=True, metavar="ID", help="number in the project's address")
+        return command
+
+    add("up", _up, "Run everything but Label Studio: Redis (unless REDIS_URL is set), server and workers. Ctrl-C stops all.")
+    add("serve", _serve, "Run the server that Label Studio calls.")
+    worker = add("worker", _worker, "Run one RQ worker.")
+    worker.add_argument("queues", nargs="*", metavar="QUEUE", help=f"which queues, in order (default: {' '.join(QUEUES)})")
+    connect = add("connect", _connect, "Connect a project and publish its first queue. Safe to repeat.", project=True)
+    connect.add_argument("--strategy", metavar="NAME", help="query strategy for this project (default: STRATEGY)")
+    add("disconnect", _disconnect, "Put the project's sampling back, remove backend and webhook; labels stay.", project=True)
+    status = add("status", _status, "Show each project's version, F1, queue, jobs and errors.")
+    status.add_argument("--json", action="store_true", help="for scripts")
+    add("retrain", _retrain, "Run a round now and wait for it.", project=True)
+    back = add("rollback", _rollback, "Let the queue follow an older version until the next round.", project=True)
+    back.add_argument("--to", required=True, metavar="VERSION", help="a version that `status` lists, such as al-3-0a1b2c")
+    add("pause", _pause, "Stop retraining and publishing for a project; labels are still counted by `resume`.", project=True)
+    add("resume", _resume, "Take up a paused project again, with every label given meanwhile.", project=True)
+    add("settings", _settings, "List every setting, what it means and its current value.")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit status: 0 well, 1 failed with a message, 2 wrong usage."""
+    options = parser().parse_args(arguments)
+    try:
+        settings = get_settings()
+        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        return options.run(options, settings)
+    except KeyboardInterrupt:
+        return 130
+    except (
+        SettingsError, LabelStudioError, LabelConfigError, RedisUnavailable, DataDirError, RuntimeError, ValueError, LookupError
+    ) as error:  # fmt: skip
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def say(line: str) -> None:
+    """A line for the person at the terminal, at once."""
+    print(line, flush=True)
+
+
+def _work(settings: Settings) -> Work:
+    return Work(connect_redis(settings), settings.retrain_after)
+
+
+def _up(_: argparse.Namespace, settings: Settings) -> int:
+    from backend.up import up
+
+    return up(settings)
+
+
+def _serve(_: argparse.Namespace, settings: Settings) -> int:
+    import uvicorn
+
+    from backend.app import create_app
+
+    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, http="h11", access_log=False, log_level="warning")
+    return 0
+
+
+def _worker(options: argparse.Namespace, settings: Settings) -> int:
+    unknown = set(options.queues) - set(QUEUES)
+    if unknown:
+        raise ValueError(f"unknown queues {', '.join(sorted(unknown))}; there are {', '.join(QUEUES)}")
+    import backend.jobs  # noqa: F401  imported once here, so that a forked job starts at once
+
+    projects, work = Projects(settings.data_dir), _work(settings)
+    projects.prepare()
+
+    def rearm() -> None:
+        for project in projects.ids():
+            if projects.read(project).connected:
+                work.wake("reconcile", project, 5 if work.pending(project) else settings.reconcile_seconds)
+
+    for project in projects.ids():
+        if projects.read(project).connected:
+            work.wake("reconcile", project, 5)
+    run_worker(work.redis, options.queues or QUEUES, rearm, settings.log_level)
+    return 0
+
+
+def _connect(options: argparse.Namespace, settings: Settings) -> int:
+    from backend.connect import connect
+    from backend.status import follow
+
+    work = _work(settings)
+    job = connect(settings, work, options.project, options.strategy, say)
+    result = follow(work, job, say) or {}
+    if "published" not in result:
+        raise RuntimeError("The first queue was not published: `python -m backend status` says why.")
+    say(f"Published {result['published']} images under {result['version']}. Open the project, press 'Label All Tasks'.")
+    return 0
+
+
+def _disconnect(options: argparse.Namespace, settings: Settings) -> int:
+    from backend.connect import disconnect
+
+    disconnect(settings, _work(settings), options.project, say)
+    return 0
+
+
+def _status(options: argparse.Namespace, settings: Settings) -> int:
+    from backend.status import render, status
+
+    found = status(settings, _work(settings))
+    say(json.dumps(found, indent=1) if options.json else render(found))
+    return 0
+
+
+def _retrain(options: argparse.Namespace, settings: Settings) -> int:
+    from backend.status import follow
+
+    work = _work(settings)
+    result = follow(work, work.wake("round", options.project), say) or {}
+    if "version" not in result:
+        raise RuntimeError("No new version: `python -m backend status` says why (a paused project does not train).")
+    say(f"{result['version']}: trained on {result['labels']} labels, {result['published']} images published")
+    return 0
+
+
+def _rollback(options: argparse.Namespace, settings: Settings) -> int:
+    from backend.status import follow
+    from model.versions import VersionStore
+
+    VersionStore(Projects(settings.data_dir).folder(options.project) / "versions").about(options.to)
+    work = _work(settings)
+    if not follow(work, work.roll_back(options.project, options.to), say):
+        raise RuntimeError("Not rolled back: `python -m backend status` says why.")
+    say(f"The queue follows {options.to} until the next round. `pause` keeps it there.")
+    return 0
+
+
+def _pause(options: argparse.Namespace, settings: Settings) -> int:
+    with Projects(settings.data_dir).edit(options.project) as state:
+        state.paused = True
+    say(f"Project {options.project} is paused: the queue stays as it is.")
+    return 0
+
+
+def _resume(options: argparse.Namespace, settings: Settings) -> int:
+    with Projects(settings.data_dir).edit(options.project) as state:
+        state.paused = False
+    _work(settings).wake("reconcile", options.project)
+    say(f"Project {options.project} goes on; labels given meanwhile are in the next round.")
+    return 0
+
+
+def _settings(_: argparse.Namespace, settings: Settings) -> int:
+    for name, about in Settings.model_fields.items():
+        say(f"{name.upper()}={getattr(settings, name)}\n    {about.description}")
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    sys.exit(main())

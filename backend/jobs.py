@@ -1,0 +1,193 @@
+"""What workers run: fetch, call rounds, publish. Every job can be run again from its start."""
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rq import get_current_job
+
+from backend.labelconfig import LabelConfigError
+from backend.publish import Superseded, config_unchanged, delete_predictions, publish, stale_predictions, switch
+from backend.queues import Work
+from backend.reconcile import reconcile_project
+from backend.redisserver import connect_redis
+from backend.rounds import rank, train
+from backend.session import Session
+from backend.settings import get_settings
+from model.versions import Version, fingerprint
+
+log = logging.getLogger(__name__)
+FIRST = 1000  # images a round embeds itself before it publishes; the embed job does the rest
+EMBED_SLICE = 60  # seconds of one embed job, so that other projects get their turn
+CLEAN_SLICE = 60  # seconds of one clean job
+
+
+class Job:
+    """A job at work on a project: its session, its place in the queues, and its fence."""
+
+    def __init__(self, session: Session, work: Work, kind: str) -> None:
+        self.session = session
+        self.work = work
+        self.kind = kind
+        self.fence = ""
+
+    def begin(self, generation: int, fenced: bool = False) -> None:
+        """The first act: whatever happens from now on wakes the next job. `fenced` locks out older jobs."""
+        self.fence = secrets.token_hex(8) if fenced else ""
+        self.work.begin(self.kind, self.session.project, generation, self.fence)
+
+    def check(self) -> None:
+        """Raise Superseded where a later job has begun to write to this project."""
+        if not self.work.holds(self.session.project, self.fence):
+            raise Superseded(f"Project {self.session.project}: a later job took over")
+
+    def wake(self, kind: str, delay: float = 0) -> None:
+        """See that a job of `kind` starts for the same project in at most `delay` seconds."""
+        self.work.wake(kind, self.session.project, delay)
+
+
+@contextmanager
+def job(kind: str, project: int) -> Iterator[Job]:
+    """Open what a job needs; note its failure in the project's state, for `status`."""
+    settings = get_settings()
+    work = Work(connect_redis(settings), settings.retrain_after)
+    with Session(settings, project, _progress()) as session:
+        try:
+            yield Job(session, work, kind)
+        except Superseded as reason:
+            log.info("%s", reason)
+        except Exception as error:
+            with session.edit() as state:
+                state.last_error = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {kind}: {error}"
+            if isinstance(error, LabelConfigError):  # trying again cannot help; a changed config wakes the next round
+                log.error("Project %s: %s", project, error)
+                return
+            raise
+
+
+def _progress() -> Callable[[str, int, int], None]:
+    """Reports progress into the RQ job's meta, at most twice a second."""
+    current = get_current_job()
+    last = 0.0
+
+    def report(step: str, done: int, total: int) -> None:
+        nonlocal last
+        if current and (time.monotonic() - last > 0.5 or current.meta.get("step") != step):
+            last = time.monotonic()
+            current.meta |= {"step": step, "done": done, "total": total}
+            current.save_meta()
+
+    return report
+
+
+def run_round(project: int, generation: int) -> dict[str, Any] | None:
+    """One round for `project`: read, embed, fit, measure, write a version, rank, publish, switch. Returns its summary."""
+    with job("round", project) as at:
+        s = at.session
+        at.begin(generation, fenced=True)
+        if s.state.paused:
+            return {"paused": True}
+        started = time.time()
+        s.sync()
+        target = s.target
+        missing = s.unembedded()
+        s.embed(missing[:FIRST])
+        labelled, pool = s.labelled_and_pool()
+        s.progress("training", 0, len(labelled.tasks))
+        head, metrics = train(labelled, len(target.classes))
+        name = s.versions.new_name(s.label_studio.prediction_counts(project))
+        ranking = rank(head, pool, labelled, s.rules(), name)
+        newest = max((row.task for row in s.index.rows()), default=0)
+        trained = (labelled.tasks, labelled.labels)
+        s.versions.write(
+            Version(name, started, target.as_dict(), s.backbone_name, s.rules().strategy, head, *trained, newest, metrics)
+        )
+        if not config_unchanged(s, target):
+            at.wake("round")
+            raise Superseded(f"Project {project}: the labelling config changed during the round")
+        published = publish(s, name, ranking, at.check)
+        switch(s, name, at.check)
+        summary = {"version": name, "labels": len(labelled.tasks), "published": published, "seconds": time.time() - started}
+        with s.edit() as state:
+            state.trained = fingerprint(*trained, target.as_dict())
+            state.last_error = ""
+            state.summary = summary | {"counts": s.index.counts(), "metrics": metrics}
+        s.versions.prune(s.settings.keep_versions, [name])
+        at.wake("clean", 5)
+        if len(missing) > FIRST:
+            at.wake("embed")
+        return summary
+    return None
+
+
+def reconcile(project: int, generation: int) -> list[str] | None:
+    """Compare Label Studio with the live version and mend what differs; arms the next one. Returns what was done."""
+    with job("reconcile", project) as at:
+        at.begin(generation, fenced=True)
+        if at.session.projects.folder(project).exists() and at.session.state.connected:
+            at.wake("reconcile", at.session.settings.reconcile_seconds)
+        if at.session.state.paused:
+            return ["paused"]
+        return reconcile_project(at.session, at.check, at.wake)
+    return None
+
+
+def embed(project: int, generation: int) -> int:
+    """Embed what is missing, a slice at a time; then let the new images take their places."""
+    with job("embed", project) as at:
+        at.begin(generation)
+        at.session.sync()
+        missing = at.session.unembedded()
+        tried = at.session.embed(missing, EMBED_SLICE)
+        if tried:
+            at.session.store.compact()
+            at.wake("reconcile", 1)
+        if tried < len(missing):
+            at.wake("embed")
+        elif len(missing) > FIRST:
+            at.wake("round", 1)  # much of the pool was not there when the last queue was drawn
+        return tried
+    return 0
+
+
+def clean(project: int, generation: int) -> int:
+    """Delete the predictions of older versions, singly and paced. Returns how many there were."""
+    with job("clean", project) as at:
+        at.begin(generation)
+        stale = stale_predictions(at.session, at.session.state.live)
+        if not delete_predictions(at.session, stale, CLEAN_SLICE, rest=1):
+            at.wake("clean")
+        for version in {prediction["model_version"] for prediction in stale}:
+            at.session.index.forget_published(version)
+        return len(stale)
+    return 0
+
+
+def roll_back(project: int, version: str) -> dict[str, Any] | None:
+    """Let the queue follow an older version again: rank today's pool with its head, publish, switch.
+
+    Labels that came before it count as seen, so nothing retrains until the next label (or for good while paused).
+    """
+    with job("rollback", project) as at:
+        s = at.session
+        at.begin(0, fenced=True)
+        s.sync()
+        old = s.versions.load(version)
+        if old.target != s.target.as_dict():
+            raise LabelConfigError(f"{version} knows other classes than the labelling config has now: retrain instead.")
+        s.embed(s.unembedded()[:FIRST])
+        labelled, pool = s.labelled_and_pool()
+        leftover = [p for p in s.label_studio.predictions(project) if p["model_version"] == version]
+        if s.state.live != version:
+            delete_predictions(s, leftover, float("inf"), rest=0)
+            s.index.forget_published(version)
+            publish(s, version, rank(old.head, pool, labelled, s.rules(), version), at.check)
+        at.work.settle(project)
+        switch(s, version, at.check)
+        with s.edit() as state:
+            state.trained = fingerprint(labelled.tasks, labelled.labels, s.target.as_dict())
+        return {"version": version}
+    return None

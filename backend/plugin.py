@@ -1,0 +1,108 @@
+"""The model behind Label Studio's /predict: live version, cached embeddings, always one result for each task.
+
+Importing this imports torch; the server does so on its first /predict, never on a webhook.
+"""
+
+import logging
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from label_studio_ml.model import LabelStudioMLBase
+
+from backend.labelstudio import LabelStudioError
+from backend.queues import Work
+from backend.redisserver import connect_redis
+from backend.rounds import place_outside_queue
+from backend.session import BATCH, Session, get_backbone
+from backend.settings import get_settings
+from model.images import ImageError, to_tensor
+from model.versions import Version, VersionError
+from strategies.places import LAST
+
+log = logging.getLogger(__name__)
+_network = threading.Lock()  # one batch at a time: requests that race for the processors are all slower
+SECONDS = 80  # Label Studio waits 100 s for /predict
+NO_VERSION = "al-0"  # what predictions are named before the first round
+
+
+class ActiveLearningBackend(LabelStudioMLBase):
+    """label-studio-ml's interface: `predict` and `fit`.
+
+    Works in our own server and, one project at a time, in the one that label-studio-ml brings.
+    """
+
+    def predict(self, tasks: list[dict[str, Any]], **_: Any) -> list[dict[str, Any]]:
+        """One dict for each task: `result` (choices; region score = class probability), `score` (place in the queue, in
+        [0.5, 1], low first) and `model_version`. An image that cannot be read gets an empty result and the last place."""
+        results: dict[int, dict[str, Any]] = {}
+        for project in {int(task["project"]) for task in tasks}:
+            mine = [task for task in tasks if int(task["project"]) == project]
+            with Session(get_settings(), project) as session:
+                session.use_config(self.label_config)
+                results |= {int(task["id"]): found for task, found in zip(mine, _predict(session, mine), strict=True)}
+        return [results[int(task["id"])] for task in tasks]
+
+    def fit(self, tasks: Any, workdir: Any = None, **kwargs: Any) -> dict[str, Any]:  # noqa: ARG002
+        """Called by label-studio-ml's own server on a webhook: treated as ours treats it. Returns what was enqueued."""
+        from backend.events import handle
+
+        settings = get_settings()
+        payload = {"action": kwargs.get("event"), **(kwargs.get("data") or {})}
+        return handle(payload, settings, Work(connect_redis(settings), settings.retrain_after))
+
+
+def _predict(session: Session, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    live = _live(session)
+    name = live.name if live else NO_VERSION
+    embeddings, found = _embeddings(session, tasks)
+    ids = np.array([task["id"] for task in tasks], np.int64)
+    strategy = live.strategy if live else "random"
+    places, probabilities = place_outside_queue(live.head if live else None, ids, embeddings, strategy, name)
+    results = []
+    for row, readable in enumerate(found):
+        result = []
+        if readable and live and probabilities is not None:
+            best = int(probabilities[row].argmax())
+            result = [session.target.region(live.classes[best], float(probabilities[row, best]))]
+        place = float(places[row]) if readable else LAST
+        results.append({"result": result, "score": place, "model_version": name})
+    return results
+
+
+def _live(session: Session) -> Version | None:
+    """The version the queue follows, as long as it speaks of the same classes as the labelling config."""
+    try:
+        live = session.versions.load(session.state.live) if session.state.live else None
+    except VersionError as error:
+        log.warning("%s", error)
+        return None
+    return live if live and live.target == session.target.as_dict() else None
+
+
+def _embeddings(session: Session, tasks: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings (N, D) and which of them could be had, bool (N,); those not in the store are made and kept."""
+    deadline = time.monotonic() + SECONDS
+    keys = [session.key(task) for task in tasks]
+    values, found = session.store.get([key for key, _ in keys])
+    missing = np.flatnonzero(~found)
+    for start in range(0, len(missing), BATCH):
+        if time.monotonic() > deadline:
+            log.warning("Project %s: no time to embed %d of %d images", session.project, len(missing) - start, len(tasks))
+            break
+        rows, tensors = [], []
+        for row in missing[start : start + BATCH].tolist():
+            try:
+                content = session.images.fetch(tasks[row]["id"], keys[row][1])
+                tensors.append(to_tensor(content, session.settings.max_image_pixels))
+                rows.append(row)
+            except (ImageError, LabelStudioError) as error:
+                log.warning("Project %s, task %s: %s", session.project, tasks[row]["id"], error)
+        if rows:
+            with _network:
+                values[rows] = get_backbone(session.settings.model_weights).embed(torch.stack(tensors))
+            session.store.add([keys[row][0] for row in rows], values[rows])
+            found[rows] = True
+    return values, found

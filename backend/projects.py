@@ -1,0 +1,79 @@
+"""What is known of a connected project besides Label Studio's own records: a small file each, safe for many processes."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from model.files import read_json, write_json
+
+FORMAT = 1
+
+
+class DataDirError(RuntimeError):
+    """A DATA_DIR that this version of the plugin must not touch."""
+
+
+@dataclass
+class ProjectState:
+    """One project. live: the version the queue follows; trained: fingerprint of the labels of the last finished round.
+
+    previous: the project settings that `connect` changed, for `disconnect` to put back.
+    """
+
+    created_at: str = ""
+    connected: bool = False
+    paused: bool = False
+    strategy: str = ""
+    live: str = ""
+    trained: str = ""
+    target: dict[str, Any] = field(default_factory=dict)
+    previous: dict[str, Any] = field(default_factory=dict)
+    last_error: str = ""
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+class Projects:
+    """The folder DATA_DIR/projects: one sub-folder a project."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.root = data_dir / "projects"
+
+    def prepare(self) -> None:
+        """Make DATA_DIR, or check that it has the format this code writes. Raises DataDirError."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        found = read_json(self.data_dir / "format.json")
+        if found is None:
+            write_json(self.data_dir / "format.json", {"format": FORMAT})
+        elif found.get("format") != FORMAT:
+            raise DataDirError(
+                f"{self.data_dir} has format {found.get('format')}, this version reads format {FORMAT}: "
+                "set DATA_DIR to another folder, or run the version that wrote it."
+            )
+
+    def ids(self) -> list[int]:
+        """Ids of the projects known here."""
+        return sorted(int(path.parent.name) for path in self.root.glob("*/project.json") if path.parent.name.isdigit())
+
+    def folder(self, project: int) -> Path:
+        """Where everything about `project` lies."""
+        return self.root / str(project)
+
+    def read(self, project: int) -> ProjectState:
+        """The project's state; that of a new project where there is none."""
+        found = read_json(self.folder(project) / "project.json") or {}
+        known = {entry.name for entry in fields(ProjectState)}
+        return ProjectState(**{key: value for key, value in found.items() if key in known})
+
+    @contextmanager
+    def edit(self, project: int) -> Iterator[ProjectState]:
+        """Read, change, write, with no other process between: `with projects.edit(3) as state: state.paused = True`."""
+        self.folder(project).mkdir(parents=True, exist_ok=True)
+        with (self.folder(project) / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            state = self.read(project)
+            yield state
+            write_json(self.folder(project) / "project.json", asdict(state))

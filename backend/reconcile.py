@@ -1,0 +1,113 @@
+"""Comparing what Label Studio holds with what the live version was made from, and mending the difference.
+
+Webhooks are hints: lost ones, bulk imports, deletions, skips and a model_version reset by hand all heal here.
+"""
+
+import logging
+from collections.abc import Callable
+
+import numpy as np
+
+from backend.index import SKIPPED, UNLABELLED
+from backend.publish import as_ranking, publish, switch
+from backend.rounds import Pool, place_outside_queue, rank
+from backend.session import Session
+from model.versions import Version, VersionError, fingerprint
+from strategies.places import LAST, refill_places
+
+log = logging.getLogger(__name__)
+Check = Callable[[], None]
+Wake = Callable[..., None]
+
+
+def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
+    """Mend what differs; returns a line for each thing done."""
+    session.sync()
+    done: list[str] = []
+    try:
+        live = session.versions.load(session.state.live) if session.state.live else None
+    except VersionError as error:
+        log.warning("%s", error)
+        live = None
+    if live is None or live.target != session.target.as_dict():
+        wake("round")
+        return ["a round: there is no version for this labelling config yet"]
+    labelled, pool = session.labelled_and_pool()
+    if fingerprint(labelled.tasks, labelled.labels, live.target) != session.state.trained:
+        wake("round", session.settings.quiet_seconds)
+        done.append("a round: labels changed")
+    if session.unembedded():
+        wake("embed")
+        done.append("embedding new images")
+    _recall_published(session, live.name)
+    for mend in (_move_skipped_back, _score_new_tasks, _refill):
+        done += mend(session, live, pool, check)
+    done += _assert_version(session, check, wake)
+    for line in done:
+        log.info("Project %s: %s", session.project, line)
+    return done
+
+
+def _recall_published(session: Session, version: str) -> None:
+    """Learn from Label Studio what is published, where the index was lost."""
+    if session.index.published(version):
+        return
+    found = [p for p in session.label_studio.predictions(session.project) if p["model_version"] == version]
+    tasks = np.array([p["task"] for p in found], np.int64)
+    scores = np.array([LAST if p["score"] is None else p["score"] for p in found], np.float64)
+    session.index.add_published(version, tasks, scores, np.zeros(len(found), bool))
+
+
+def _assert_version(session: Session, check: Check, wake: Wake) -> list[str]:
+    """Label Studio must follow a version of ours. Another of ours, chosen by hand, is followed; anything else is undone."""
+    live, named = session.state.live, session.info["model_version"]
+    if named == live or not session.index.published(live):
+        return []
+    if named in session.versions.names() and named in session.label_studio.prediction_counts(session.project):
+        with session.edit() as state:
+            state.live = named
+        wake("reconcile", 1)
+        return [f"following {named}, chosen in Label Studio"]
+    switch(session, live, check)
+    return [f"model_version was {named!r}: set to {live} again"]
+
+
+def _move_skipped_back(session: Session, live: Version, _: Pool, check: Check) -> list[str]:
+    """A skipped task goes behind everything else instead of straight to the next annotator."""
+    published = session.index.published(live.name)
+    skipped = [r.task for r in session.index.rows() if r.state == SKIPPED and published.get(r.task, LAST) < LAST]
+    for task in skipped:
+        check()
+        for prediction in session.label_studio.task_predictions(task):
+            if prediction["model_version"] == live.name:
+                session.label_studio.set_score(prediction["id"], LAST)
+        session.index.add_published(live.name, np.array([task]), np.array([LAST]), np.zeros(1, bool))
+    return [f"moved {len(skipped)} skipped tasks back"] if skipped else []
+
+
+def _score_new_tasks(session: Session, live: Version, pool: Pool, check: Check) -> list[str]:
+    """Tasks imported since the live version was ranked get a place behind its queue, up to a queue's worth of them."""
+    published = session.index.published(live.name)
+    new = (pool.tasks > live.newest_task) & ~np.isin(pool.tasks, list(published))
+    if not new.any():
+        return []
+    tasks, embeddings = pool.tasks[new], pool.embeddings[new]
+    places, probabilities = place_outside_queue(live.head, tasks, embeddings, live.strategy, live.name)
+    first = np.argsort(places, kind="stable")[: session.settings.queue_size]
+    chosen = as_ranking(tasks[first], places[first], None if probabilities is None else probabilities[first])
+    return [f"scored {publish(session, live.name, chosen, check)} new tasks"]
+
+
+def _refill(session: Session, live: Version, pool: Pool, check: Check) -> list[str]:
+    """Once half the queue is used, put the next images behind what is left of it, under the same version."""
+    published = session.index.published(live.name)
+    queued = {task: place for task, place in published.items() if place < 0.5}
+    waiting = {r.task for r in session.index.rows() if r.state == UNLABELLED} & set(queued)
+    free = ~np.isin(pool.tasks, list(queued))
+    if not queued or not free.any() or len(waiting) > session.settings.queue_size / 2:
+        return []
+    labelled, _ = session.labelled_and_pool()
+    rest = Pool(pool.tasks[free], pool.embeddings[free])
+    ranking = rank(live.head, rest, labelled, session.rules(), live.name)
+    ranking = ranking.at(refill_places(max(queued.values()), len(ranking.tasks)))
+    return [f"refilled the queue with {publish(session, live.name, ranking, check)} tasks"]

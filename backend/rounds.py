@@ -1,0 +1,118 @@
+"""One active-learning round: labels and a pool in, a head, its metrics and a ranking out. No Label Studio, no RQ in here."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.head import Head, cross_fit, fit_head
+from model.metrics import measure
+from strategies import pick, score
+from strategies.places import pool_places, queue_places
+from strategies.query import Query
+from strategies.slots import interleave, slot_order
+from strategies.spread import spread
+
+SPREAD_ONLY = "spread"  # what orders the queue while the head cannot tell images apart
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """n labelled images. tasks, labels: int64 (n,); embeddings: float32 (n, D); sampled: bool (n,), in the random sample."""
+
+    tasks: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    embeddings: NDArray[np.float32]
+    sampled: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """N unlabelled images. tasks: int64 (N,); embeddings: float32 (N, D)."""
+
+    tasks: NDArray[np.int64]
+    embeddings: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a queue is drawn: strategy, size K, share of random slots, and how many images one batch of labels covers."""
+
+    strategy: str
+    size: int
+    explore: float
+    batch: int
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A queue of K tasks, first to label first.
+
+    tasks: int64 (K,); places: float64 (K,), `prediction.score`; slots: bool (K,), random slots;
+    classes: int64 (K,), the most probable class, -1 where there is no head; confidences: float64 (K,), its probability.
+    """
+
+    tasks: NDArray[np.int64]
+    places: NDArray[np.float64]
+    slots: NDArray[np.bool_]
+    classes: NDArray[np.int64]
+    confidences: NDArray[np.float64]
+
+    def at(self, places: NDArray[np.float64]) -> "Ranking":
+        """The same queue at other places."""
+        return Ranking(self.tasks, places, self.slots, self.classes, self.confidences)
+
+    def only(self, tasks: set[int]) -> "Ranking":
+        """The queue without tasks that are not among `tasks`."""
+        keep = np.isin(self.tasks, list(tasks))
+        return Ranking(*(values[keep] for values in vars(self).values()))
+
+
+def train(labelled: Labelled, classes: int, seed: int = 0) -> tuple[Head | None, dict[str, Any]]:
+    """A head on every label, and metrics on the random sample by cross-fitting. Without labels there is no head."""
+    if not len(labelled.labels):
+        return None, {}
+    head = fit_head(labelled.embeddings, labelled.labels, classes, seed)
+    held = cross_fit(labelled.embeddings, labelled.labels, classes, labelled.sampled, head.temperature, seed)
+    return head, measure(held, labelled.labels[labelled.sampled], seed).as_dict()
+
+
+def separates(head: Head | None) -> bool:
+    """Whether the head has seen two classes: until then uncertainty means nothing."""
+    return head is not None and int((head.counts > 0).sum()) >= 2
+
+
+def rank(head: Head | None, pool: Pool, labelled: Labelled, rules: Rules, version: str) -> Ranking:
+    """The queue of at most `rules.size` images: picks of the strategy with random slots between them."""
+    probabilities = head.probabilities(pool.embeddings) if head else np.ones((len(pool.tasks), 1), np.float32)
+    if rules.strategy == "random" or separates(head):
+        chosen = pick(rules.strategy, Query(pool.tasks, probabilities, version), rules.size)
+    else:
+        chosen = spread(pool.embeddings, labelled.embeddings, rules.size, first=rules.batch)
+    slots = pool.tasks[slot_order(pool.tasks)[: rules.size]]
+    counts = (len(labelled.tasks), int(labelled.sampled.sum()))
+    tasks, is_slot = interleave(pool.tasks[chosen], slots, rules.size, rules.explore, *counts)
+    rows = _positions(pool.tasks, tasks)
+    classes = probabilities[rows].argmax(axis=1) if separates(head) else np.full(len(rows), -1)
+    confidences = probabilities[rows].max(axis=1).astype(np.float64) if len(rows) else np.zeros(0)
+    return Ranking(tasks, queue_places(len(tasks)), is_slot, classes.astype(np.int64), confidences)
+
+
+def place_outside_queue(
+    head: Head | None, tasks: NDArray[np.int64], embeddings: NDArray[np.float32], strategy: str, version: str
+) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
+    """Places in [0.5, 1] of single tasks, float64 (N,), and their class probabilities, float32 (N, C), where known.
+
+    A task gets the same place alone as in a batch.
+    """
+    if not separates(head):
+        return pool_places(score("random", Query(tasks, np.ones((len(tasks), 1), np.float32), version))), None
+    assert head  # noqa: S101  for the type checker
+    probabilities = head.probabilities(embeddings)
+    return pool_places(score(strategy, Query(tasks, probabilities, version))), probabilities
+
+
+def _positions(among: NDArray[np.int64], tasks: NDArray[np.int64]) -> NDArray[np.int64]:
+    order = np.argsort(among)
+    return order[np.searchsorted(among[order], tasks)] if len(tasks) else np.zeros(0, np.int64)

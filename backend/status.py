@@ -1,0 +1,139 @@
+"""What `python -m backend status` tells: of each project its version, labels, F1, queue, and what runs or went wrong."""
+
+import time
+from datetime import datetime
+from typing import Any
+
+from rq import Worker
+from rq.job import Job
+
+from backend.index import UNLABELLED, Index
+from backend.projects import Projects
+from backend.queues import QUEUES, Work
+from backend.settings import Settings
+from model.versions import VersionError, VersionStore
+
+
+def status(settings: Settings, work: Work) -> dict[str, Any]:
+    """Everything, as plain values for JSON."""
+    projects = Projects(settings.data_dir)
+    workers = [w for w in Worker.all(connection=work.redis) if set(w.queue_names()) & set(QUEUES)]
+    return {
+        "workers": [{"name": w.name, "queues": w.queue_names(), "state": str(w.get_state())} for w in workers],
+        "projects": [_project(settings, work, projects, project) for project in projects.ids()],
+    }
+
+
+def _project(settings: Settings, work: Work, projects: Projects, project: int) -> dict[str, Any]:
+    state = projects.read(project)
+    versions = VersionStore(projects.folder(project) / "versions")
+    index = Index(projects.folder(project) / "index.sqlite")
+    published = index.published(state.live)
+    open_tasks = {row.task for row in index.rows() if row.state == UNLABELLED}
+    counts = index.counts()
+    index.close()
+    return {
+        "project": project,
+        "connected": state.connected,
+        "paused": state.paused,
+        "strategy": state.strategy or settings.strategy,
+        "live": state.live or None,
+        "versions": [_version(versions, name) for name in versions.names()],
+        "tasks": counts,
+        "pending_labels": work.pending(project),
+        "queue_left": sum(place < 0.5 and task in open_tasks for task, place in published.items()),
+        "jobs": [_job(job) for job in work.active(project)],
+        "last_error": state.last_error or None,
+    }
+
+
+def _version(versions: VersionStore, name: str) -> dict[str, Any]:
+    try:
+        about = versions.about(name)
+    except VersionError:
+        return {"name": name}
+    metrics = about["metrics"]
+    return {
+        "name": name,
+        "created": datetime.fromtimestamp(about["created"]).isoformat(timespec="seconds"),
+        "labels": about["labels"],
+        "macro_f1": metrics.get("macro_f1"),
+        "interval": metrics.get("interval"),
+        "random_slots": metrics.get("n", 0),
+        "enough": metrics.get("enough", False),
+    }
+
+
+def _job(job: Job) -> dict[str, Any]:
+    meta = job.get_meta()
+    return {"id": job.id, "status": job.get_status().value, **{k: meta[k] for k in ("step", "done", "total") if k in meta}}
+
+
+def render(found: dict[str, Any]) -> str:
+    """The same for people."""
+    lines = [f"Workers: {len(found['workers'])}" + ("" if found["workers"] else "  (none: `python -m backend up` starts them)")]
+    if not found["projects"]:
+        lines.append("No project is connected: `python -m backend connect --project ID`.")
+    for project in found["projects"]:
+        lines += ["", *_render_project(project)]
+    return "\n".join(lines)
+
+
+def _render_project(p: dict[str, Any]) -> list[str]:
+    tasks = p["tasks"]
+    words = ["connected" if p["connected"] else "not connected"] + (["paused"] if p["paused"] else [])
+    live = next((v for v in p["versions"] if v["name"] == p["live"]), None)
+    lines = [
+        f"Project {p['project']} ({', '.join(words)}), strategy {p['strategy']}",
+        f"  live version   {p['live'] or 'none yet'}" + (f", {live['labels']} labels" if live and "labels" in live else ""),
+        f"  macro F1       {f1(live)}",
+        f"  tasks          {tasks['labelled']} labelled, {tasks['unlabelled']} to do, {tasks['skipped']} skipped, "
+        f"{tasks['unusable']} tied or empty, {tasks['unreadable']} unreadable",
+        f"  queue          {p['queue_left']} images left in order; {p['pending_labels']} labels wait for the next round",
+        f"  versions       {', '.join(v['name'] for v in p['versions']) or 'none yet'}",
+    ]
+    lines += [f"  {job['status']:<14} {describe(job)}" for job in p["jobs"]]
+    if p["last_error"]:
+        lines.append(f"  last error     {p['last_error']}")
+    return lines
+
+
+def f1(version: dict[str, Any] | None) -> str:
+    """A version's macro F1 with its interval, or why there is none."""
+    if not version or version.get("macro_f1") is None:
+        return "not measured yet: no label has fallen on a random slot"
+    low, high = version["interval"]
+    text = f"{version['macro_f1']:.3f} ({low:.3f} to {high:.3f}, 95 %) on {version['random_slots']} random slots"
+    return text if version["enough"] else f"{text}: too few yet"
+
+
+def describe(job: dict[str, Any]) -> str:
+    """A job's id and how far it is."""
+    step = f": {job['step']} {job['done']}/{job['total']}" if "step" in job else ""
+    return f"{job['id']}{step}"
+
+
+def follow(work: Work, job_id: str, say: Any, seconds: float = float("inf")) -> Any:
+    """Wait for a job, saying how far it is whenever that changes; returns what it returned.
+
+    Raises RuntimeError where it failed for good, TimeoutError after `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    said = ""
+    while time.monotonic() < deadline:
+        job = work.job(job_id)
+        if job is None:
+            raise RuntimeError(f"{job_id} is gone from Redis: see the worker's log.")
+        state = str(job.get_status().value)
+        if state == "finished":
+            return job.return_value()
+        if state in ("failed", "stopped", "canceled"):
+            result = job.latest_result()
+            reason = (result.exc_string or "").strip().splitlines()[-1:] if result else []
+            raise RuntimeError(f"{job_id} {state}: {''.join(reason) or 'see the worker log'}")
+        line = describe(_job(job) | {"status": state}) + ("" if state == "started" else f" ({state})")
+        if line != said:
+            said = line
+            say(line)
+        time.sleep(0.3)
+    raise TimeoutError(f"{job_id} did not finish within {seconds:.0f} s; `python -m backend status` shows how far it is.")

@@ -1,0 +1,102 @@
+"""`python -m backend up`: everything but Label Studio in one process tree, kept alive, and gone with it."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import FrameType
+
+from backend.processes import die_with_parent
+from backend.projects import Projects
+from backend.queues import EMBED, HOUSEKEEPING, TRAIN
+from backend.redisserver import EmbeddedRedis, connect_redis
+from backend.settings import Settings
+
+log = logging.getLogger(__name__)
+LONGEST_PAUSE = 30  # seconds between restarts of a child that keeps dying
+STEADY = 60  # seconds after which a child counts as healthy again
+STOP_SECONDS = 20
+
+CHILDREN = {
+    "server": ["serve"],
+    "trainer": ["worker", TRAIN],
+    "housekeeper": ["worker", HOUSEKEEPING, EMBED],
+}
+
+
+class Child:
+    """A `python -m backend ...` that is started again whenever it ends."""
+
+    def __init__(self, name: str, arguments: list[str]) -> None:
+        self.name = name
+        self._command = [sys.executable, "-m", "backend", *arguments]
+        self._pause = 1.0
+        self.start()
+
+    def start(self) -> None:
+        """Start it in a process group of its own, so that Ctrl-C reaches it through us alone."""
+        self._started = time.monotonic()
+        self.process = subprocess.Popen(
+            self._command, preexec_fn=lambda: die_with_parent(signal.SIGTERM), start_new_session=True
+        )
+
+    def tend(self) -> None:
+        """Start it again if it ended, after a pause that grows while it keeps ending."""
+        if self.process.poll() is None:
+            return
+        lived = time.monotonic() - self._started
+        self._pause = 1.0 if lived > STEADY else min(2 * self._pause, LONGEST_PAUSE)
+        log.error("The %s ended with %s; starting it again in %.0f s", self.name, self.process.returncode, self._pause)
+        time.sleep(self._pause)
+        self.start()
+
+
+def up(settings: Settings) -> int:
+    """Run Redis (unless REDIS_URL is set), the server and two workers until SIGINT or SIGTERM."""
+    Projects(settings.data_dir).prepare()
+    embedded = None if settings.redis_url else EmbeddedRedis(settings.data_dir)
+    stopping = False
+
+    def stop(*_: int | FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    children: list[Child] = []
+    try:
+        if embedded:
+            embedded.start()
+        connect_redis(settings)
+        children = [Child(name, arguments) for name, arguments in CHILDREN.items()]
+        log.info("Up: %s answers Label Studio; data in %s", settings.backend_url, settings.data_dir)
+        while not stopping:
+            time.sleep(0.2)
+            if embedded and not embedded.alive():
+                log.error("The embedded Redis ended; starting it again")
+                embedded.stop()
+                embedded.start()
+            for child in children:
+                if not stopping:
+                    child.tend()
+    finally:
+        _end(children)
+        if embedded:
+            embedded.stop()
+    return 0
+
+
+def _end(children: list[Child]) -> None:
+    """Ask each child to finish what it does, then make it."""
+    for child in children:
+        child.process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for child in children:
+        try:
+            child.process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.warning("The %s did not stop within %d s: killed; its job runs again next time", child.name, STOP_SECONDS)
+            os.killpg(child.process.pid, signal.SIGKILL)
+            child.process.wait()
