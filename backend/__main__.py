@@ -129,10 +129,11 @@ def _connect(options: argparse.Namespace, settings: Settings) -> int:
 
     work = _work(settings)
     job = connect(settings, work, options.project, options.strategy, say)
-    result = follow(work, job, say) or {}
-    if "published" not in result:
-        raise RuntimeError("The first queue was not published: `python -m backend status` says why.")
-    say(f"Published {result['published']} images under {result['version']}. Open the project, press 'Label All Tasks'.")
+    follow(work, job)
+    state = Projects(settings.data_dir).read(options.project)
+    if not state.live:
+        raise RuntimeError(f"The first queue was not published: {state.last_error or 'see the log of `python -m backend up`'}")
+    say(f"The queue follows {state.live}. Open the project and press 'Label All Tasks'.")
     return 0
 
 
@@ -155,7 +156,7 @@ def _retrain(options: argparse.Namespace, settings: Settings) -> int:
     from backend.status import follow
 
     work = _work(settings)
-    result = follow(work, work.wake("round", options.project), say) or {}
+    result = follow(work, work.wake("round", options.project)) or {}
     if "version" not in result:
         raise RuntimeError("No new version: `python -m backend status` says why (a paused project does not train).")
     say(f"{result['version']}: trained on {result['labels']} labels, {result['published']} images published")
@@ -168,7 +169,7 @@ def _rollback(options: argparse.Namespace, settings: Settings) -> int:
 
     VersionStore(Projects(settings.data_dir).folder(options.project) / "versions").about(options.to)
     work = _work(settings)
-    if not follow(work, work.roll_back(options.project, options.to), say):
+    if not follow(work, work.roll_back(options.project, options.to)):
         raise RuntimeError("Not rolled back: `python -m backend status` says why.")
     say(f"The queue follows {options.to} until the next round. `pause` keeps it there.")
     return 0

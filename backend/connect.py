@@ -24,7 +24,9 @@ Say = Callable[[str], None]
 
 
 def connect(settings: Settings, work: Work, project: int, strategy: str | None, say: Say) -> str:
-    """Connect `project`: ML backend, webhook with credentials, sampling, first queue. Returns the first round's job id.
+    """Connect `project`: ML backend, webhook with credentials, sampling, first queue.
+
+    Returns the id of the job that publishes: a round the first time, else a reconcile, which changes only what differs.
 
     Raises LabelStudioError, LabelConfigError, ValueError; each says what to do.
     """
@@ -43,12 +45,13 @@ def connect(settings: Settings, work: Work, project: int, strategy: str | None, 
     with projects.edit(project) as state:
         if not state.connected:
             state.previous = {name: info[name] for name in CHANGED}
+        first = not state.live or bool(strategy and strategy != state.strategy)
         state.connected, state.paused = True, False
         state.strategy = strategy or state.strategy
     label_studio.patch_project(project, sampling=SAMPLING, min_annotations_to_start_training=0)
     say(f"Sampling: {SAMPLING}")
-    work.wake("reconcile", project, settings.reconcile_seconds)
-    return work.wake("round", project)
+    reconcile = work.wake("reconcile", project, settings.reconcile_seconds if first else 0)
+    return work.wake("round", project) if first else reconcile
 
 
 def disconnect(settings: Settings, work: Work, project: int, say: Say) -> None:

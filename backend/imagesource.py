@@ -35,18 +35,22 @@ class ImageSource:
         if reference.startswith(CLOUD):
             encoded = base64.urlsafe_b64encode(reference.encode()).decode()
             reference = f"/tasks/{task}/presign/?fileuri={encoded}"
-        url = urljoin(self._origin, reference)
-        deadline = time.monotonic() + self._settings.image_seconds
         try:
-            for _ in range(REDIRECTS):
-                content, location = self._get(url, deadline)
-                if location is None:
-                    return content
-                url = urljoin(url, location)
+            return self._follow(urljoin(self._origin, reference))
+        except ImageError:
+            raise
         except LabelStudioError as error:
             raise ImageError(str(error)) from error
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
-            raise ImageError(f"{_short(url)} cannot be fetched ({error!r})") from error
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            raise ImageError(f"{_short(reference)} cannot be fetched ({error!r})") from error
+
+    def _follow(self, url: str) -> bytes:
+        deadline = time.monotonic() + self._settings.image_seconds
+        for _ in range(REDIRECTS):
+            content, location = self._get(url, deadline)
+            if location is None:
+                return content
+            url = urljoin(url, location)
         raise ImageError(f"{_short(url)}: more than {REDIRECTS} redirects")
 
     def _get(self, url: str, deadline: float) -> tuple[bytes, str | None]:

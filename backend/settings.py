@@ -105,8 +105,14 @@ def get_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        wrong = [f"{'_'.join(map(str, e['loc'])).upper()}={e['input']!r}: {e['msg']}" for e in error.errors()]
+        wrong = [_explain(entry) for entry in error.errors()]
         raise SettingsError("; ".join(wrong)) from error
+
+
+def _explain(entry: Any) -> str:
+    message = entry["msg"].removeprefix("Value error, ")
+    name = "_".join(map(str, entry["loc"])).upper()
+    return f"{name}={entry['input']!r}: {message}" if name else message
 
 
 def _is_loopback(host: str) -> bool:

@@ -11,6 +11,7 @@ from backend.index import UNLABELLED, Index
 from backend.projects import Projects
 from backend.queues import QUEUES, Work
 from backend.settings import Settings
+from backend.terminal import ProgressLine
 from model.versions import VersionError, VersionStore
 
 
@@ -113,27 +114,27 @@ def describe(job: dict[str, Any]) -> str:
     return f"{job['id']}{step}"
 
 
-def follow(work: Work, job_id: str, say: Any, seconds: float = float("inf")) -> Any:
-    """Wait for a job, saying how far it is whenever that changes; returns what it returned.
+def follow(work: Work, job_id: str, seconds: float = float("inf")) -> Any:
+    """Wait for a job, showing how far it is; returns what it returned.
 
     Raises RuntimeError where it failed for good, TimeoutError after `seconds`.
     """
     deadline = time.monotonic() + seconds
-    said = ""
-    while time.monotonic() < deadline:
-        job = work.job(job_id)
-        if job is None:
-            raise RuntimeError(f"{job_id} is gone from Redis: see the worker's log.")
-        state = str(job.get_status().value)
-        if state == "finished":
-            return job.return_value()
-        if state in ("failed", "stopped", "canceled"):
-            result = job.latest_result()
-            reason = (result.exc_string or "").strip().splitlines()[-1:] if result else []
-            raise RuntimeError(f"{job_id} {state}: {''.join(reason) or 'see the worker log'}")
-        line = describe(_job(job) | {"status": state}) + ("" if state == "started" else f" ({state})")
-        if line != said:
-            said = line
-            say(line)
-        time.sleep(0.3)
+    line = ProgressLine()
+    try:
+        while time.monotonic() < deadline:
+            job = work.job(job_id)
+            if job is None:
+                raise RuntimeError(f"{job_id} is gone from Redis: see the worker's log.")
+            state = job.get_status().value
+            if state == "finished":
+                return job.return_value()
+            if state in ("failed", "stopped", "canceled"):
+                result = job.latest_result()
+                reason = (result.exc_string or "").strip().splitlines()[-1:] if result else []
+                raise RuntimeError(f"{job_id} {state}: {''.join(reason) or 'see the worker log'}")
+            line.update(describe(_job(job)) + ("" if state == "started" else f" ({state})"))
+            time.sleep(0.2)
+    finally:
+        line.end()
     raise TimeoutError(f"{job_id} did not finish within {seconds:.0f} s; `python -m backend status` shows how far it is.")

@@ -1,0 +1,39 @@
+# Two commands: `make demo` and `make test`. Both do all their own set-up.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv/.ready
+LABEL_STUDIO := .venv-label-studio/.ready
+PIP := -m pip install --disable-pip-version-check --quiet
+
+.PHONY: demo test check clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo              Label Studio with sample images and the plugin, ready to label"
+	@echo "make demo IMAGES=DIR   the same with your images, a sub-folder for each class"
+	@echo "make test              all tests, those on a real Label Studio included"
+	@echo "make check             lint and types"
+	@echo "make clean             remove both virtual environments (data/ stays)"
+
+demo: $(VENV) $(LABEL_STUDIO)
+	@.venv/bin/python -m tools.demo $(if $(IMAGES),--images "$(IMAGES)") $(DEMO_OPTIONS)
+
+test: $(VENV) $(LABEL_STUDIO)
+	@.venv/bin/python -m pytest $(TESTS)
+
+check: $(VENV)
+	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
+
+$(VENV): requirements.txt requirements-dev.txt
+	@echo "Installing the plugin into .venv (a few minutes the first time) ..."
+	@$(PYTHON) -m venv .venv || { echo "error: Python 3.11 cannot make virtual environments: apt-get install python3-venv" >&2; exit 1; }
+	@.venv/bin/python $(PIP) -r requirements-dev.txt
+	@touch $@
+
+$(LABEL_STUDIO): requirements-label-studio.txt
+	@echo "Installing Label Studio into .venv-label-studio (about 1 GB, a few minutes) ..."
+	@$(PYTHON) -m venv .venv-label-studio
+	@.venv-label-studio/bin/python $(PIP) -r requirements-label-studio.txt
+	@touch $@
+
+clean:
+	rm -rf .venv .venv-label-studio

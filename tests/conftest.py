@@ -1,0 +1,70 @@
+"""What all tests share: real parts, and weights and photos from the folder AL_SHARED where it is there."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from backend.queues import Work
+from backend.redisserver import EmbeddedRedis, connect_redis
+from backend.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with weights and photos; tests that need it are skipped without it, except under .ci/run."""
+    folder = Path(os.environ.get("AL_SHARED") or ROOT.parent / "shared")
+    if not (folder / "weights").is_dir():
+        if os.environ.get("AL_REQUIRE_SHARED"):
+            pytest.fail(f"AL_SHARED={folder} has no weights: it must be there under .ci/run")
+        pytest.skip(f"AL_SHARED={folder} has no weights and photos")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def weights(shared: Path) -> Path:
+    """ResNet50 with ImageNet weights."""
+    return shared / "weights" / "resnet50-imagenet.safetensors"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A developer's own settings and .env must not reach the tests."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path) -> Callable[..., Settings]:
+    """Settings with DATA_DIR in the test's own folder."""
+    return lambda **values: Settings(**({"data_dir": tmp_path / "data"} | values))
+
+
+@pytest.fixture(scope="session")
+def redis_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A running embedded Redis, by its settings."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("redis"))
+    server = EmbeddedRedis(settings.data_dir)
+    server.start()
+    yield settings
+    server.stop()
+
+
+@pytest.fixture
+def redis(redis_settings: Settings) -> Iterator[Redis]:
+    """An empty Redis."""
+    connection = connect_redis(redis_settings)
+    connection.flushall()
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def work(redis: Redis) -> Work:
+    """Queues on an empty Redis; a round starts after 3 labels."""
+    return Work(redis, retrain_after=3)

@@ -1,0 +1,175 @@
+"""A whole house for the end-to-end tests: Label Studio, `python -m backend up` with credentials, and annotators."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from redis import Redis
+
+from backend.labelstudio import LabelStudio
+from backend.redisserver import connect_redis
+from backend.settings import Settings
+from model.versions import Version, VersionStore
+from tests.conftest import ROOT
+from tools import label_studio as ls
+
+RETRAIN_AFTER, QUIET_SECONDS, QUEUE_SIZE = 10, 4, 100
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> Any:
+    """The first true value of `condition`; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition.__doc__ or condition.__name__}"
+        time.sleep(0.2)
+    return value
+
+
+class Annotator:
+    """Someone who only ever sees Label Studio: signed up by invitation, logged in with a browser session."""
+
+    def __init__(self, admin: LabelStudio) -> None:
+        token = admin.request("GET", "/api/invite")["token"]
+        self._http = httpx.Client(base_url=admin.url, timeout=60)
+        self._http.get("/user/signup/", params={"token": token})
+        form = {"email": f"{secrets.token_hex(4)}@example.org", "password": "a-long-password", "allow_newsletters": "false"}
+        form["csrfmiddlewaretoken"] = self._http.cookies["csrftoken"]
+        answer = self._http.post("/user/signup/", params={"token": token}, data=form, headers=ls.csrf(self._http))
+        assert answer.status_code == 302, answer.text[:500]
+
+    def next(self, project: int) -> dict[str, Any] | None:
+        """The task that "Label All Tasks" shows next, or None at the end."""
+        for _ in range(5):
+            answer = self._http.get(f"/api/projects/{project}/next")
+            if answer.status_code != 500:  # sqlite: "database is locked"
+                break
+        return None if answer.status_code == 404 else answer.raise_for_status().json()
+
+    def label(self, task: dict[str, Any], choice: str) -> int:
+        """Submit; returns the annotation's id."""
+        result = [{"from_name": "choice", "to_name": "image", "type": "choices", "value": {"choices": [choice]}}]
+        return self._submit(task, {"result": result, "lead_time": 1})
+
+    def skip(self, task: dict[str, Any]) -> int:
+        """Press Skip."""
+        return self._submit(task, {"result": [], "was_cancelled": True})
+
+    def _submit(self, task: dict[str, Any], body: dict[str, Any]) -> int:
+        path = f"/api/tasks/{task['id']}/annotations/"
+        return self._http.post(path, json=body, headers=ls.csrf(self._http)).raise_for_status().json()["id"]
+
+
+@dataclass
+class House:
+    """A running Label Studio and plugin."""
+
+    admin: LabelStudio
+    settings: Settings
+    environment: dict[str, str]
+    redis: Redis
+
+    def cli(self, *arguments: str, ok: bool = True) -> str:
+        """`python -m backend ARGUMENTS`; returns what it printed. With ok=False it must fail."""
+        command = [sys.executable, "-m", "backend", *arguments]
+        done = subprocess.run(command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+        assert (done.returncode == 0) == ok, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def project(self, title: str, named: dict[str, tuple[str, Path]], classes: list[str]) -> int:
+        """A project with the images `named`."""
+        project = ls.find_or_make_project(self.admin, f"{title} {secrets.token_hex(3)}", classes)
+        ls.import_images(self.admin, project, named, lambda *_: None)
+        ls.wait_for_tasks(self.admin, project, len(named))
+        return project
+
+    def live(self, project: int) -> str:
+        """What Label Studio's queue follows."""
+        return self.admin.project(project)["model_version"]
+
+    def version(self, project: int, name: str) -> Version:
+        """A version as it is on disk."""
+        return VersionStore(self.settings.data_dir / "projects" / str(project) / "versions").load(name)
+
+    def queue(self, project: int, version: str) -> list[int]:
+        """Tasks in the order of the predictions of `version`."""
+        found = [p for p in self.admin.predictions(project) if p["model_version"] == version]
+        return [p["task"] for p in sorted(found, key=lambda p: p["score"])]
+
+    def open_tasks(self, project: int) -> set[int]:
+        """Tasks without any annotation."""
+        return {t["id"] for page in self.admin.tasks(project) for t in page if not t["annotations"]}
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterator[House]:
+    """Start everything once for all end-to-end tests."""
+    venv = Path(os.environ.get("LABEL_STUDIO_VENV") or ROOT / ".venv-label-studio")
+    assert (venv / "bin" / "label-studio").exists(), f"{venv} has no Label Studio: run the tests with `make test`"
+    folder = tmp_path_factory.mktemp("house")
+    server = ls.LabelStudioServer(venv, folder / "label-studio", free_port())
+    plugin: subprocess.Popen[bytes] | None = None
+    try:
+        server.start()
+        port = free_port()
+        values = {
+            "LABEL_STUDIO_URL": server.url,
+            "LABEL_STUDIO_API_KEY": server.personal_access_token(),
+            "DATA_DIR": str(folder / "data"),
+            "PORT": str(port),
+            "MODEL_WEIGHTS": str(weights),
+            "BASIC_AUTH_USER": "label-studio",
+            "BASIC_AUTH_PASS": "secret",
+            "RETRAIN_AFTER": str(RETRAIN_AFTER),
+            "QUIET_SECONDS": str(QUIET_SECONDS),
+            "QUEUE_SIZE": str(QUEUE_SIZE),
+            "RECONCILE_SECONDS": "3600",  # webhooks alone must do
+        }
+        environment = {k: v for k, v in os.environ.items() if k.lower() not in Settings.model_fields} | values
+        with (folder / "plugin.log").open("wb") as log:
+            plugin = subprocess.Popen(
+                [sys.executable, "-m", "backend", "up"], env=environment, cwd=ROOT, stdout=log, stderr=log
+            )
+        settings = Settings(**{name.lower(): value for name, value in values.items()})
+        wait_until(lambda: _answers(settings.backend_url), what="the plugin's server is up")
+        yield House(server.client(), settings, environment, connect_redis(settings))
+    finally:
+        if plugin:
+            plugin.send_signal(signal.SIGINT)
+            plugin.wait(40)
+        server.stop()
+        print((folder / "plugin.log").read_text()[-6000:])
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url + "/health").is_success
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def insects(shared: Path) -> dict[str, tuple[str, Path]]:
+    """Photos of ants and bees in a fixed random order, under names that give nothing away."""
+    return ls.anonymous_names(ls.images_by_class(shared / "data" / "hymenoptera"))
+
+
+def first(named: dict[str, tuple[str, Path]], start: int, stop: int) -> dict[str, tuple[str, Path]]:
+    """A part of the photos."""
+    return dict(list(named.items())[start:stop])
