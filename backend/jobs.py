@@ -12,7 +12,7 @@ from rq import get_current_job
 from backend.labelconfig import LabelConfigError
 from backend.publish import Superseded, config_unchanged, delete_predictions, publish, stale_predictions, switch
 from backend.queues import Work
-from backend.reconcile import reconcile_project
+from backend.reconcile import recall_published, reconcile_project, top_up
 from backend.redisserver import connect_redis
 from backend.rounds import rank, train
 from backend.session import Session
@@ -115,7 +115,8 @@ def run_round(project: int, generation: int) -> dict[str, Any] | None:
             state.trained = fingerprint(*trained, target.as_dict())
             state.last_error = ""
             state.summary = summary | {"counts": s.index.counts(), "metrics": metrics}
-        s.versions.prune(s.settings.keep_versions, [name])
+        for gone in s.versions.prune(s.settings.keep_versions, [name]):
+            s.index.forget_published(gone)
         at.wake("clean", 5)
         if len(missing) > FIRST:
             at.wake("embed")
@@ -157,17 +158,15 @@ def clean(project: int, generation: int) -> int:
     """Delete the predictions of older versions, singly and paced. Returns how many there were."""
     with job("clean", project) as at:
         at.begin(generation)
-        stale = stale_predictions(at.session, at.session.state.live)
-        if not delete_predictions(at.session, stale, CLEAN_SLICE, rest=1):
-            at.wake("clean")
-        for version in {prediction["model_version"] for prediction in stale}:
-            at.session.index.forget_published(version)
+        stale = stale_predictions(at.session)
+        if not delete_predictions(at.session, stale, CLEAN_SLICE):
+            at.wake("clean", 5)
         return len(stale)
     return 0
 
 
 def roll_back(project: int, version: str) -> dict[str, Any] | None:
-    """Let the queue follow an older version again: rank today's pool with its head, publish, switch.
+    """Let the queue follow an older version again: what is left of its queue, topped up by its head from today's pool.
 
     Labels that came before it count as seen, so nothing retrains until the next label (or for good while paused).
     """
@@ -178,13 +177,12 @@ def roll_back(project: int, version: str) -> dict[str, Any] | None:
         old = s.versions.load(version)
         if old.target != s.target.as_dict():
             raise LabelConfigError(f"{version} knows other classes than the labelling config has now: retrain instead.")
+        with s.edit() as state:
+            state.returning = version
         s.embed(s.unembedded()[:FIRST])
         labelled, pool = s.labelled_and_pool()
-        leftover = [p for p in s.label_studio.predictions(project) if p["model_version"] == version]
-        if s.state.live != version:
-            delete_predictions(s, leftover, float("inf"), rest=0)
-            s.index.forget_published(version)
-            publish(s, version, rank(old.head, pool, labelled, s.rules(), version), at.check)
+        recall_published(s, version)
+        top_up(s, old, pool, at.check)
         at.work.settle(project)
         switch(s, version, at.check)
         with s.edit() as state:

@@ -18,7 +18,8 @@ class DataDirError(RuntimeError):
 
 @dataclass
 class ProjectState:
-    """One project. live: the version the queue follows; trained: fingerprint of the labels of the last finished round.
+    """One project. live: the version the queue follows; returning: the version a rollback is about to make live;
+    trained: fingerprint of the labels of the last finished round.
 
     previous: the project settings that `connect` changed, for `disconnect` to put back.
     """
@@ -28,6 +29,7 @@ class ProjectState:
     paused: bool = False
     strategy: str = ""
     live: str = ""
+    returning: str = ""
     trained: str = ""
     target: dict[str, Any] = field(default_factory=dict)
     previous: dict[str, Any] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from backend.labelstudio import LabelStudioError
 from backend.rounds import Ranking
 from backend.session import Session
 from model.versions import NAME
+from strategies.places import LAST
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ def switch(session: Session, version: str, check: Callable[[], None]) -> None:
     which the switch sends is recognised as our own; a crash between the two is mended by the next reconcile."""
     check()
     with session.edit() as state:
-        state.live = version
+        state.live, state.returning = version, ""
         state.target = session.target.as_dict()
     if session.index.published(version):
         session.label_studio.patch_project(session.project, model_version=version)
@@ -88,29 +89,33 @@ def config_unchanged(session: Session, target: Target) -> bool:
     return session.target == target
 
 
-def stale_predictions(session: Session, live: str) -> list[dict[str, Any]]:
-    """Predictions of our versions older than `live`. Newer ones may belong to a round about to switch."""
-    match = NAME.fullmatch(live)
+def stale_predictions(session: Session) -> list[dict[str, Any]]:
+    """Predictions of our versions older than the live one, last places first. Newer ones may belong to a round about to
+    switch; those of a version that a rollback returns to are spared."""
+    state = session.projects.read(session.project)
+    match = NAME.fullmatch(state.live)
     if not match:
         return []
     number = int(match[1])
     found = [(NAME.fullmatch(p["model_version"] or ""), p) for p in session.label_studio.predictions(session.project)]
-    return [p for name, p in found if name and int(name[1]) < number]
+    stale = [p for name, p in found if name and int(name[1]) < number and name[0] != state.returning]
+    return sorted(stale, key=lambda p: (p["model_version"], LAST if p["score"] is None else p["score"]), reverse=True)
 
 
-def delete_predictions(session: Session, predictions: list[dict[str, Any]], seconds: float, rest: float) -> bool:
-    """Delete predictions one by one, resting `rest` times as long as each took: bulk deletion would block annotators.
+def delete_predictions(session: Session, predictions: list[dict[str, Any]], seconds: float) -> bool:
+    """Delete predictions one by one, resting as long as each took: bulk deletion would block annotators for seconds.
 
-    Returns whether all were deleted within `seconds`.
+    Returns whether all were deleted; stops after `seconds`, and where a rollback returns to one of their versions.
     """
     deadline = time.monotonic() + seconds
     for done, prediction in enumerate(predictions):
-        if time.monotonic() > deadline:
+        state = session.projects.read(session.project)
+        if time.monotonic() > deadline or prediction["model_version"] in (state.live, state.returning):
             return False
         started = time.monotonic()
         session.label_studio.delete_prediction(prediction["id"])
         session.progress("deleting old predictions", done + 1, len(predictions))
-        time.sleep((time.monotonic() - started) * rest)
+        time.sleep(time.monotonic() - started)
     return True
 
 

@@ -39,7 +39,8 @@ def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
     if session.unembedded():
         wake("embed")
         done.append("embedding new images")
-    _recall_published(session, live.name)
+    if not session.index.published(live.name):
+        recall_published(session, live.name)
     for mend in (_move_skipped_back, _score_new_tasks, _refill):
         done += mend(session, live, pool, check)
     done += _assert_version(session, check, wake)
@@ -48,13 +49,12 @@ def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
     return done
 
 
-def _recall_published(session: Session, version: str) -> None:
-    """Learn from Label Studio what is published, where the index was lost."""
-    if session.index.published(version):
-        return
+def recall_published(session: Session, version: str) -> None:
+    """Learn from Label Studio what is published under `version`."""
     found = [p for p in session.label_studio.predictions(session.project) if p["model_version"] == version]
     tasks = np.array([p["task"] for p in found], np.int64)
     scores = np.array([LAST if p["score"] is None else p["score"] for p in found], np.float64)
+    session.index.forget_published(version)
     session.index.add_published(version, tasks, scores, np.zeros(len(found), bool))
 
 
@@ -99,15 +99,23 @@ def _score_new_tasks(session: Session, live: Version, pool: Pool, check: Check) 
 
 
 def _refill(session: Session, live: Version, pool: Pool, check: Check) -> list[str]:
-    """Once half the queue is used, put the next images behind what is left of it, under the same version."""
-    published = session.index.published(live.name)
-    queued = {task: place for task, place in published.items() if place < 0.5}
-    waiting = {r.task for r in session.index.rows() if r.state == UNLABELLED} & set(queued)
+    added = top_up(session, live, pool, check)
+    return [f"refilled the queue with {added} tasks"] if added else []
+
+
+def top_up(session: Session, version: Version, pool: Pool, check: Check) -> int:
+    """Once half the queue of `version` is used, publish the next images behind what is left of it, under the same name.
+
+    Returns how many were added.
+    """
+    queued = {task: place for task, place in session.index.published(version.name).items() if place < 0.5}
+    waiting = {row.task for row in session.index.rows() if row.state == UNLABELLED} & set(queued)
     free = ~np.isin(pool.tasks, list(queued))
-    if not queued or not free.any() or len(waiting) > session.settings.queue_size / 2:
-        return []
+    if not free.any() or len(waiting) > session.settings.queue_size / 2:
+        return 0
     labelled, _ = session.labelled_and_pool()
     rest = Pool(pool.tasks[free], pool.embeddings[free])
-    ranking = rank(live.head, rest, labelled, session.rules(), live.name)
-    ranking = ranking.at(refill_places(max(queued.values()), len(ranking.tasks)))
-    return [f"refilled the queue with {publish(session, live.name, ranking, check)} tasks"]
+    ranking = rank(version.head, rest, labelled, session.rules(), version.name)
+    if queued:
+        ranking = ranking.at(refill_places(max(queued.values()), len(ranking.tasks)))
+    return publish(session, version.name, ranking, check)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from types import FrameType
 
 from backend.processes import die_with_parent
@@ -17,7 +18,7 @@ from backend.settings import Settings
 log = logging.getLogger(__name__)
 LONGEST_PAUSE = 30  # seconds between restarts of a child that keeps dying
 STEADY = 60  # seconds after which a child counts as healthy again
-STOP_SECONDS = 20
+WARM_SECONDS, COLD_SECONDS = 5, 5  # for a running job to finish, for a worker to drop it
 
 CHILDREN = {
     "server": ["serve"],
@@ -89,14 +90,17 @@ def up(settings: Settings) -> int:
 
 
 def _end(children: list[Child]) -> None:
-    """Ask each child to finish what it does, then make it."""
+    """Let each child finish what it does, then ask workers to drop their job, then make them."""
+    log.info("Stopping")
+    for seconds in (WARM_SECONDS, COLD_SECONDS):
+        running = [child for child in children if child.process.poll() is None]
+        for child in running:
+            child.process.terminate()  # RQ: the first finishes the job, the second drops it; it runs again next time
+        deadline = time.monotonic() + seconds
+        for child in running:
+            with suppress(subprocess.TimeoutExpired):
+                child.process.wait(max(0.1, deadline - time.monotonic()))
     for child in children:
-        child.process.terminate()
-    deadline = time.monotonic() + STOP_SECONDS
-    for child in children:
-        try:
-            child.process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            log.warning("The %s did not stop within %d s: killed; its job runs again next time", child.name, STOP_SECONDS)
+        if child.process.poll() is None:
             os.killpg(child.process.pid, signal.SIGKILL)
             child.process.wait()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import nn
 from torchvision.models import ResNet50_Weights, resnet50
 
@@ -66,8 +66,7 @@ def backbone_name(weights: Path | None) -> str:
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], bool, str]:
-    if not path.is_file():
-        raise WeightsError(f"MODEL_WEIGHTS={path} is no file: set it to a ResNet50 state dict (.safetensors or .pth)")
+    name = _name(_digest(path))
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, "pt") as file:
@@ -75,9 +74,11 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], bool, str]:
                 state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a dict
         else:
             metadata, state = {}, torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, EOFError) as error:
+        if not all(isinstance(value, torch.Tensor) for value in state.values()):
+            raise TypeError("it is not a state dict of tensors")
+    except Exception as error:
         raise WeightsError(f"MODEL_WEIGHTS={path} cannot be read: {error}") from error
-    return state, metadata.get("stride_in_1x1") == "true", _name(_digest(path))
+    return state, metadata.get("stride_in_1x1") == "true", name
 
 
 def _torchvision() -> tuple[dict[str, torch.Tensor], bool, str]:
@@ -98,5 +99,7 @@ def _name(source: str) -> str:
 
 
 def _digest(path: Path) -> str:
+    if not path.is_file():
+        raise WeightsError(f"MODEL_WEIGHTS={path} is no file: set it to a ResNet50 state dict (.safetensors or .pth)")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]

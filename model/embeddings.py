@@ -90,7 +90,7 @@ class EmbeddingStore:
     def compact(self) -> None:
         """Merge small shards once there are many, so that a year of single images stays quick to read."""
         self.refresh()
-        sizes: dict[Path, list[int]] = {}
+        sizes: dict[Path, list[int]] = {shard: [] for shard in self._read}
         for key, (shard, _) in self._rows.items():
             sizes.setdefault(shard, []).append(key)
         small = {shard: keys for shard, keys in sizes.items() if len(keys) < SMALL}

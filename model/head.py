@@ -55,7 +55,7 @@ class Head:
             "temperature": np.array([self.temperature], np.float32),
             "counts": self.counts,
         }
-        save_file(tensors, path)
+        save_file({name: np.ascontiguousarray(values) for name, values in tensors.items()}, path)
 
     @classmethod
     def load(cls, path: Path) -> "Head":
@@ -119,7 +119,7 @@ def _fit(embeddings: Floats, labels: NDArray[np.int64], classes: int) -> tuple[F
     if len(seen) < 2:
         return weights, bias
     inputs, basis = _span(embeddings)
-    model = LogisticRegression(C=INVERSE_REGULARISATION, class_weight="balanced", max_iter=500, tol=1e-3)
+    model = LogisticRegression(C=INVERSE_REGULARISATION, class_weight="balanced", max_iter=1000, tol=1e-4)
     model.fit(inputs, labels)
     rows = model.coef_ if basis is None else model.coef_ @ basis
     if len(seen) == 2:  # scikit-learn keeps one row for two classes

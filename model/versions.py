@@ -69,13 +69,16 @@ class VersionStore:
         return f"al-{max(numbers, default=0) + 1}-{secrets.token_hex(3)}"
 
     def write(self, version: Version) -> None:
-        """Put `version` on disk, whole or not at all."""
+        """Put `version` on disk, whole or not at all. Raises VersionError on a name not of our kind."""
+        if not NAME.fullmatch(version.name):
+            raise VersionError(f"{version.name!r} is no version name, such as al-3-0a1b2c.")
         beside = self.folder / f".{uuid.uuid4().hex}.tmp"
         beside.mkdir(parents=True)
         try:
             if version.head:
                 version.head.save(beside / "head.safetensors")
-            save_file({"tasks": version.tasks, "labels": version.labels}, beside / "labels.safetensors")
+            arrays = {"tasks": version.tasks, "labels": version.labels}
+            save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, beside / "labels.safetensors")
             about = {**vars(version), "head": version.head is not None, "labels": len(version.labels)}
             about.pop("tasks")
             write_json(beside / "version.json", about)

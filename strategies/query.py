@@ -24,10 +24,10 @@ class Query:
 
     def __post_init__(self) -> None:
         p = self.probabilities
-        if p.ndim != 2 or len(p) != len(self.tasks):
-            raise ValueError(f"probabilities of shape {p.shape} do not fit {len(self.tasks)} tasks")
-        if not np.isfinite(p).all() or (p < 0).any() or (p > 1.001).any():
-            raise ValueError("probabilities must be finite and in [0, 1]")
+        if p.ndim != 2 or p.shape[1] == 0 or self.tasks.shape != (len(p),):
+            raise ValueError(f"probabilities of shape {p.shape} do not fit tasks of shape {self.tasks.shape}")
+        if not np.isfinite(p).all() or (p < 0).any() or (abs(p.sum(axis=1, dtype=np.float64) - 1) > 0.01).any():
+            raise ValueError("probabilities must be finite, in [0, 1], and sum to 1 in each row")
 
     @cached_property
     def hashes(self) -> NDArray[np.float64]:

@@ -5,9 +5,12 @@ first, then one from each cluster of the next that holds none yet. So every pref
 typical images come before odd ones (cf. TypiClust, Hacohen 2202.02794; farthest-first starts with the outliers).
 """
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.random_projection import GaussianRandomProjection
 
 PROJECTED = 64  # dimensions in which clusters are sought; pairwise distances survive (Johnson-Lindenstrauss)
@@ -33,21 +36,25 @@ def spread(
     taken[len(embeddings) :] = True
     clusters = max(1, min(first, size))
     while len(picked) < size:
-        if clusters >= len(both):
+        found, distinct = _one_per_empty_cluster(both, taken, clusters, seed) if clusters < len(both) else ([], 0)
+        if not found and distinct < clusters:  # no more clusters than points that differ
             rest = np.flatnonzero(~taken)
             return np.concatenate([np.array(picked, np.int64), rest])[:size]
-        for index in _one_per_empty_cluster(both, taken, clusters, seed):
-            picked.append(index)
-            taken[index] = True
+        picked += found
+        taken[found] = True
         clusters *= 2
     return np.array(picked[:size], np.int64)
 
 
-def _one_per_empty_cluster(points: NDArray, taken: NDArray[np.bool_], clusters: int, seed: int) -> list[int]:
-    """The point nearest the centre of each cluster that holds no taken point, largest cluster first."""
+def _one_per_empty_cluster(points: NDArray, taken: NDArray[np.bool_], clusters: int, seed: int) -> tuple[list[int], int]:
+    """The point nearest the centre of each cluster that holds no taken point, largest cluster first; and how many clusters
+    hold any point."""
     random = np.random.default_rng(seed)
     sample = points if len(points) <= SAMPLE else points[random.choice(len(points), SAMPLE, replace=False)]
-    model = MiniBatchKMeans(clusters, random_state=seed, n_init=1, batch_size=2048, max_iter=30).fit(sample)
+    clusters = min(clusters, len(sample))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than clusters: handled by the caller
+        model = MiniBatchKMeans(clusters, random_state=seed, n_init=1, batch_size=2048, max_iter=30).fit(sample)
     assigned = model.predict(points)
     distances = np.linalg.norm(points - model.cluster_centers_[assigned], axis=1)
     sizes = np.bincount(assigned, minlength=clusters)
@@ -56,4 +63,4 @@ def _one_per_empty_cluster(points: NDArray, taken: NDArray[np.bool_], clusters: 
     nearest = np.lexsort((distances, assigned))
     first_of = nearest[np.unique(assigned[nearest], return_index=True)[1]]
     by_cluster = dict(zip(assigned[first_of].tolist(), first_of.tolist(), strict=True))
-    return [by_cluster[int(cluster)] for cluster in order]
+    return [by_cluster[int(cluster)] for cluster in order], len(by_cluster)

@@ -60,8 +60,8 @@ def _draw(shape: str, chance: random.Random) -> Image.Image:
     if hard and chance.random() < 0.6:  # hide a part
         left, top = centre[0] + chance.uniform(-radius, radius), centre[1] + chance.uniform(-radius, radius)
         draw.rectangle((left, top, left + radius, top + radius), fill=tuple(background))
-    noise = Image.effect_noise((SIZE, SIZE), 60 if hard else 25).convert("RGB")
-    return Image.blend(image, noise, 0.25 if hard else 0.1).filter(ImageFilter.GaussianBlur(1.6 if hard else 0.6))
+    noise = Image.frombytes("L", (SIZE, SIZE), chance.randbytes(SIZE * SIZE)).convert("RGB")
+    return Image.blend(image, noise, 0.2 if hard else 0.04).filter(ImageFilter.GaussianBlur(1.6 if hard else 0.6))
 
 
 def _outline(shape: str, centre: Point, radius: float, turn: float) -> list[Point]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.embeddings import COMPACT_ABOVE, EmbeddingStore, embedding_key
+from model.embeddings import COMPACT_ABOVE, EmbeddingStore
 
 
 def values(n, seed=0):
@@ -62,22 +62,6 @@ def test_nothing_added_makes_no_shard(tmp_path):
 
 def test_a_store_without_a_folder_is_empty(tmp_path):
     assert store_of(tmp_path / "absent").missing([1]) == [1]
-
-
-def test_a_changed_reference_is_a_new_key():
-    assert embedding_key(1, "s3://a/1.jpg") != embedding_key(1, "s3://a/2.jpg")
-
-
-def test_two_tasks_with_the_same_image_have_two_keys():
-    assert embedding_key(1, "a.jpg") != embedding_key(11, "a.jpg")
-
-
-def test_task_and_reference_do_not_run_into_each_other():
-    assert embedding_key(1, "1.jpg") != embedding_key(11, ".jpg")
-
-
-def test_keys_fit_an_int64():
-    assert all(0 <= embedding_key(task, "ünï.jpg") < 2**63 for task in range(500))
 
 
 def test_another_store_sees_a_shard_once_it_refreshes(tmp_path):

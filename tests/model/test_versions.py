@@ -120,7 +120,7 @@ def test_a_version_is_never_overwritten(tmp_path):
 
 
 def test_an_unknown_version_is_refused_with_the_names_there_are(tmp_path):
-    with pytest.raises(VersionError, match="'al-9-ffffff'.*al-1-00000a, al-2-00000a"):
+    with pytest.raises(VersionError, match=r"'al-9-ffffff'.*al-1-00000a, al-2-00000a"):
         store_of(tmp_path, 1, 2).load("al-9-ffffff")
 
 
@@ -142,7 +142,7 @@ def test_a_broken_version_is_refused_with_what_to_do(tmp_path, file):
     store = store_of(tmp_path)
     store.write(version())
     (store.folder / "al-1-00000a" / file).write_bytes(b"broken")
-    with pytest.raises(VersionError, match="'al-1-00000a' cannot be read .*Retrain"):
+    with pytest.raises(VersionError, match=r"'al-1-00000a' cannot be read .*Retrain"):
         store.load("al-1-00000a")
 
 

@@ -118,16 +118,22 @@ def test_ties_fall_otherwise_in_the_next_version(name):
 
 @pytest.mark.parametrize("shape", [(3,), (4, 2), (3, 2, 1), (0, 2)])
 def test_probabilities_that_do_not_fit_three_tasks_are_refused_by_their_shape(shape):
-    with pytest.raises(ValueError, match=r"shape .* do not fit 3 tasks"):
+    with pytest.raises(ValueError, match=r"shape .* do not fit tasks of shape"):
         Query(np.arange(3), np.full(shape, 0.5))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -0.01, 1.01])
 def test_a_value_that_is_no_probability_is_refused(value):
-    with pytest.raises(ValueError, match="must be finite and in"):
+    with pytest.raises(ValueError, match="must be finite, in"):
         Query(np.arange(2), np.array([[0.5, 0.5], [value, 0.5]]))
 
 
 def test_an_unknown_strategy_is_refused_with_the_names_there_are():
     with pytest.raises(ValueError, match=r"STRATEGY='best' is unknown.*random, least_confidence, margin, entropy"):
         score("best", query())
+
+
+@pytest.mark.parametrize("rows", [np.ones((1, 3)), np.zeros((1, 2)), np.full((1, 3), 0.2)])
+def test_rows_that_do_not_sum_to_one_are_refused(rows):
+    with pytest.raises(ValueError, match="sum to 1"):
+        Query(np.array([1]), rows)

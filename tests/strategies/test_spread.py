@@ -1,5 +1,7 @@
 """The cold start: an order whose every prefix covers the pool."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -80,3 +82,9 @@ def test_the_order_is_the_same_on_every_call():
 def test_wide_embeddings_are_covered_too():
     points, of = blobs([40] * 8, dimensions=2048)
     assert set(of[spread(points, points[:0], 8, first=8)].tolist()) == set(range(8))
+
+
+def test_more_clusters_than_distinct_images_end_soon(monkeypatch):
+    monkeypatch.setattr(sys.modules["strategies.spread"], "SAMPLE", 50)
+    embeddings = np.full((200, 8), 0.3, np.float32)
+    assert len(set(spread(embeddings, embeddings[:0], 20).tolist())) == 20

@@ -1,0 +1,136 @@
+"""Metrics on a random sample, against scikit-learn and against values worked out by hand."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, f1_score
+
+from model.metrics import ENOUGH, measure
+
+
+def sample(n, classes=4, accuracy=0.7, seed=0):
+    """Random labels, and probabilities whose best class is right with `accuracy`."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, classes, n)
+    p = random.dirichlet(np.ones(classes), n)
+    p[np.arange(n), np.where(random.random(n) < accuracy, labels, random.integers(0, classes, n))] += 1
+    return p / p.sum(axis=1, keepdims=True), labels
+
+
+def perfect(n, classes=2):
+    labels = np.arange(n) % classes
+    return np.eye(classes)[labels], labels
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("n", "classes"), [(1, 2), (5, 10), (40, 3), (500, 20)])
+def test_macro_f1_agrees_with_scikit_learn(n, classes, seed):
+    p, labels = sample(n, classes, seed=seed)
+    expected = f1_score(labels, p.argmax(axis=1), average="macro", zero_division=0)
+    assert measure(p, labels).macro_f1 == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_f1_of_each_class_agrees_with_scikit_learn():
+    p, labels = sample(200, 5)
+    assert measure(p, labels).per_class == pytest.approx(f1_score(labels, p.argmax(axis=1), average=None))
+
+
+def test_accuracy_agrees_with_scikit_learn():
+    p, labels = sample(200, 5)
+    assert measure(p, labels).accuracy == accuracy_score(labels, p.argmax(axis=1))
+
+
+def test_a_class_that_does_not_occur_has_no_f1():
+    p, labels = perfect(6, classes=2)
+    assert measure(np.pad(p, ((0, 0), (0, 2))), labels).per_class == [1.0, 1.0, None, None]
+
+
+def test_a_class_that_does_not_occur_does_not_lower_macro_f1():
+    p, labels = perfect(6, classes=2)
+    assert measure(np.pad(p, ((0, 0), (0, 2))), labels).macro_f1 == 1.0
+
+
+def test_a_class_that_is_only_predicted_has_an_f1_of_0():
+    assert measure(np.eye(3)[[0, 2]], np.array([0, 0])).per_class == [pytest.approx(2 / 3), None, 0.0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("accuracy", [0.0, 0.5, 1.0])
+def test_the_interval_contains_macro_f1(accuracy, seed):
+    m = measure(*sample(30, accuracy=accuracy, seed=seed))
+    assert 0 <= m.interval[0] <= m.macro_f1 <= m.interval[1] <= 1
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_ten_images_without_an_error_do_not_prove_perfection(classes):
+    assert measure(*perfect(10, classes)).interval[0] < 0.95
+
+
+def test_a_thousand_images_without_an_error_nearly_do():
+    assert measure(*perfect(1000)).interval[0] > 0.99
+
+
+def test_more_images_make_a_narrower_interval():
+    few, many = (measure(*sample(n)).interval for n in (30, 600))
+    assert many[1] - many[0] < (few[1] - few[0]) / 2
+
+
+def test_the_interval_is_the_same_on_every_call():
+    assert measure(*sample(30)).interval == measure(*sample(30)).interval
+
+
+def test_nothing_measured_is_no_number():
+    m = measure(np.zeros((0, 3)), np.zeros(0, np.int64))
+    assert (m.n, m.macro_f1, m.interval, m.per_class, m.accuracy, m.ece) == (0, None, None, [None] * 3, None, None)
+
+
+@pytest.mark.parametrize("n", [0, 1, ENOUGH - 1])
+def test_fewer_images_are_not_enough(n):
+    assert not measure(*sample(n)).enough
+
+
+def test_thirty_images_are_enough():
+    assert measure(*sample(ENOUGH)).enough
+
+
+def test_certain_and_right_is_calibrated():
+    assert measure(*perfect(20)).ece == 0
+
+
+def test_certain_and_wrong_is_as_wrong_as_can_be():
+    p, labels = perfect(20)
+    assert measure(p[::-1], labels).ece == 1
+
+
+def test_calibration_error_is_the_gap_weighted_over_bins():
+    p = np.array([[0.75, 0.25]] * 4 + [[0.95, 0.05]] * 6)
+    labels = np.array([0, 0, 1, 1] + [0] * 6)  # 0.75 is right half the time, 0.95 always
+    assert measure(p, labels).ece == pytest.approx(0.4 * 0.25 + 0.6 * 0.05)
+
+
+def test_right_as_often_as_confident_is_calibrated():
+    p = np.array([[0.75, 0.25]] * 4)
+    assert measure(p, np.array([0, 0, 0, 1])).ece == pytest.approx(0)
+
+
+def test_float32_probabilities_give_plain_values_for_json():
+    p, labels = sample(40)
+    m = measure(p.astype(np.float32), labels)
+    assert json.loads(json.dumps(m.as_dict())) == m.as_dict() | {"interval": list(m.interval)}
+
+
+@pytest.mark.parametrize("n", [0, 2, 4])
+def test_labels_that_do_not_fit_three_images_are_refused(n):
+    with pytest.raises(ValueError, match=f"{n} labels do not fit"):
+        measure(np.full((3, 2), 0.5), np.zeros(n, np.int64))
+
+
+def test_the_interval_covers_the_truth_about_95_times_in_100():
+    random, covered = np.random.default_rng(0), 0
+    for _ in range(200):
+        labels = random.integers(0, 2, 100)
+        predicted = np.where(random.random(100) < 0.8, labels, 1 - labels)
+        low, high = measure(np.eye(2)[predicted], labels).interval
+        covered += low <= 0.8 <= high
+    assert 0.91 <= covered / 200 <= 0.99
