@@ -4,7 +4,7 @@ VENV := .venv/.ready
 LABEL_STUDIO := .venv-label-studio/.ready
 PIP := -m pip install --disable-pip-version-check --quiet
 
-.PHONY: demo test check clean
+.PHONY: help demo test check measure clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make demo IMAGES=DIR   the same with your images, a sub-folder for each class"
 	@echo "make test              all tests, those on a real Label Studio included"
 	@echo "make check             lint and types"
+	@echo "make measure IMAGES=DIR  seconds from Submit to the switched queue; webhook latency"
 	@echo "make clean             remove both virtual environments (data/ stays)"
 
 demo: $(VENV) $(LABEL_STUDIO)
@@ -19,6 +20,9 @@ demo: $(VENV) $(LABEL_STUDIO)
 
 test: $(VENV) $(LABEL_STUDIO)
 	@.venv/bin/python -m pytest $(TESTS)
+
+measure: $(VENV) $(LABEL_STUDIO)
+	@.venv/bin/python -m tools.measure --images "$(IMAGES)"
 
 check: $(VENV)
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy

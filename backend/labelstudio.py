@@ -13,7 +13,7 @@ from backend.settings import Settings
 
 log = logging.getLogger(__name__)
 
-PAGE = 1000
+PAGE = 500  # with annotations, sqlite fails on 1000: "Expression tree is too large"
 TASK_FIELDS = "id,data,updated_at,annotations,result,was_cancelled,ground_truth"
 OVERLAP = timedelta(seconds=60)  # a slow transaction may appear with an earlier updated_at than one already read
 TRIES = 4

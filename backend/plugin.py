@@ -102,7 +102,8 @@ def _embeddings(session: Session, tasks: list[dict[str, Any]]) -> tuple[np.ndarr
                 log.warning("Project %s, task %s: %s", session.project, tasks[row]["id"], error)
         if rows:
             with _network:
-                values[rows] = get_backbone(session.settings.model_weights).embed(torch.stack(tensors))
+                made = get_backbone(session.settings.model_weights).embed(torch.stack(tensors))
+            values[rows] = made.astype(np.float16)  # as the store will give them back
             session.store.add([keys[row][0] for row in rows], values[rows])
             found[rows] = True
     return values, found

@@ -5,25 +5,22 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from backend.processes import die_with_parent
 from backend.projects import Projects
+from backend.settings import Settings
 from backend.status import f1
 from backend.terminal import ProgressLine
 from model.backbone import WeightsError, load_backbone
 from model.versions import VersionError, VersionStore
 from tools import label_studio as ls
+from tools.plugin import ROOT, Plugin
 from tools.samples import draw_samples
 from tools.weights_from_npm import PackageError
 from tools.weights_from_npm import make as make_weights
-
-ROOT = Path(__file__).resolve().parent.parent
-STOP_SECONDS = 30
 
 
 def main() -> int:
@@ -58,9 +55,9 @@ def run(options: argparse.Namespace) -> None:
     by_class = ls.images_by_class(images)
     weights = find_weights(data / "weights" / "resnet50.safetensors")
     server = ls.LabelStudioServer(ROOT / ".venv-label-studio", data / "label-studio", options.label_studio_port)
-    plugin: subprocess.Popen[bytes] | None = None
+    plugin: Plugin | None = None
+    line = ProgressLine()
     try:
-        line = ProgressLine()
         server.start(lambda seconds: line.update(f"Starting Label Studio ... {seconds} s (the first start takes a minute)"))
         line.end()
         client = server.client()
@@ -68,29 +65,33 @@ def run(options: argparse.Namespace) -> None:
         named = ls.anonymous_names(by_class)
         ls.import_images(client, project, named, progress("Importing images"))
         ls.wait_for_tasks(client, project, len(named))
-        environment = os.environ | {
-            "LABEL_STUDIO_URL": server.url,
-            "LABEL_STUDIO_API_KEY": server.personal_access_token(),
-            "DATA_DIR": str(data / "plugin"),
-            "PORT": str(options.port),
-            **({"MODEL_WEIGHTS": str(weights)} if weights else {}),
-        }
-        plugin = subprocess.Popen(
-            [sys.executable, "-m", "backend", "up"],
-            env=environment | {"LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING")},
-            cwd=ROOT,
-            start_new_session=True,
-            preexec_fn=lambda: die_with_parent(signal.SIGTERM),
+        plugin = Plugin(
+            own_settings()
+            | {
+                "LABEL_STUDIO_URL": server.url,
+                "LABEL_STUDIO_API_KEY": server.personal_access_token(),
+                "DATA_DIR": str(data / "plugin"),
+                "PORT": str(options.port),
+                **({"MODEL_WEIGHTS": str(weights)} if weights else {}),
+            }
         )
-        connect(project, options.port, environment)
+        plugin.start(lambda seconds: line.update(f"Starting the plugin ... {seconds} s"))
+        line.end()
+        if plugin.command("connect", "--project", str(project)).returncode:
+            raise RuntimeError("The project could not be connected; the reason is above.")
         print_what_to_do(server.url, project)
         if not options.once:
             watch(data / "plugin", project, server, plugin)
     finally:
         if plugin:
-            plugin.send_signal(signal.SIGTERM)
-            plugin.wait(STOP_SECONDS)
+            plugin.stop()
         server.stop()
+
+
+def own_settings() -> dict[str, str]:
+    """Settings of the plugin's that the demo leaves to whoever starts it, such as RETRAIN_AFTER or STRATEGY."""
+    named = {name.upper(): os.environ.get(name.upper(), "") for name in Settings.model_fields}
+    return {"LOG_LEVEL": "WARNING"} | {name: value for name, value in named.items() if value}
 
 
 def find_weights(own: Path) -> Path | None:
@@ -113,20 +114,6 @@ def find_weights(own: Path) -> Path | None:
     return None
 
 
-def connect(project: int, port: int, environment: dict[str, str]) -> None:
-    """Wait for the plugin's server, then `python -m backend connect`. Raises RuntimeError."""
-    started, line = time.monotonic(), ProgressLine()
-    while not answers(port):
-        line.update(f"Starting the plugin ... {int(time.monotonic() - started)} s")
-        if time.monotonic() - started > 120:
-            raise RuntimeError("The plugin's server did not start; its messages are above.")
-        time.sleep(1)
-    line.end()
-    command = [sys.executable, "-m", "backend", "connect", "--project", str(project)]
-    if subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode:
-        raise RuntimeError("The project could not be connected; the reason is above.")
-
-
 def print_what_to_do(url: str, project: int) -> None:
     """Address, login, and what to press."""
     width = min(shutil.get_terminal_size().columns, 78)
@@ -139,14 +126,14 @@ def print_what_to_do(url: str, project: int) -> None:
     print("-" * width, flush=True)
 
 
-def watch(data: Path, project: int, server: ls.LabelStudioServer, plugin: subprocess.Popen[bytes]) -> None:
+def watch(data: Path, project: int, server: ls.LabelStudioServer, plugin: Plugin) -> None:
     """Say so whenever the queue follows a new version. Raises RuntimeError where a part ended."""
     projects = Projects(data)
     versions = VersionStore(projects.folder(project) / "versions")
     said = projects.read(project).live
     while True:
         time.sleep(1)
-        if not server.alive() or plugin.poll() is not None:
+        if not server.alive() or not plugin.alive():
             raise RuntimeError("A part of the demo ended by itself; its messages are above.")
         live = projects.read(project).live
         if live == said:

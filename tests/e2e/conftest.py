@@ -2,10 +2,7 @@
 
 import os
 import secrets
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +19,7 @@ from backend.settings import Settings
 from model.versions import Version, VersionStore
 from tests.conftest import ROOT
 from tools import label_studio as ls
+from tools.plugin import Plugin
 
 RETRAIN_AFTER, QUIET_SECONDS, QUEUE_SIZE = 10, 4, 100
 
@@ -82,13 +80,12 @@ class House:
 
     admin: LabelStudio
     settings: Settings
-    environment: dict[str, str]
+    plugin: Plugin
     redis: Redis
 
     def cli(self, *arguments: str, ok: bool = True) -> str:
         """`python -m backend ARGUMENTS`; returns what it printed. With ok=False it must fail."""
-        command = [sys.executable, "-m", "backend", *arguments]
-        done = subprocess.run(command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+        done = self.plugin.command(*arguments, capture=True)
         assert (done.returncode == 0) == ok, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -124,7 +121,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterator[H
     assert (venv / "bin" / "label-studio").exists(), f"{venv} has no Label Studio: run the tests with `make test`"
     folder = tmp_path_factory.mktemp("house")
     server = ls.LabelStudioServer(venv, folder / "label-studio", free_port())
-    plugin: subprocess.Popen[bytes] | None = None
+    plugin: Plugin | None = None
     try:
         server.start()
         port = free_port()
@@ -141,27 +138,16 @@ def house(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterator[H
             "QUEUE_SIZE": str(QUEUE_SIZE),
             "RECONCILE_SECONDS": "3600",  # webhooks alone must do
         }
-        environment = {k: v for k, v in os.environ.items() if k.lower() not in Settings.model_fields} | values
         with (folder / "plugin.log").open("wb") as log:
-            plugin = subprocess.Popen(
-                [sys.executable, "-m", "backend", "up"], env=environment, cwd=ROOT, stdout=log, stderr=log
-            )
+            plugin = Plugin(values, log)
+            plugin.start()
         settings = Settings(**{name.lower(): value for name, value in values.items()})
-        wait_until(lambda: _answers(settings.backend_url), what="the plugin's server is up")
-        yield House(server.client(), settings, environment, connect_redis(settings))
+        yield House(server.client(), settings, plugin, connect_redis(settings))
     finally:
         if plugin:
-            plugin.send_signal(signal.SIGINT)
-            plugin.wait(40)
+            plugin.stop()
         server.stop()
         print((folder / "plugin.log").read_text()[-6000:])
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url + "/health").is_success
-    except httpx.HTTPError:
-        return False
 
 
 @pytest.fixture(scope="session")

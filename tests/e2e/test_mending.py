@@ -7,6 +7,7 @@ import pytest
 from tests.e2e.conftest import QUEUE_SIZE, Annotator, first, wait_until
 from tools import label_studio as ls
 from tools.label_studio import label_config, name_of
+from tools.plugin import Plugin
 
 CLASSES = ["ants", "bees"]
 
@@ -225,12 +226,11 @@ def test_label_studio_shows_why_a_config_is_refused(house):
 
 
 def test_a_wrong_token_is_explained(house):
-    environment = house.environment
-    house.environment = environment | {"LABEL_STUDIO_API_KEY": "a.b.c"}
-    try:
-        assert "personal access token" in house.cli("connect", "--project", "1", ok=False)
-    finally:
-        house.environment = environment
+    other = Plugin({"LABEL_STUDIO_API_KEY": "a.b.c", "LABEL_STUDIO_URL": house.admin.url, "PORT": "1"})
+    other.environment |= {"DATA_DIR": str(house.settings.data_dir)}
+    done = other.command("connect", "--project", "1", capture=True)
+    assert done.returncode == 1
+    assert "personal access token" in done.stderr
 
 
 def test_the_queue_is_as_long_as_configured(house, insects):
