@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 
@@ -55,7 +56,12 @@ def parser() -> argparse.ArgumentParser:
     add("retrain", _retrain, "Run a round now and wait for it.", project=True)
     back = add("rollback", _rollback, "Let the queue follow an older version until the next round.", project=True)
     back.add_argument("--to", required=True, metavar="VERSION", help="a version that `status` lists, such as al-3-0a1b2c")
-    add("pause", _pause, "Stop retraining and publishing for a project; labels are still counted by `resume`.", project=True)
+    add(
+        "pause",
+        _pause,
+        "Stop retraining a project; its queue stays with the version it follows.",
+        project=True,
+    )
     add("resume", _resume, "Take up a paused project again, with every label given meanwhile.", project=True)
     add("settings", _settings, "List every setting, what it means and its current value.")
     return top
@@ -129,8 +135,10 @@ def _connect(options: argparse.Namespace, settings: Settings) -> int:
 
     work = _work(settings)
     job = connect(settings, work, options.project, options.strategy, say)
-    follow(work, job)
+    result = follow(work, job)
     state = Projects(settings.data_dir).read(options.project)
+    if isinstance(result, dict) and result.get("published") == 0:
+        say("Nothing to publish: the project has no unlabelled image that can be read (`status` counts them).")
     if not state.live:
         raise RuntimeError(f"The first queue was not published: {state.last_error or 'see the log of `python -m backend up`'}")
     say(f"The queue follows {state.live}. Open the project and press 'Label All Tasks'.")
@@ -158,7 +166,7 @@ def _retrain(options: argparse.Namespace, settings: Settings) -> int:
     work = _work(settings)
     result = follow(work, work.wake("round", options.project)) or {}
     if "version" not in result:
-        raise RuntimeError("No new version: `python -m backend status` says why (a paused project does not train).")
+        raise RuntimeError(f"No new version: {result.get('ignored', '`python -m backend status` says why')}.")
     say(f"{result['version']}: trained on {result['labels']} labels, {result['published']} images published")
     return 0
 
@@ -178,7 +186,7 @@ def _rollback(options: argparse.Namespace, settings: Settings) -> int:
 def _pause(options: argparse.Namespace, settings: Settings) -> int:
     with Projects(settings.data_dir).edit(options.project) as state:
         state.paused = True
-    say(f"Project {options.project} is paused: the queue stays as it is.")
+    say(f"Project {options.project} is paused: the queue stays with the version it follows.")
     return 0
 
 
@@ -192,7 +200,8 @@ def _resume(options: argparse.Namespace, settings: Settings) -> int:
 
 def _settings(_: argparse.Namespace, settings: Settings) -> int:
     for name, about in Settings.model_fields.items():
-        say(f"{name.upper()}={getattr(settings, name)}\n    {about.description}")
+        value = re.sub(r":[^:@/]*@", ":**********@", str(getattr(settings, name)))  # the password in REDIS_URL
+        say(f"{name.upper()}={value}\n    {about.description}")
     return 0
 
 

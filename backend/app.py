@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backend import reason
-from backend.events import handle, project_id
+from backend.events import BadRequest, handle, project_id
 from backend.labelconfig import LabelConfigError, parse_label_config
 from backend.projects import Projects
 from backend.queues import Work
@@ -26,6 +26,8 @@ from backend.settings import Settings, get_settings
 from model.versions import VersionStore
 
 log = logging.getLogger(__name__)
+REDIS_SECONDS = 1.0  # a Redis that hangs must not take /health with it; Label Studio gives a webhook no more
+NO_RESULT: dict[str, Any] = {"result": [], "score": 1.0, "model_version": "al-0"}
 
 
 class BasicAuth:
@@ -62,15 +64,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     reason.install()
     projects = Projects(settings.data_dir)
     projects.prepare()
-    work = Work(connect_redis(settings), settings.retrain_after)
+    work = Work(connect_redis(settings, REDIS_SECONDS), settings.retrain_after)
     app = FastAPI(
         title="Active learning for Label Studio",
         openapi_url=None,
         middleware=[Middleware(BasicAuth, credentials=settings.credentials)],
     )
 
-    @app.exception_handler(ValueError)
-    async def refuse(_: Request, error: ValueError) -> JSONResponse:
+    @app.exception_handler(BadRequest)
+    @app.exception_handler(LabelConfigError)
+    async def refuse(_: Request, error: Exception) -> JSONResponse:
         reason.set_reason(str(error))
         return JSONResponse({"detail": str(error)}, 400)
 
@@ -99,7 +102,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         body = await _body(request)
         tasks = body.get("tasks") or []
         tasks = [task if task.get("project") else task | {"project": project_id(body.get("project"))} for task in tasks]
-        results = await run_in_threadpool(_predict, tasks, body.get("label_config"))
+        try:
+            results = await run_in_threadpool(_predict, tasks, body.get("label_config"))
+        except Exception as error:
+            if isinstance(error, LabelConfigError):
+                raise
+            log.exception("/predict failed; its %d tasks get the last place", len(tasks))
+            results = [NO_RESULT] * len(tasks)
         return {"results": results, "model_version": results[0]["model_version"] if results else "al-0"}
 
     @app.api_route("/versions", methods=["GET", "POST"])
@@ -122,7 +131,7 @@ async def _body(request: Request) -> dict[str, Any]:
     try:
         body = json.loads(await request.body())
     except ValueError as error:
-        raise ValueError("the body is not JSON") from error
+        raise BadRequest("the body is not JSON") from error
     if not isinstance(body, dict):
-        raise ValueError("the body is no JSON object")
+        raise BadRequest("the body is no JSON object")
     return body

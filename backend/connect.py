@@ -45,8 +45,9 @@ def connect(settings: Settings, work: Work, project: int, strategy: str | None, 
     with projects.edit(project) as state:
         if not state.connected:
             state.previous = {name: info[name] for name in CHANGED}
+            state.paused = False
         first = not state.live or bool(strategy and strategy != state.strategy)
-        state.connected, state.paused = True, False
+        state.connected = True
         state.strategy = strategy or state.strategy
     label_studio.patch_project(project, sampling=SAMPLING, min_annotations_to_start_training=0)
     say(f"Sampling: {SAMPLING}")
@@ -58,15 +59,22 @@ def disconnect(settings: Settings, work: Work, project: int, say: Say) -> None:
     """Put sampling back, remove backend and webhook. Versions, embeddings and labels stay. Raises LabelStudioError."""
     label_studio = LabelStudio(settings)
     projects = Projects(settings.data_dir)
+    with projects.edit(project) as state:
+        state.connected = False
+        previous = state.previous
     work.forget(project)
+    try:
+        label_studio.project(project)
+    except LabelStudioError as error:
+        if error.status != 404:
+            raise
+        say("The project is gone from Label Studio: there is nothing to put back")
+        return
     for webhook in _webhooks(settings, label_studio, project):
         label_studio.request("DELETE", f"/api/webhooks/{webhook['id']}/")
     for backend in _backends(settings, label_studio, project):
         label_studio.request("DELETE", f"/api/ml/{backend['id']}")
     say("Removed the ML backend and its webhook")
-    previous = projects.read(project).previous
-    with projects.edit(project) as state:
-        state.connected = False
     restored = {name: value for name, value in previous.items() if name != "model_version"}
     if restored:
         label_studio.patch_project(project, **restored)

@@ -15,6 +15,7 @@ from model.images import ImageError
 
 CLOUD = ("s3://", "gs://", "azure-blob://")
 REDIRECTS = 5
+OUTAGE = (401, 502, 503, 504)  # answers that speak of Label Studio as a whole
 
 
 class ImageSource:
@@ -23,26 +24,32 @@ class ImageSource:
     def __init__(self, settings: Settings, label_studio: LabelStudio) -> None:
         self._settings = settings
         self._auth = label_studio.auth
-        self._origin = _origin(label_studio.url)
+        self._url = label_studio.url
+        self._origin = _origin(self._url)
         self._http = httpx.Client(timeout=settings.image_seconds, limits=httpx.Limits(max_keepalive_connections=16))
 
     def fetch(self, task: int, reference: str) -> bytes:
-        """The bytes of the image `reference` of `task`. Raises ImageError with the reason and the next step."""
+        """The bytes of the image `reference` of `task`.
+
+        Raises ImageError with the reason and the next step; LabelStudioError where Label Studio is out of order.
+        """
         if not reference:
             raise ImageError("the task has no image under the labelling config's data key")
         if reference.startswith("data:"):
             return self._data_uri(reference)
         if reference.startswith(CLOUD):
             encoded = base64.urlsafe_b64encode(reference.encode()).decode()
-            reference = f"/tasks/{task}/presign/?fileuri={encoded}"
+            reference = f"{self._url}/tasks/{task}/presign/?fileuri={encoded}"
         try:
             return self._follow(urljoin(self._origin, reference))
-        except ImageError:
+        except (ImageError, LabelStudioError):
             raise
-        except LabelStudioError as error:
-            raise ImageError(str(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise ImageError(f"{_short(reference)} cannot be fetched ({error!r})") from error
+
+    def close(self) -> None:
+        """Let go of its connections."""
+        self._http.close()
 
     def _follow(self, url: str) -> bytes:
         deadline = time.monotonic() + self._settings.image_seconds
@@ -54,15 +61,25 @@ class ImageSource:
         raise ImageError(f"{_short(url)}: more than {REDIRECTS} redirects")
 
     def _get(self, url: str, deadline: float) -> tuple[bytes, str | None]:
-        """One request: the content, or where it redirects to."""
-        ours = _origin(url) == self._origin
-        if not ours:
+        """One request: the content, or where it redirects to. Trouble with Label Studio itself is no fault of the image."""
+        if _origin(url) != self._origin:
             self._check_host(url)
-        with self._http.stream("GET", url, auth=self._auth if ours else None) as response:
-            if not ours and (urlsplit(url).hostname or "").lower() not in self._settings.hosts:
+            return self._read(url, None, deadline)
+        try:
+            return self._read(url, self._auth, deadline)
+        except httpx.TransportError as error:
+            raise LabelStudioError(
+                f"Label Studio at {self._origin} does not answer ({error!r}). Check LABEL_STUDIO_URL."
+            ) from error
+
+    def _read(self, url: str, auth: httpx.Auth | None, deadline: float) -> tuple[bytes, str | None]:
+        with self._http.stream("GET", url, auth=auth) as response:
+            if auth is None and (urlsplit(url).hostname or "").lower() not in self._settings.hosts:
                 self._check_address(response.extensions["network_stream"].get_extra_info("server_addr")[0], url)
             if response.is_redirect:
                 return b"", response.headers["location"]
+            if auth and response.status_code in OUTAGE:
+                raise LabelStudioError(f"Label Studio answered {response.status_code} for {_short(url)}", response.status_code)
             if response.status_code != 200:
                 raise ImageError(f"{_short(url)} answered {response.status_code}")
             chunks, size = [], 0

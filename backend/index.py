@@ -19,7 +19,7 @@ from model.embeddings import embedding_key
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS tasks (
-    task INTEGER PRIMARY KEY, reference TEXT NOT NULL, key INTEGER NOT NULL, updated_at TEXT NOT NULL,
+    task INTEGER PRIMARY KEY, reference TEXT NOT NULL, key INTEGER NOT NULL,
     state TEXT NOT NULL, label TEXT, error TEXT, tried REAL NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS published (version TEXT NOT NULL, task INTEGER NOT NULL, score REAL NOT NULL, slot INTEGER NOT NULL,
     PRIMARY KEY (version, task));
@@ -98,13 +98,13 @@ class Index:
             state, label = consensus(task.get("annotations") or [], target)
             reference = str(task["data"].get(target.data_key) or "")
             key = embedding_key(task["id"], reference)
-            rows.append((task["id"], reference, key, task["updated_at"], state, label))
+            rows.append((task["id"], reference, key, state, label))
         self._db.execute("BEGIN IMMEDIATE")
         self._db.executemany(
-            """INSERT INTO tasks (task, reference, key, updated_at, state, label) VALUES (?, ?, ?, ?, ?, ?)
+            """INSERT INTO tasks (task, reference, key, state, label) VALUES (?, ?, ?, ?, ?)
             ON CONFLICT (task) DO UPDATE SET
                 error = CASE WHEN key = excluded.key THEN error END, reference = excluded.reference, key = excluded.key,
-                updated_at = excluded.updated_at, state = excluded.state, label = excluded.label""",
+                state = excluded.state, label = excluded.label""",
             rows,
         )
         self._db.execute("COMMIT")
@@ -121,10 +121,6 @@ class Index:
     def clear(self) -> None:
         """Forget every task, so that the next sync lists them all."""
         self._db.executescript("BEGIN IMMEDIATE; DELETE FROM tasks; DELETE FROM notes; COMMIT")
-
-    def newest_change(self) -> str:
-        """The latest `updated_at` seen, "" for an empty index."""
-        return self._db.execute("SELECT coalesce(max(updated_at), '') FROM tasks").fetchone()[0]
 
     def count(self) -> int:
         """Tasks known."""

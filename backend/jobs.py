@@ -9,7 +9,10 @@ from typing import Any
 
 from rq import get_current_job
 
+from backend.index import UNLABELLED
 from backend.labelconfig import LabelConfigError
+from backend.labelstudio import LabelStudioError
+from backend.projects import Projects
 from backend.publish import Superseded, config_unchanged, delete_predictions, publish, stale_predictions, switch
 from backend.queues import Work
 from backend.reconcile import recall_published, reconcile_project, top_up
@@ -21,8 +24,8 @@ from model.versions import Version, fingerprint
 
 log = logging.getLogger(__name__)
 FIRST = 1000  # images a round embeds itself before it publishes; the embed job does the rest
-EMBED_SLICE = 60  # seconds of one embed job, so that other projects get their turn
-CLEAN_SLICE = 60  # seconds of one clean job
+EMBED_SLICE = 30  # seconds of one embed job, so that other projects get their turn
+CLEAN_SLICE = 15  # seconds of one clean job
 
 
 class Job:
@@ -53,19 +56,34 @@ class Job:
 def job(kind: str, project: int) -> Iterator[Job]:
     """Open what a job needs; note its failure in the project's state, for `status`."""
     settings = get_settings()
+    projects = Projects(settings.data_dir)
     work = Work(connect_redis(settings), settings.retrain_after)
-    with Session(settings, project, _progress()) as session:
-        try:
-            yield Job(session, work, kind)
-        except Superseded as reason:
-            log.info("%s", reason)
-        except Exception as error:
-            with session.edit() as state:
-                state.last_error = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {kind}: {error}"
-            if isinstance(error, LabelConfigError):  # trying again cannot help; a changed config wakes the next round
-                log.error("Project %s: %s", project, error)
-                return
+    final = False  # whether trying again cannot help
+    try:
+        with Session(settings, project, _progress()) as session:
+            try:
+                yield Job(session, work, kind)
+            except LabelConfigError:
+                final = True
+                raise
+            except LabelStudioError as error:
+                final = error.status == 404 and not session.info and session.label_studio.answers()
+                if final:
+                    with projects.edit(project) as state:
+                        state.connected = False
+                    message = (
+                        f"Project {project} is gone from Label Studio, or its token may not see it: `connect` takes it up."
+                    )
+                    raise LabelStudioError(message, 404) from error
+                raise
+    except Superseded as reason:
+        log.info("%s", reason)
+    except Exception as error:
+        with projects.edit(project) as state:
+            state.last_error = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {kind}: {error}"
+        if not final:
             raise
+        log.error("Project %s: %s", project, error)
 
 
 def _progress() -> Callable[[str, int, int], None]:
@@ -88,13 +106,12 @@ def run_round(project: int, generation: int) -> dict[str, Any] | None:
     with job("round", project) as at:
         s = at.session
         at.begin(generation, fenced=True)
-        if s.state.paused:
-            return {"paused": True}
+        if s.state.paused or not s.state.connected:
+            return {"ignored": "the project is paused" if s.state.paused else "the project is not connected"}
         started = time.time()
         s.sync()
         target = s.target
-        missing = s.unembedded()
-        s.embed(missing[:FIRST])
+        partial = embed_first(s)
         labelled, pool = s.labelled_and_pool()
         s.progress("training", 0, len(labelled.tasks))
         head, metrics = train(labelled, len(target.classes))
@@ -102,36 +119,47 @@ def run_round(project: int, generation: int) -> dict[str, Any] | None:
         ranking = rank(head, pool, labelled, s.rules(), name)
         newest = max((row.task for row in s.index.rows()), default=0)
         trained = (labelled.tasks, labelled.labels)
-        s.versions.write(
-            Version(name, started, target.as_dict(), s.backbone_name, s.rules().strategy, head, *trained, newest, metrics)
-        )
-        if not config_unchanged(s, target):
-            at.wake("round")
-            raise Superseded(f"Project {project}: the labelling config changed during the round")
-        published = publish(s, name, ranking, at.check)
+        about = (name, started, target.as_dict(), s.backbone_name, s.rules().strategy)
+        s.versions.write(Version(*about, head, *trained, newest, metrics))
+        try:
+            if not config_unchanged(s, target):
+                at.wake("round")
+                raise Superseded(f"Project {project}: the labelling config changed during the round")
+            published = publish(s, name, ranking, at.check)
+        except BaseException:
+            s.versions.remove(name)  # what was never published must not displace what a rollback may want
+            raise
         switch(s, name, at.check)
-        summary = {"version": name, "labels": len(labelled.tasks), "published": published, "seconds": time.time() - started}
         with s.edit() as state:
-            state.trained = fingerprint(*trained, target.as_dict())
-            state.last_error = ""
-            state.summary = summary | {"counts": s.index.counts(), "metrics": metrics}
+            state.trained, state.partial, state.last_error = fingerprint(*trained, target.as_dict()), partial, ""
         for gone in s.versions.prune(s.settings.keep_versions, [name]):
             s.index.forget_published(gone)
         at.wake("clean", 5)
-        if len(missing) > FIRST:
+        if partial:
             at.wake("embed")
-        return summary
+        return {"version": name, "labels": len(labelled.tasks), "published": published, "seconds": time.time() - started}
     return None
+
+
+def embed_first(session: Session) -> bool:
+    """Embed what a queue cannot wait for: labelled images, and a first part of a pool that has hardly any embeddings.
+
+    Returns whether images are left for the embed job.
+    """
+    labelled, others = session.unembedded()
+    unlabelled = session.index.counts()[UNLABELLED]
+    first = others[: FIRST // 2 if labelled else FIRST] if unlabelled - len(others) < session.settings.queue_size else []
+    session.embed([*labelled[: FIRST // 2], *first])
+    return len(labelled) > FIRST // 2 or len(others) > len(first)
 
 
 def reconcile(project: int, generation: int) -> list[str] | None:
     """Compare Label Studio with the live version and mend what differs; arms the next one. Returns what was done."""
     with job("reconcile", project) as at:
         at.begin(generation, fenced=True)
-        if at.session.projects.folder(project).exists() and at.session.state.connected:
-            at.wake("reconcile", at.session.settings.reconcile_seconds)
-        if at.session.state.paused:
-            return ["paused"]
+        if not at.session.state.connected:
+            return ["the project is not connected"]
+        at.wake("reconcile", at.session.settings.reconcile_seconds)
         return reconcile_project(at.session, at.check, at.wake)
     return None
 
@@ -139,17 +167,20 @@ def reconcile(project: int, generation: int) -> list[str] | None:
 def embed(project: int, generation: int) -> int:
     """Embed what is missing, a slice at a time; then let the new images take their places."""
     with job("embed", project) as at:
+        s = at.session
         at.begin(generation)
-        at.session.sync()
-        missing = at.session.unembedded()
-        tried = at.session.embed(missing, EMBED_SLICE)
-        if tried:
-            at.session.store.compact()
-            at.wake("reconcile", 1)
-        if tried < len(missing):
+        if not s.state.connected:
+            return 0
+        s.sync()
+        labelled, others = s.unembedded()
+        tried = s.embed([*labelled, *others], EMBED_SLICE)
+        s.store.compact()
+        if tried < len(labelled) + len(others):
             at.wake("embed")
-        elif len(missing) > FIRST:
+        elif s.state.partial:
             at.wake("round", 1)  # much of the pool was not there when the last queue was drawn
+        if tried:
+            at.wake("reconcile", 1)
         return tried
     return 0
 
@@ -175,14 +206,14 @@ def roll_back(project: int, version: str) -> dict[str, Any] | None:
         at.begin(0, fenced=True)
         s.sync()
         old = s.versions.load(version)
-        if old.target != s.target.as_dict():
-            raise LabelConfigError(f"{version} knows other classes than the labelling config has now: retrain instead.")
+        if not s.fits(old):
+            raise LabelConfigError(f"{version} was made for other classes or another backbone: retrain instead.")
         with s.edit() as state:
             state.returning = version
-        s.embed(s.unembedded()[:FIRST])
+        embed_first(s)
         labelled, pool = s.labelled_and_pool()
         recall_published(s, version)
-        top_up(s, old, pool, at.check)
+        top_up(s, old, labelled, pool, at.check)
         at.work.settle(project)
         switch(s, version, at.check)
         with s.edit() as state:

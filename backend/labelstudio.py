@@ -92,6 +92,13 @@ class LabelStudio:
                 time.sleep(2 ** (attempt - 1))
         raise problem
 
+    def answers(self) -> bool:
+        """Whether it lists projects, so that a 404 for one of them means that this one is gone."""
+        try:
+            return "results" in self.request("GET", "/api/projects", params={"page_size": 1})
+        except (LabelStudioError, ValueError, TypeError):
+            return False
+
     def project(self, project: int) -> dict[str, Any]:
         """The project's settings."""
         return self.request("GET", f"/api/projects/{project}")

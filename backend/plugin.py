@@ -4,27 +4,23 @@ Importing this imports torch; the server does so on its first /predict, never on
 """
 
 import logging
-import threading
-import time
 from typing import Any
 
 import numpy as np
-import torch
 from label_studio_ml.model import LabelStudioMLBase
 
 from backend.labelstudio import LabelStudioError
 from backend.queues import Work
 from backend.redisserver import connect_redis
 from backend.rounds import place_outside_queue
-from backend.session import BATCH, Session, get_backbone
+from backend.session import Session
 from backend.settings import get_settings
-from model.images import ImageError, to_tensor
+from model.backbone import WeightsError
 from model.versions import Version, VersionError
 from strategies.places import LAST
 
 log = logging.getLogger(__name__)
-_network = threading.Lock()  # one batch at a time: requests that race for the processors are all slower
-SECONDS = 80  # Label Studio waits 100 s for /predict
+SECONDS = 70  # Label Studio waits 100 s for /predict; an image may take IMAGE_SECONDS more
 NO_VERSION = "al-0"  # what predictions are named before the first round
 
 
@@ -73,37 +69,25 @@ def _predict(session: Session, tasks: list[dict[str, Any]]) -> list[dict[str, An
 
 
 def _live(session: Session) -> Version | None:
-    """The version the queue follows, as long as it speaks of the same classes as the labelling config."""
+    """The version the queue follows, as long as it fits the labelling config and the backbone."""
     try:
         live = session.versions.load(session.state.live) if session.state.live else None
     except VersionError as error:
         log.warning("%s", error)
         return None
-    return live if live and live.target == session.target.as_dict() else None
+    return live if live and session.fits(live) else None
 
 
 def _embeddings(session: Session, tasks: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings (N, D) and which of them could be had, bool (N,); those not in the store are made and kept."""
-    deadline = time.monotonic() + SECONDS
-    keys = [session.key(task) for task in tasks]
-    values, found = session.store.get([key for key, _ in keys])
-    missing = np.flatnonzero(~found)
-    for start in range(0, len(missing), BATCH):
-        if time.monotonic() > deadline:
-            log.warning("Project %s: no time to embed %d of %d images", session.project, len(missing) - start, len(tasks))
-            break
-        rows, tensors = [], []
-        for row in missing[start : start + BATCH].tolist():
-            try:
-                content = session.images.fetch(tasks[row]["id"], keys[row][1])
-                tensors.append(to_tensor(content, session.settings.max_image_pixels))
-                rows.append(row)
-            except (ImageError, LabelStudioError) as error:
-                log.warning("Project %s, task %s: %s", session.project, tasks[row]["id"], error)
-        if rows:
-            with _network:
-                made = get_backbone(session.settings.model_weights).embed(torch.stack(tensors))
-            values[rows] = made.astype(np.float16)  # as the store will give them back
-            session.store.add([keys[row][0] for row in rows], values[rows])
-            found[rows] = True
+    rows = [session.as_row(task) for task in tasks]
+    keys = [row.key for row in rows]
+    missing = set(session.store.missing(keys))
+    try:
+        session.embed([row for row in rows if row.key in missing], SECONDS)
+    except (LabelStudioError, WeightsError) as error:
+        log.error("Project %s: %s", session.project, error)
+    values, found = session.store.get(keys)
+    if not found.all():
+        log.warning("Project %s: %d of %d images have no prediction", session.project, (~found).sum(), len(tasks))
     return values, found

@@ -18,7 +18,8 @@ class DataDirError(RuntimeError):
 
 @dataclass
 class ProjectState:
-    """One project. live: the version the queue follows; returning: the version a rollback is about to make live;
+    """One project. live: the version the queue is to follow; followed: the one Label Studio was last told to follow;
+    returning: the one a rollback is about to make live; partial: the last queue was drawn before the pool was embedded;
     trained: fingerprint of the labels of the last finished round.
 
     previous: the project settings that `connect` changed, for `disconnect` to put back.
@@ -29,12 +30,13 @@ class ProjectState:
     paused: bool = False
     strategy: str = ""
     live: str = ""
+    followed: str = ""
     returning: str = ""
+    partial: bool = False
     trained: str = ""
     target: dict[str, Any] = field(default_factory=dict)
     previous: dict[str, Any] = field(default_factory=dict)
     last_error: str = ""
-    summary: dict[str, Any] = field(default_factory=dict)
 
 
 class Projects:

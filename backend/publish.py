@@ -80,6 +80,8 @@ def switch(session: Session, version: str, check: Callable[[], None]) -> None:
         state.target = session.target.as_dict()
     if session.index.published(version):
         session.label_studio.patch_project(session.project, model_version=version)
+        with session.edit() as state:
+            state.followed = version
         log.info("Project %s: the queue follows %s", session.project, version)
 
 
@@ -91,14 +93,15 @@ def config_unchanged(session: Session, target: Target) -> bool:
 
 def stale_predictions(session: Session) -> list[dict[str, Any]]:
     """Predictions of our versions older than the live one, last places first. Newer ones may belong to a round about to
-    switch; those of a version that a rollback returns to are spared."""
+    switch; those of the version that Label Studio really follows, or that a rollback returns to, are spared."""
     state = session.projects.read(session.project)
+    spared = (state.returning, session.look()["model_version"])
     match = NAME.fullmatch(state.live)
     if not match:
         return []
     number = int(match[1])
     found = [(NAME.fullmatch(p["model_version"] or ""), p) for p in session.label_studio.predictions(session.project)]
-    stale = [p for name, p in found if name and int(name[1]) < number and name[0] != state.returning]
+    stale = [p for name, p in found if name and int(name[1]) < number and name[0] not in spared]
     return sorted(stale, key=lambda p: (p["model_version"], LAST if p["score"] is None else p["score"]), reverse=True)
 
 
@@ -117,6 +120,15 @@ def delete_predictions(session: Session, predictions: list[dict[str, Any]], seco
         session.progress("deleting old predictions", done + 1, len(predictions))
         time.sleep(time.monotonic() - started)
     return True
+
+
+def withdraw(session: Session, version: str, tasks: set[int]) -> None:
+    """Delete what is published of `tasks` under `version`, so that none gets a second prediction of the same version."""
+    if tasks:
+        found = session.label_studio.predictions(session.project)
+        for prediction in found:
+            if prediction["model_version"] == version and prediction["task"] in tasks:
+                session.label_studio.delete_prediction(prediction["id"])
 
 
 def as_ranking(tasks: NDArray[np.int64], places: NDArray[np.float64], probabilities: NDArray[np.float32] | None) -> Ranking:

@@ -51,26 +51,32 @@ KINDS = {
 # Returns the generation and the time to schedule it at, or "" where a job that will do already waits.
 WAKE = """
 local kind, now, at, labels = ARGV[1], tonumber(ARGV[3]), ARGV[3] + ARGV[4], tonumber(ARGV[5])
-local push_back = false
+local quiet = false
 if labels > 0 then
     local pending = redis.call('HINCRBY', KEYS[1], 'pending', labels)
     redis.call('HSET', KEYS[1], 'last_label', now)
-    if pending >= tonumber(ARGV[6]) then at = now else push_back = true end
+    if pending >= tonumber(ARGV[6]) then at = now else quiet = true end
 end
-local generation = redis.call('HGET', KEYS[1], kind .. ':generation') or '0'
-local job = kind .. '-' .. ARGV[2] .. '-' .. generation
-local scheduled = tonumber(redis.call('ZSCORE', KEYS[2], job) or '')
+local field = kind .. ':generation'
+local function job() return kind .. '-' .. ARGV[2] .. '-' .. (redis.call('HGET', KEYS[1], field) or '0') end
+local ended = {failed = true, finished = true, canceled = true, stopped = true}
+while ended[redis.call('HGET', 'rq:job:' .. job(), 'status')] do
+    redis.call('HINCRBY', KEYS[1], field, 1)  -- it ended before its first act, or the counter was lost
+end
+local generation = redis.call('HGET', KEYS[1], field) or '0'
+local scheduled = tonumber(redis.call('ZSCORE', KEYS[2], job()) or '')
 if scheduled then
-    if scheduled > now and (push_back or at < scheduled) then redis.call('ZADD', KEYS[2], at, job) end
+    -- only a job that labels alone have scheduled is put off by the next label
+    local put_off = quiet and redis.call('HGET', KEYS[1], 'quiet') == job()
+    if scheduled > now and (put_off or at < scheduled) then
+        redis.call('ZADD', KEYS[2], at, job())
+        if not quiet then redis.call('HDEL', KEYS[1], 'quiet') end
+    end
     return {generation, ''}
 end
-local status = redis.call('HGET', 'rq:job:' .. job, 'status')
-if status == 'failed' or status == 'finished' or status == 'canceled' or status == 'stopped' then
-    generation = redis.call('HINCRBY', KEYS[1], kind .. ':generation', 1)  -- it ended before its first act
-elseif status then
-    return {generation, ''}
-end
-return {tostring(generation), tostring(at)}
+if redis.call('EXISTS', 'rq:job:' .. job()) == 1 then return {generation, ''} end
+if quiet then redis.call('HSET', KEYS[1], 'quiet', job()) end
+return {generation, tostring(at)}
 """
 
 # KEYS: the project's hash. ARGV: kind, generation of the job that begins, its fencing token.
@@ -154,12 +160,12 @@ class Work:
         self.redis.hset(_key(project), "pending", 0)
 
     def forget(self, project: int) -> None:
-        """Drop the project's counters and its waiting jobs."""
+        """Drop the project's waiting jobs and its counters; generations stay, since old jobs still bear their numbers."""
         for kind, about in KINDS.items():
             for job_id in self._queues[about.queue].scheduled_job_registry.get_job_ids():
                 if job_id.startswith(f"{kind}-{project}-"):
                     self._queues[about.queue].scheduled_job_registry.remove(job_id, delete_job=True)
-        self.redis.delete(_key(project))
+        self.redis.hdel(_key(project), "pending", "last_label", "quiet", "fence")
 
     def job(self, job_id: str) -> Job | None:
         """The job, or None where Redis knows none."""

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 from backend.index import SKIPPED, UNLABELLED
-from backend.publish import as_ranking, publish, switch
-from backend.rounds import Pool, place_outside_queue, rank
+from backend.publish import as_ranking, publish, switch, withdraw
+from backend.rounds import Labelled, Pool, place_outside_queue, rank
 from backend.session import Session
 from model.versions import Version, VersionError, fingerprint
 from strategies.places import LAST, refill_places
@@ -21,7 +21,7 @@ Wake = Callable[..., None]
 
 
 def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
-    """Mend what differs; returns a line for each thing done."""
+    """Mend what differs; returns a line for each thing done. A paused project keeps its version, and a full queue."""
     session.sync()
     done: list[str] = []
     try:
@@ -29,20 +29,23 @@ def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
     except VersionError as error:
         log.warning("%s", error)
         live = None
-    if live is None or live.target != session.target.as_dict():
-        wake("round")
-        return ["a round: there is no version for this labelling config yet"]
+    if live is None or not session.fits(live):
+        if not session.state.paused:
+            wake("round")
+        return ["there is no version for this labelling config and backbone yet"]
     labelled, pool = session.labelled_and_pool()
-    if fingerprint(labelled.tasks, labelled.labels, live.target) != session.state.trained:
+    if not session.state.paused and fingerprint(labelled.tasks, labelled.labels, live.target) != session.state.trained:
         wake("round", session.settings.quiet_seconds)
         done.append("a round: labels changed")
-    if session.unembedded():
+    if any(session.unembedded()):
         wake("embed")
         done.append("embedding new images")
     if not session.index.published(live.name):
         recall_published(session, live.name)
-    for mend in (_move_skipped_back, _score_new_tasks, _refill):
-        done += mend(session, live, pool, check)
+    done += _move_skipped_back(session, live, check)
+    if added := top_up(session, live, labelled, pool, check):
+        done.append(f"refilled the queue with {added} tasks")
+    done += _score_new_tasks(session, live, pool, check)
     done += _assert_version(session, check, wake)
     for line in done:
         log.info("Project %s: %s", session.project, line)
@@ -63,16 +66,17 @@ def _assert_version(session: Session, check: Check, wake: Wake) -> list[str]:
     live, named = session.state.live, session.info["model_version"]
     if named == live or not session.index.published(live):
         return []
-    if named in session.versions.names() and named in session.label_studio.prediction_counts(session.project):
+    by_hand = named != session.state.followed and named in session.versions.names()
+    if by_hand and named in session.label_studio.prediction_counts(session.project):
         with session.edit() as state:
-            state.live = named
+            state.live = state.followed = named
         wake("reconcile", 1)
         return [f"following {named}, chosen in Label Studio"]
     switch(session, live, check)
     return [f"model_version was {named!r}: set to {live} again"]
 
 
-def _move_skipped_back(session: Session, live: Version, _: Pool, check: Check) -> list[str]:
+def _move_skipped_back(session: Session, live: Version, check: Check) -> list[str]:
     """A skipped task goes behind everything else instead of straight to the next annotator."""
     published = session.index.published(live.name)
     skipped = [r.task for r in session.index.rows() if r.state == SKIPPED and published.get(r.task, LAST) < LAST]
@@ -88,34 +92,31 @@ def _move_skipped_back(session: Session, live: Version, _: Pool, check: Check) -
 def _score_new_tasks(session: Session, live: Version, pool: Pool, check: Check) -> list[str]:
     """Tasks imported since the live version was ranked get a place behind its queue, up to a queue's worth of them."""
     published = session.index.published(live.name)
+    room = session.settings.queue_size - sum(place >= 0.5 for place in published.values())
     new = (pool.tasks > live.newest_task) & ~np.isin(pool.tasks, list(published))
-    if not new.any():
+    if not new.any() or room <= 0:
         return []
     tasks, embeddings = pool.tasks[new], pool.embeddings[new]
     places, probabilities = place_outside_queue(live.head, tasks, embeddings, live.strategy, live.name)
-    first = np.argsort(places, kind="stable")[: session.settings.queue_size]
+    first = np.argsort(places, kind="stable")[:room]
     chosen = as_ranking(tasks[first], places[first], None if probabilities is None else probabilities[first])
     return [f"scored {publish(session, live.name, chosen, check)} new tasks"]
 
 
-def _refill(session: Session, live: Version, pool: Pool, check: Check) -> list[str]:
-    added = top_up(session, live, pool, check)
-    return [f"refilled the queue with {added} tasks"] if added else []
-
-
-def top_up(session: Session, version: Version, pool: Pool, check: Check) -> int:
+def top_up(session: Session, version: Version, labelled: Labelled, pool: Pool, check: Check) -> int:
     """Once half the queue of `version` is used, publish the next images behind what is left of it, under the same name.
 
     Returns how many were added.
     """
-    queued = {task: place for task, place in session.index.published(version.name).items() if place < 0.5}
+    published = session.index.published(version.name)
+    queued = {task: place for task, place in published.items() if place < 0.5}
     waiting = {row.task for row in session.index.rows() if row.state == UNLABELLED} & set(queued)
     free = ~np.isin(pool.tasks, list(queued))
     if not free.any() or len(waiting) > session.settings.queue_size / 2:
         return 0
-    labelled, _ = session.labelled_and_pool()
     rest = Pool(pool.tasks[free], pool.embeddings[free])
     ranking = rank(version.head, rest, labelled, session.rules(), version.name)
     if queued:
         ranking = ranking.at(refill_places(max(queued.values()), len(ranking.tasks)))
+    withdraw(session, version.name, set(published) & set(ranking.tasks.tolist()))
     return publish(session, version.name, ranking, check)

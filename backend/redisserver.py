@@ -19,15 +19,19 @@ from backend.processes import die_with_parent
 from backend.settings import Settings
 
 START_SECONDS = 30
+LONGEST_SOCKET = 100
 
 
 class RedisUnavailable(RuntimeError):
     """No Redis to work with; the message gives the next step."""
 
 
-def connect_redis(settings: Settings) -> Redis:
-    """A connection to REDIS_URL or to the embedded server. Raises RedisUnavailable where it does not answer."""
-    redis = Redis.from_url(redis_url(settings), socket_connect_timeout=5)
+def connect_redis(settings: Settings, seconds: float | None = None) -> Redis:
+    """A connection to REDIS_URL or to the embedded server; `seconds` is the longest a command may take.
+
+    Raises RedisUnavailable where it does not answer.
+    """
+    redis = Redis.from_url(redis_url(settings), socket_connect_timeout=5, socket_timeout=seconds)
     try:
         redis.ping()
     except RedisError as error:
@@ -124,7 +128,10 @@ def _binary() -> str:
 
 
 def _socket(data_dir: Path) -> Path:
-    """A short path for the socket (they are limited to some 100 characters), in a folder only this user may enter."""
+    """Where the socket is: DATA_DIR/redis, or where that path is too long for one (108 characters) a private folder."""
+    path = data_dir / "redis" / "redis.sock"
+    if len(os.fsencode(path)) < LONGEST_SOCKET:
+        return path
     digest = hashlib.sha256(str(data_dir).encode()).hexdigest()[:12]
     folder = Path(tempfile.gettempdir()) / f"al-{os.getuid()}-{digest}"
     folder.mkdir(mode=0o700, exist_ok=True)

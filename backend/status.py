@@ -14,6 +14,8 @@ from backend.settings import Settings
 from backend.terminal import ProgressLine
 from model.versions import VersionError, VersionStore
 
+NO_WORKER_SECONDS = 15
+
 
 def status(settings: Settings, work: Work) -> dict[str, Any]:
     """Everything, as plain values for JSON."""
@@ -119,7 +121,7 @@ def follow(work: Work, job_id: str, seconds: float = float("inf")) -> Any:
 
     Raises RuntimeError where it failed for good, TimeoutError after `seconds`.
     """
-    deadline = time.monotonic() + seconds
+    deadline, lonely = time.monotonic() + seconds, time.monotonic() + NO_WORKER_SECONDS
     line = ProgressLine()
     try:
         while time.monotonic() < deadline:
@@ -133,6 +135,8 @@ def follow(work: Work, job_id: str, seconds: float = float("inf")) -> Any:
                 result = job.latest_result()
                 reason = (result.exc_string or "").strip().splitlines()[-1:] if result else []
                 raise RuntimeError(f"{job_id} {state}: {''.join(reason) or 'see the worker log'}")
+            if state in ("scheduled", "queued") and time.monotonic() > lonely and not Worker.count(connection=work.redis):
+                raise RuntimeError(f"{job_id} waits, but no worker runs: start `python -m backend up`.")
             line.update(describe(_job(job)) + ("" if state == "started" else f" ({state})"))
             time.sleep(0.2)
     finally:

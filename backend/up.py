@@ -23,7 +23,7 @@ WARM_SECONDS, COLD_SECONDS = 5, 5  # for a running job to finish, for a worker t
 CHILDREN = {
     "server": ["serve"],
     "trainer": ["worker", TRAIN],
-    "housekeeper": ["worker", HOUSEKEEPING, EMBED],
+    "housekeeper": ["worker", EMBED, HOUSEKEEPING],
 }
 
 

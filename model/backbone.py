@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -101,5 +102,11 @@ def _name(source: str) -> str:
 def _digest(path: Path) -> str:
     if not path.is_file():
         raise WeightsError(f"MODEL_WEIGHTS={path} is no file: set it to a ResNet50 state dict (.safetensors or .pth)")
+    status = path.stat()
+    return _digest_of(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=4)
+def _digest_of(path: Path, _modified: int, _size: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]

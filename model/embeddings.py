@@ -71,11 +71,19 @@ class EmbeddingStore:
         """
         values = np.zeros((len(keys), self.dimensions), np.float32)
         found = np.zeros(len(keys), bool)
+        if not self._fill(keys, values, found):
+            self.refresh()  # another process merged shards meanwhile
+            self._fill(keys, values, found)
+        return values, found
+
+    def _fill(self, keys: Sequence[int], values: NDArray[np.float32], found: NDArray[np.bool_]) -> bool:
+        """Read what is not found yet, shard by shard; returns whether every shard was there."""
         by_shard: dict[Path, list[tuple[int, int]]] = {}
-        for position, key in enumerate(keys):
-            if key in self._rows:
-                shard, row = self._rows[key]
+        for position in np.flatnonzero(~found).tolist():
+            if keys[position] in self._rows:
+                shard, row = self._rows[keys[position]]
                 by_shard.setdefault(shard, []).append((position, row))
+        whole = True
         for shard, pairs in by_shard.items():
             positions, rows = np.array(pairs).T
             try:
@@ -83,9 +91,10 @@ class EmbeddingStore:
                     values[positions] = file.get_tensor("embeddings")[rows]
             except (SafetensorError, OSError, IndexError, ValueError) as error:
                 self._drop(shard, error)
+                whole = False
                 continue
             found[positions] = True
-        return values, found
+        return whole
 
     def compact(self) -> None:
         """Merge small shards once there are many, so that a year of single images stays quick to read."""
@@ -114,7 +123,8 @@ class EmbeddingStore:
             return []
 
     def _drop(self, shard: Path, error: Exception) -> None:
-        log.warning("Shard %s cannot be read (%s): its images will be embedded again", shard.name, error)
+        if not isinstance(error, FileNotFoundError):  # gone shards were merged or removed on purpose
+            log.warning("Shard %s cannot be read (%s): its images will be embedded again", shard.name, error)
         self._rows = {key: place for key, place in self._rows.items() if place[0] != shard}
         self._read.discard(shard)
         if not isinstance(error, OSError):  # an OSError may pass; broken content never heals

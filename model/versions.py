@@ -106,12 +106,17 @@ class VersionStore:
         except Exception as error:
             raise VersionError(f"Version {name!r} cannot be read ({error}). Retrain to replace it.") from error
 
+    def remove(self, name: str) -> None:
+        """Remove the version `name`; one that is gone already is fine."""
+        if NAME.fullmatch(name):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+
     def prune(self, keep: int, needed: Iterable[str]) -> list[str]:
         """Remove all but the newest `keep` versions and those `needed`; returns the names removed."""
-        spared = {*self.names()[-keep:], *needed}
+        spared = {*self.names()[max(0, len(self.names()) - keep) :], *needed}
         gone = [name for name in self.names() if name not in spared]
         for name in gone:
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+            self.remove(name)
         return gone
 
 

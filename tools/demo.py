@@ -83,6 +83,8 @@ def run(options: argparse.Namespace) -> None:
         if not options.once:
             watch(data / "plugin", project, server, plugin)
     finally:
+        line.end()
+        print("Stopping ...", flush=True)
         if plugin:
             plugin.stop()
         server.stop()

@@ -49,7 +49,7 @@ def main() -> int:
             "RETRAIN_AFTER": str(RETRAIN_AFTER),
             "LOG_LEVEL": "WARNING",
         }
-        values |= {name: os.environ[name] for name in ("MODEL_WEIGHTS", "REDIS_URL") if os.environ.get(name)}
+        values |= {"MODEL_WEIGHTS": str(Path(os.environ["MODEL_WEIGHTS"]).resolve())} if os.environ.get("MODEL_WEIGHTS") else {}
         plugin = Plugin(values)
         plugin.start()
         started = time.monotonic()

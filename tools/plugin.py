@@ -23,7 +23,9 @@ class Plugin:
 
     def __init__(self, values: dict[str, str], log: IO[bytes] | None = None) -> None:
         kept = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
-        self.environment = kept | values
+        self.environment = kept | {"PYTHONPATH": str(ROOT)} | values
+        self._folder = Path(values["DATA_DIR"])  # where it runs, so that no .env of the checkout's reaches it either
+        self._folder.mkdir(parents=True, exist_ok=True)
         self._url = f"http://127.0.0.1:{values['PORT']}"
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -33,7 +35,7 @@ class Plugin:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "backend", "up"],
             env=self.environment,
-            cwd=ROOT,
+            cwd=self._folder,
             stdout=self._log,
             stderr=self._log,
             start_new_session=True,
@@ -63,5 +65,5 @@ class Plugin:
         """Run `python -m backend ARGUMENTS` with the same settings."""
         command = [sys.executable, "-m", "backend", *arguments]
         return subprocess.run(
-            command, env=self.environment, cwd=ROOT, capture_output=capture, text=True, timeout=3600, check=False
+            command, env=self.environment, cwd=self._folder, capture_output=capture, text=True, timeout=3600, check=False
         )

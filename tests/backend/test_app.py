@@ -72,6 +72,12 @@ def test_a_body_that_makes_no_sense_is_refused_clearly(serve, path, body):
         assert answer.json()["detail"]
 
 
+def test_a_predict_that_cannot_work_still_answers_each_task(serve):
+    tasks = [{"id": 1, "data": {"image": "/a.jpg"}}, {"id": 2, "data": {}}]
+    answer = serve(label_studio_api_key="").post("/predict", json={"tasks": tasks, "project": "3.1", "label_config": CONFIG})
+    assert [(r["result"], r["score"]) for r in answer.json()["results"]] == [([], 1.0), ([], 1.0)]
+
+
 def test_versions_answer_get_and_post(serve):
     client = serve()
     assert client.get("/versions", params={"project": "3.1"}).json() == {"versions": []}
@@ -79,7 +85,9 @@ def test_versions_answer_get_and_post(serve):
     assert client.request("GET", "/versions").json() == {"versions": []}
 
 
-def test_a_webhook_answers_with_the_job_it_enqueued(serve):
+def test_a_webhook_answers_with_the_job_it_enqueued(serve, make_settings):
+    with Projects(make_settings().data_dir).edit(7) as state:
+        state.connected = True
     answer = serve().post("/webhook", json={"action": "START_TRAINING", "project": {"id": 7}})
     assert answer.json() == {"job": "round-7-0"}
 

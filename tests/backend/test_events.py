@@ -19,6 +19,7 @@ def send(make_settings, work):
     """Send an event for project 1; returns what was answered."""
     settings = make_settings(quiet_seconds=30)
     with Projects(settings.data_dir).edit(1) as state:
+        state.connected = True
         state.live, state.target = "al-1-000000", parse_label_config(CONFIG).as_dict()
 
     def post(action, **payload):
@@ -87,6 +88,13 @@ def test_a_paused_project_does_not_train(send):
     with Projects(send.settings.data_dir).edit(1) as state:
         state.paused = True
     assert kind(send("ANNOTATION_CREATED", annotation={"id": 1})) == "ignored"
+
+
+def test_a_project_that_is_not_connected_is_left_alone(send):
+    with Projects(send.settings.data_dir).edit(1) as state:
+        state.connected = False
+    assert "connect --project 1" in send("START_TRAINING")["ignored"]
+    assert "connect --project 1" in send("ANNOTATION_CREATED", annotation={"id": 1})["ignored"]
 
 
 @pytest.mark.parametrize(("given", "number"), [({"id": 3}, 3), (3, 3), ("3.1795353865", 3)])

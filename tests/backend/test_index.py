@@ -15,9 +15,9 @@ def annotation(choice=None, **values):
     return {"result": result, "was_cancelled": False, "ground_truth": False} | values
 
 
-def task(number, *annotations, image="/a.jpg", at="2026-01-01T00:00:00Z"):
+def task(number, *annotations, image="/a.jpg"):
     """A task as Label Studio lists it."""
-    return {"id": number, "data": {"image": image}, "updated_at": at, "annotations": list(annotations)}
+    return {"id": number, "data": {"image": image}, "annotations": list(annotations)}
 
 
 @pytest.mark.parametrize(
@@ -77,10 +77,3 @@ def test_a_broken_file_is_replaced(tmp_path):
     index = Index(tmp_path / "i")
     index.update([task(1)], TARGET)
     assert index.count() == 1
-
-
-def test_the_newest_change_is_remembered(tmp_path):
-    index = Index(tmp_path / "i")
-    assert index.newest_change() == ""
-    index.update([task(1, at="2026-01-02T00:00:00Z"), task(2, at="2026-01-01T00:00:00Z")], TARGET)
-    assert index.newest_change() == "2026-01-02T00:00:00Z"

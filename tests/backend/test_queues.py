@@ -65,6 +65,40 @@ def test_a_job_that_failed_before_its_first_act_does_not_block_the_next(work):
     assert "round-1-1" in scheduled(work)
 
 
+def test_a_label_puts_off_only_what_labels_scheduled(work):
+    work.wake("round", 1, delay=5)
+    work.wake("round", 1, delay=60, labels=1)
+    assert scheduled(work)["round-1-0"] == pytest.approx(5, abs=3)
+
+
+def test_a_round_pulled_forward_is_not_put_off_again(work):
+    work.wake("round", 1, delay=60, labels=1)
+    work.wake("round", 1, delay=5)
+    work.wake("round", 1, delay=60, labels=1)
+    assert scheduled(work)["round-1-0"] == pytest.approx(5, abs=3)
+
+
+def test_a_forgotten_project_wakes_again_at_once_though_old_jobs_are_still_known(work):
+    for generation in range(4):
+        job = work.job(work.wake("round", 1))
+        work.begin("round", 1, generation)
+        work._queues[TRAIN].scheduled_job_registry.remove(job.id)
+        job.set_status("finished")
+    work.forget(1)
+    assert work.wake("round", 1) in scheduled(work)
+
+
+def test_a_lost_counter_does_not_stop_on_the_numbers_of_old_jobs(work, redis):
+    for generation in range(4):
+        job = work.job(work.wake("round", 1))
+        work.begin("round", 1, generation)
+        work._queues[TRAIN].scheduled_job_registry.remove(job.id)
+        job.set_status("failed")
+    redis.delete("al:project:1")
+    assert work.wake("round", 1) == "round-1-4"
+    assert "round-1-4" in scheduled(work)
+
+
 def test_projects_do_not_share_rounds(work):
     assert work.wake("round", 1) != work.wake("round", 11)
     assert len(scheduled(work)) == 2

@@ -5,6 +5,7 @@ import pytest
 from backend import settings as module
 from backend.__main__ import main
 from backend.settings import Settings, SettingsError, get_settings
+from tests.conftest import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +63,8 @@ def test_the_command_lists_every_setting_and_no_secret(monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert all(f"{name.upper()}=" in printed for name in module.Settings.model_fields)
     assert "very-secret" not in printed
+
+
+def test_the_readme_explains_every_setting():
+    readme = (ROOT / "README.md").read_text()
+    assert [name for name in Settings.model_fields if f"`{name.upper()}`" not in readme] == []

@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 from tools import label_studio as ls
 from tools.plugin import Plugin
 
-RETRAIN_AFTER, QUIET_SECONDS, QUEUE_SIZE = 10, 4, 100
+RETRAIN_AFTER, QUIET_SECONDS, QUEUE_SIZE = 10, 4, 60
 
 
 def free_port() -> int:

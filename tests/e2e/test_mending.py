@@ -146,6 +146,24 @@ def test_the_last_image_can_be_labelled_and_then_it_is_done(house, annotator, in
     assert status["last_error"] is None
 
 
+def test_an_empty_project_can_be_connected_and_filled_later(house, annotator, insects):
+    project = house.project("Empty", {}, CLASSES)
+    house.cli("connect", "--project", str(project))
+    ls.import_images(house.admin, project, first(insects, 0, 12), lambda *_: None)
+    wait_until(lambda: house.live(project).startswith("al-"), what="the queue is published")
+    queue = house.queue(project, house.live(project))
+    assert sorted(queue) == sorted(house.open_tasks(project))
+    assert annotator.next(project)["id"] == queue[0]
+
+
+def test_a_project_deleted_in_label_studio_is_let_go(house, insects):
+    project = house.project("Deleted", first(insects, 0, 2), CLASSES)
+    house.cli("connect", "--project", str(project))
+    house.admin.request("DELETE", f"/api/projects/{project}/")
+    house.cli("resume", "--project", str(project))
+    wait_until(lambda: f"Project {project} (not connected)" in house.cli("status"), what="it counts as not connected")
+
+
 def _version_with(house, project, labels):
     found = next(p for p in json.loads(house.cli("status", "--json"))["projects"] if p["project"] == project)
     return found if found["versions"][-1]["labels"] == labels else None
@@ -226,8 +244,8 @@ def test_label_studio_shows_why_a_config_is_refused(house):
 
 
 def test_a_wrong_token_is_explained(house):
-    other = Plugin({"LABEL_STUDIO_API_KEY": "a.b.c", "LABEL_STUDIO_URL": house.admin.url, "PORT": "1"})
-    other.environment |= {"DATA_DIR": str(house.settings.data_dir)}
+    values = {"LABEL_STUDIO_API_KEY": "a.b.c", "LABEL_STUDIO_URL": house.admin.url, "PORT": "1"}
+    other = Plugin(values | {"DATA_DIR": str(house.settings.data_dir)})
     done = other.command("connect", "--project", "1", capture=True)
     assert done.returncode == 1
     assert "personal access token" in done.stderr

@@ -185,3 +185,15 @@ def test_another_store_finds_everything_after_a_compaction(tmp_path):
     store.compact()
     other.refresh()
     assert other.get(range(COMPACT_ABOVE + 6))[1].all()
+
+
+def test_rows_that_another_process_merged_meanwhile_are_still_found(tmp_path):
+    writer = EmbeddingStore(tmp_path, 2)
+    for key in range(70):
+        writer.add([key], np.full((1, 2), key))
+    reader = EmbeddingStore(tmp_path, 2)
+    reader.refresh()
+    writer.compact()
+    values, found = reader.get(list(range(70)))
+    assert found.all()
+    assert values[:, 0].tolist() == list(range(70))
