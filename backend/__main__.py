@@ -93,6 +93,14 @@ def _work(settings: Settings) -> Work:
     return Work(connect_redis(settings), settings.retrain_after)
 
 
+def _known(settings: Settings, project: int) -> Projects:
+    """The projects, of which `project` must be a connected one. Raises RuntimeError."""
+    projects = Projects(settings.data_dir)
+    if not projects.read(project).connected:
+        raise RuntimeError(f"Project {project} is not connected: `python -m backend connect --project {project}`.")
+    return projects
+
+
 def _up(_: argparse.Namespace, settings: Settings) -> int:
     from backend.up import up
 
@@ -163,6 +171,7 @@ def _status(options: argparse.Namespace, settings: Settings) -> int:
 def _retrain(options: argparse.Namespace, settings: Settings) -> int:
     from backend.status import follow
 
+    _known(settings, options.project)
     work = _work(settings)
     result = follow(work, work.wake("round", options.project)) or {}
     if "version" not in result:
@@ -175,7 +184,7 @@ def _rollback(options: argparse.Namespace, settings: Settings) -> int:
     from backend.status import follow
     from model.versions import VersionStore
 
-    VersionStore(Projects(settings.data_dir).folder(options.project) / "versions").about(options.to)
+    VersionStore(_known(settings, options.project).folder(options.project) / "versions").about(options.to)
     work = _work(settings)
     if not follow(work, work.roll_back(options.project, options.to)):
         raise RuntimeError("Not rolled back: `python -m backend status` says why.")
@@ -184,14 +193,14 @@ def _rollback(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _pause(options: argparse.Namespace, settings: Settings) -> int:
-    with Projects(settings.data_dir).edit(options.project) as state:
+    with _known(settings, options.project).edit(options.project) as state:
         state.paused = True
     say(f"Project {options.project} is paused: the queue stays with the version it follows.")
     return 0
 
 
 def _resume(options: argparse.Namespace, settings: Settings) -> int:
-    with Projects(settings.data_dir).edit(options.project) as state:
+    with _known(settings, options.project).edit(options.project) as state:
         state.paused = False
     _work(settings).wake("reconcile", options.project)
     say(f"Project {options.project} goes on; labels given meanwhile are in the next round.")

@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS published (version TEXT NOT NULL, task INTEGER NOT NU
     PRIMARY KEY (version, task));
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+SCHEMA_VERSION = 1  # raise it whenever SCHEMA changes: files of another version are thrown away
 RETRY_SECONDS = 3600  # an image that could not be read is tried again after so long
 
 UNLABELLED, LABELLED, SKIPPED, UNUSABLE = "unlabelled", "labelled", "skipped", "unusable"
@@ -75,7 +76,12 @@ class Index:
     def _open(path: Path) -> sqlite3.Connection:
         db = sqlite3.connect(path, timeout=60, isolation_level=None)
         db.execute("PRAGMA journal_mode=WAL")
+        (found,) = db.execute("PRAGMA user_version").fetchone()
+        if found not in (0, SCHEMA_VERSION):
+            db.close()
+            raise sqlite3.DatabaseError(f"index of another version ({found})")
         db.executescript(SCHEMA)
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         return db
 
     def close(self) -> None:

@@ -29,19 +29,21 @@ DAY = 86_400
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of work. lock: what it must not run beside, for the same project; timeout: seconds."""
+    """A kind of work. lock: what it must not run beside, for the same project; timeout: seconds; again: whether a failure is
+    tried again by itself."""
 
     queue: str
     function: str
     lock: str
     timeout: int
+    again: bool = True
 
 
 # A round and a reconcile write to the same queue of Label Studio's: never both at once.
 KINDS = {
     "round": Kind(TRAIN, "backend.jobs.run_round", "publish", 3600),
     "reconcile": Kind(TRAIN, "backend.jobs.reconcile", "publish", 1800),
-    "rollback": Kind(TRAIN, "backend.jobs.roll_back", "publish", 1800),
+    "rollback": Kind(TRAIN, "backend.jobs.roll_back", "publish", 1800, again=False),
     "embed": Kind(EMBED, "backend.jobs.embed", "embed", 900),
     "clean": Kind(HOUSEKEEPING, "backend.jobs.clean", "clean", 900),
 }
@@ -125,7 +127,7 @@ class Work:
                 job_id=job_id,
                 unique=True,
                 rate_limit=RateLimit(f"al:{about.lock}:{arguments[0]}", 1),
-                retry=Retry(max=3, interval=[5, 30, 120]),
+                retry=Retry(max=3, interval=[5, 30, 120]) if about.again else None,
                 job_timeout=about.timeout,
                 result_ttl=3600,
                 failure_ttl=7 * DAY,

@@ -112,7 +112,7 @@ def top_up(session: Session, version: Version, labelled: Labelled, pool: Pool, c
     queued = {task: place for task, place in published.items() if place < 0.5}
     waiting = {row.task for row in session.index.rows() if row.state == UNLABELLED} & set(queued)
     free = ~np.isin(pool.tasks, list(queued))
-    if not free.any() or len(waiting) > session.settings.queue_size / 2:
+    if not free.any() or len(waiting) > min(len(queued), session.settings.queue_size) / 2:
         return 0
     rest = Pool(pool.tasks[free], pool.embeddings[free])
     ranking = rank(version.head, rest, labelled, session.rules(), version.name)

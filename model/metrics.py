@@ -47,7 +47,7 @@ def measure(probabilities: NDArray[np.floating], labels: NDArray[np.int64], seed
     f1 = np.divide(2 * hits, 2 * hits + misses, out=np.zeros(classes), where=present)
     macro = float(f1[present].mean())
     confusion = np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
-    low, high = _interval(confusion[np.ix_(present, present)], seed)
+    low, high = _interval(confusion[np.ix_(present, present)], classes > present.sum(), seed)
     return Metrics(
         n=n,
         macro_f1=macro,
@@ -59,13 +59,16 @@ def measure(probabilities: NDArray[np.floating], labels: NDArray[np.int64], seed
     )
 
 
-def _interval(confusion: NDArray[np.int64], seed: int) -> tuple[float, float]:
+def _interval(confusion: NDArray[np.int64], others: bool, seed: int) -> tuple[float, float]:
     """Central 95 % range of macro F1 under the posterior of the confusion matrix, true by predicted, of shape (C, C).
 
-    Its cells are drawn together (Gamma of count + prior, that is a Dirichlet but for a scale F1 does not see; cf. Goutte &
-    Gaussier 2005), since one error misses two classes at once; the prior puts half a hit and half a miss in each row.
-    Unlike a bootstrap this stays honest where a small sample shows no error.
+    `others`: there are classes that did not occur; they stand in the posterior as one more, which can be confused with the
+    rest but whose own F1 does not count. Its cells are drawn together (Gamma of count + prior, that is a Dirichlet but for
+    a scale F1 does not see; cf. Goutte & Gaussier 2005), since one error misses two classes at once; the prior puts half a
+    hit and half a miss in each row. Unlike a bootstrap this stays honest where a small sample shows no error.
     """
+    counted = len(confusion)
+    confusion = np.pad(confusion, (0, int(others)))
     classes = len(confusion)
     prior = np.full((classes, classes), 0.5 / max(classes - 1, 1))
     np.fill_diagonal(prior, 0.5)
@@ -74,8 +77,8 @@ def _interval(confusion: NDArray[np.int64], seed: int) -> tuple[float, float]:
     step = max(1, CELLS // classes**2)
     for start in range(0, DRAWS, step):
         cells = random.gamma(confusion + prior, size=(min(step, DRAWS - start), classes, classes))
-        hits = np.diagonal(cells, axis1=1, axis2=2)
-        macro.append((2 * hits / (cells.sum(axis=1) + cells.sum(axis=2))).mean(axis=1))
+        f1 = 2 * np.diagonal(cells, axis1=1, axis2=2) / (cells.sum(axis=1) + cells.sum(axis=2))
+        macro.append(f1[:, :counted].mean(axis=1))
     low, high = np.percentile(np.concatenate(macro), [2.5, 97.5])
     return float(low), float(high)
 

@@ -4,10 +4,8 @@ import json
 import os
 import random
 import re
-import signal
-import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -15,12 +13,11 @@ from xml.sax.saxutils import quoteattr
 import httpx
 
 from backend.labelstudio import LabelStudio
-from backend.processes import die_with_parent
 from backend.settings import Settings
+from tools.child import Child
 
 USER, PASSWORD = "admin@example.org", "active-learning"
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"}
-START_SECONDS = 180
 UPLOAD = 40  # images in one request
 ENVIRONMENT = {
     "USE_DEFAULT_BANNED_SUBNETS": "false",  # the backend is on loopback ...
@@ -30,59 +27,24 @@ ENVIRONMENT = {
 }
 
 
-class LabelStudioServer:
+class LabelStudioServer(Child):
     """Label Studio from the virtual environment `venv`, with its data in `folder`, on loopback."""
 
-    def __init__(self, venv: Path, folder: Path, port: int) -> None:
+    def __init__(self, venv: Path, folder: Path, port: int, environment: Mapping[str, str] = ENVIRONMENT) -> None:
+        super().__init__(f"http://localhost:{port}/health", f"Label Studio did not start: see {folder / 'label-studio.log'}")
         self.url = f"http://localhost:{port}"
-        self._venv, self._folder, self._port = venv, folder, port
-        self._process: subprocess.Popen[bytes] | None = None
+        self._venv, self._folder, self._port, self._extra = venv, folder, port, environment
 
     def start(self, wait: Callable[[int], None] = lambda _: None) -> None:
         """Start it and wait until it answers; `wait` is called with the seconds passed. Raises RuntimeError."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        command = [str(self._venv / "bin" / "label-studio"), "start", "--no-browser", "--internal-host", "127.0.0.1"]
+        command = [str(self._venv.absolute() / "bin" / "label-studio"), "start", "--no-browser", "--internal-host", "127.0.0.1"]
         command += ["--username", USER, "--password", PASSWORD, "--port", str(self._port)]
-        unset = ("DATABASE_URL", "DJANGO_DB", "LABEL_STUDIO_HOST")
+        unset = ("DATABASE_URL", "DJANGO_DB", "LABEL_STUDIO_HOST", "PYTHONPATH")
         environment = {k: v for k, v in os.environ.items() if k not in unset}
-        environment |= ENVIRONMENT | {"LABEL_STUDIO_BASE_DATA_DIR": str(self._folder)}
+        environment |= {**self._extra, "LABEL_STUDIO_BASE_DATA_DIR": str(self._folder)}
         with (self._folder / "label-studio.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=lambda: die_with_parent(signal.SIGTERM),
-            )
-        started = time.monotonic()
-        while (passed := time.monotonic() - started) < START_SECONDS and self._process.poll() is None:
-            wait(int(passed))
-            try:
-                if httpx.get(self.url + "/health", timeout=2).is_success:
-                    return
-            except httpx.HTTPError:
-                pass
-            time.sleep(1)
-        raise RuntimeError(f"Label Studio did not start: see {self._folder / 'label-studio.log'}")
-
-    def stop(self) -> None:
-        """End it and all its processes."""
-        if not self._process:
-            return
-        try:
-            os.killpg(self._process.pid, signal.SIGTERM)
-            self._process.wait(10)
-        except ProcessLookupError:
-            pass
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-
-    def alive(self) -> bool:
-        """Whether it runs."""
-        return self._process is not None and self._process.poll() is None
+            self.launch(command, environment, self._folder, log, wait)
 
     def personal_access_token(self) -> str:
         """The administrator's token, made once and kept in a file only this user may read."""

@@ -72,5 +72,6 @@ def _outline(shape: str, centre: Point, radius: float, turn: float) -> list[Poin
 
 
 def _near_copy(image: Image.Image, chance: random.Random) -> Image.Image:
-    shift = chance.randint(2, 8)
-    return image.crop((shift, shift, SIZE - shift, SIZE - shift)).resize((SIZE, SIZE)).rotate(chance.uniform(-3, 3))
+    cut = chance.randint(14, 20)  # more than what turning leaves black
+    turned = image.rotate(chance.uniform(-3, 3), Image.Resampling.BILINEAR)
+    return turned.crop((cut, cut, SIZE - cut, SIZE - cut)).resize((SIZE, SIZE))

@@ -1,5 +1,7 @@
 """Annotations -> one label a task, and an index that can be thrown away."""
 
+import sqlite3
+
 import pytest
 
 from backend.index import LABELLED, SKIPPED, UNLABELLED, UNUSABLE, Index, consensus
@@ -74,6 +76,15 @@ def test_an_unreadable_image_is_counted_and_not_tried_again_at_once(tmp_path):
 
 def test_a_broken_file_is_replaced(tmp_path):
     (tmp_path / "i").write_bytes(b"this is no database, not even a little" * 100)
+    index = Index(tmp_path / "i")
+    index.update([task(1)], TARGET)
+    assert index.count() == 1
+
+
+def test_a_file_of_another_version_is_replaced(tmp_path):
+    old = sqlite3.connect(tmp_path / "i")
+    old.executescript("CREATE TABLE tasks (something TEXT); PRAGMA user_version = 99")
+    old.close()
     index = Index(tmp_path / "i")
     index.update([task(1)], TARGET)
     assert index.count() == 1

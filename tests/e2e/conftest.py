@@ -31,6 +31,13 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
+def label_studio_venv() -> Path:
+    """Where Label Studio is installed."""
+    venv = Path(os.environ.get("LABEL_STUDIO_VENV") or ROOT / ".venv-label-studio")
+    assert (venv / "bin" / "label-studio").exists(), f"{venv} has no Label Studio: run the tests with `make test`"
+    return venv
+
+
 def wait_until(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> Any:
     """The first true value of `condition`; fails after `seconds`."""
     deadline = time.monotonic() + seconds
@@ -81,6 +88,8 @@ class House:
     admin: LabelStudio
     settings: Settings
     plugin: Plugin
+    values: dict[str, str]
+    folder: Path
     redis: Redis
 
     def cli(self, *arguments: str, ok: bool = True) -> str:
@@ -117,8 +126,7 @@ class House:
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterator[House]:
     """Start everything once for all end-to-end tests."""
-    venv = Path(os.environ.get("LABEL_STUDIO_VENV") or ROOT / ".venv-label-studio")
-    assert (venv / "bin" / "label-studio").exists(), f"{venv} has no Label Studio: run the tests with `make test`"
+    venv = label_studio_venv()
     folder = tmp_path_factory.mktemp("house")
     server = ls.LabelStudioServer(venv, folder / "label-studio", free_port())
     plugin: Plugin | None = None
@@ -142,7 +150,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterator[H
             plugin = Plugin(values, log)
             plugin.start()
         settings = Settings(**{name.lower(): value for name, value in values.items()})
-        yield House(server.client(), settings, plugin, connect_redis(settings))
+        yield House(server.client(), settings, plugin, values, folder, connect_redis(settings))
     finally:
         if plugin:
             plugin.stop()

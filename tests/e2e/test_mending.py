@@ -1,10 +1,12 @@
 """What happens beside plain labelling: skips, imports, deletions, changed configs, hands on model_version, lost webhooks."""
 
 import json
+import shutil
+import sqlite3
 
 import pytest
 
-from tests.e2e.conftest import QUEUE_SIZE, Annotator, first, wait_until
+from tests.e2e.conftest import QUEUE_SIZE, Annotator, first, free_port, label_studio_venv, wait_until
 from tools import label_studio as ls
 from tools.label_studio import label_config, name_of
 from tools.plugin import Plugin
@@ -164,6 +166,26 @@ def test_a_project_deleted_in_label_studio_is_let_go(house, insects):
     wait_until(lambda: f"Project {project} (not connected)" in house.cli("status"), what="it counts as not connected")
 
 
+def test_a_queue_half_used_is_refilled_under_the_same_version(house, annotator, insects):
+    project = house.project("Refill", first(insects, 0, 12), CLASSES)
+    house.cli("connect", "--project", str(project))
+    house.cli("pause", "--project", str(project))  # no new version comes to the rescue
+    live, queue = house.live(project), house.queue(project, house.live(project))
+    ls.import_images(house.admin, project, first(insects, 12, 20), lambda *_: None)
+    wait_until(lambda: len(house.queue(project, live)) == 20, what="the new tasks have places")
+    assert all(p["score"] >= 0.5 for p in house.admin.predictions(project) if p["task"] not in queue)
+    label(annotator, project, insects, 7)
+    ls.import_images(house.admin, project, first(insects, 20, 21), lambda *_: None)
+
+    def refilled():
+        return sum(p["score"] < 0.5 for p in house.admin.predictions(project)) == 21
+
+    wait_until(refilled, 40, "every task is in the queue")
+    assert house.live(project) == live
+    assert house.queue(project, live)[:12] == queue
+    assert len(house.queue(project, live)) == 21
+
+
 def _version_with(house, project, labels):
     found = next(p for p in json.loads(house.cli("status", "--json"))["projects"] if p["project"] == project)
     return found if found["versions"][-1]["labels"] == labels else None
@@ -249,6 +271,28 @@ def test_a_wrong_token_is_explained(house):
     done = other.command("connect", "--project", "1", capture=True)
     assert done.returncode == 1
     assert "personal access token" in done.stderr
+
+
+def test_a_label_studio_that_blocks_private_addresses_is_explained_and_left_clean(house, project, tmp_path):
+    folder = house.folder / "label-studio"
+    shutil.copytree(folder, tmp_path / "ls", ignore=shutil.ignore_patterns("*.sqlite3*", "media"))
+    with (
+        sqlite3.connect(folder / "label_studio.sqlite3") as live,
+        sqlite3.connect(tmp_path / "ls/label_studio.sqlite3") as copy,
+    ):
+        live.backup(copy)
+    strict = ls.LabelStudioServer(label_studio_venv(), tmp_path / "ls", free_port(), environment={})
+    try:
+        strict.start()
+        values = house.values | {"LABEL_STUDIO_URL": strict.url, "BACKEND_URL": f"http://127.0.0.1:{house.values['PORT']}"}
+        done = Plugin(values).command("connect", "--project", str(project), capture=True)
+        assert done.returncode == 1
+        assert "USE_DEFAULT_BANNED_SUBNETS=false" in done.stderr
+        assert "USER_ADDITIONAL_BANNED_SUBNETS=169.254.0.0/16" in done.stderr
+        backends = strict.client().request("GET", "/api/ml", params={"project": project})
+        assert values["BACKEND_URL"] not in [backend["url"] for backend in backends]
+    finally:
+        strict.stop()
 
 
 def test_the_queue_is_as_long_as_configured(house, insects):

@@ -134,3 +134,8 @@ def test_the_interval_covers_the_truth_about_95_times_in_100():
         low, high = measure(np.eye(2)[predicted], labels).interval
         covered += low <= 0.8 <= high
     assert 0.91 <= covered / 200 <= 0.99
+
+
+def test_two_hits_in_one_class_prove_little():
+    low, _ = measure(np.array([[0.9, 0.1, 0.0], [0.8, 0.1, 0.1]]), np.array([0, 0])).interval
+    assert low < 0.7

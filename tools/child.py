@@ -1,0 +1,71 @@
+"""A server as a child process: started, waited for, and never left behind."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+import httpx
+
+from backend.processes import die_with_parent
+
+START_SECONDS, STOP_SECONDS = 180, 30
+
+
+class Child:
+    """Runs `command` in a session of its own, so that Ctrl-C reaches it through `stop` alone."""
+
+    def __init__(self, health: str, advice: str) -> None:
+        self._health, self._advice = health, advice
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def launch(
+        self,
+        command: list[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        log: IO[bytes] | None,
+        wait: Callable[[int], None],
+    ) -> None:
+        """Start it in `folder` and wait until its health URL answers; `wait` is called with the seconds passed.
+
+        Raises RuntimeError with the advice where it ends or does not answer in time.
+        """
+        self._process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=lambda: die_with_parent(signal.SIGTERM),
+        )
+        started = time.monotonic()
+        while (passed := time.monotonic() - started) < START_SECONDS and self.alive():
+            wait(int(passed))
+            try:
+                if httpx.get(self._health, timeout=2).is_success:
+                    return
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.5)
+        raise RuntimeError(self._advice)
+
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> None:
+        """Ask it to end, then make it and all its processes."""
+        if self._process is None or not self.alive():
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
