@@ -178,12 +178,13 @@ def test_a_queue_half_used_is_refilled_under_the_same_version(house, annotator, 
     ls.import_images(house.admin, project, first(insects, 20, 21), lambda *_: None)
 
     def refilled():
-        return sum(p["score"] < 0.5 for p in house.admin.predictions(project)) == 21
+        return sum(p["score"] < 0.5 for p in house.admin.predictions(project)) >= 20
 
-    wait_until(refilled, 40, "every task is in the queue")
+    wait_until(refilled, 40, "the queue is refilled")
     assert house.live(project) == live
     assert house.queue(project, live)[:12] == queue
-    assert len(house.queue(project, live)) == 21
+    published = house.queue(project, live)
+    assert len(published) == len(set(published)), "a task has two predictions of one version"
 
 
 def _version_with(house, project, labels):
