@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 
+from backend.events import SOON
 from backend.labelconfig import LabelConfigError
 from backend.labelstudio import LabelStudioError
 from backend.projects import DataDirError, Projects
@@ -125,15 +126,13 @@ def _worker(options: argparse.Namespace, settings: Settings) -> int:
     projects, work = Projects(settings.data_dir), _work(settings)
     projects.prepare()
 
-    def rearm() -> None:
+    def rearm(seconds: int) -> None:
         for project in projects.ids():
             if projects.read(project).connected:
-                work.wake("reconcile", project, 5 if work.pending(project) else settings.reconcile_seconds)
+                work.wake("reconcile", project, seconds)
 
-    for project in projects.ids():
-        if projects.read(project).connected:
-            work.wake("reconcile", project, 5)
-    run_worker(work.redis, options.queues or QUEUES, rearm, settings.log_level)
+    rearm(SOON)  # whatever happened while no worker ran
+    run_worker(work.redis, options.queues or QUEUES, lambda: rearm(settings.reconcile_seconds), settings.log_level)
     return 0
 
 
