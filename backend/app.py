@@ -23,11 +23,11 @@ from backend.projects import Projects
 from backend.queues import Work
 from backend.redisserver import connect_redis
 from backend.settings import Settings, get_settings
-from model.versions import VersionStore
+from model.versions import NO_VERSION, VersionStore
 
 log = logging.getLogger(__name__)
 REDIS_SECONDS = 1.0  # a Redis that hangs must not take /health with it; Label Studio gives a webhook no more
-NO_RESULT: dict[str, Any] = {"result": [], "score": 1.0, "model_version": "al-0"}
+NO_RESULT: dict[str, Any] = {"result": [], "score": 1.0, "model_version": NO_VERSION}
 
 
 class BasicAuth:
@@ -90,7 +90,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         except LabelConfigError as error:
             log.warning("/setup of project %s: %s", project, error)
             raise
-        return {"model_version": projects.read(project).live or "al-0"}
+        return {"model_version": projects.read(project).live or NO_VERSION}
 
     @app.post("/webhook")
     async def webhook(request: Request) -> Response:
@@ -109,7 +109,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 raise
             log.exception("/predict failed; its %d tasks get the last place", len(tasks))
             results = [NO_RESULT] * len(tasks)
-        return {"results": results, "model_version": results[0]["model_version"] if results else "al-0"}
+        return {"results": results, "model_version": results[0]["model_version"] if results else NO_VERSION}
 
     @app.api_route("/versions", methods=["GET", "POST"])
     async def versions(request: Request) -> dict[str, Any]:
@@ -122,6 +122,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _predict(tasks: list[dict[str, Any]], label_config: str | None) -> list[dict[str, Any]]:
+    if not tasks:
+        return []
     from backend.plugin import ActiveLearningBackend  # imports torch
 
     return ActiveLearningBackend(label_config=label_config).predict(tasks)

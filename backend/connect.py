@@ -13,7 +13,7 @@ from strategies import REGISTRY
 
 TITLE = "Active learning"
 SAMPLING = "Uncertainty sampling"
-CHANGED = ("sampling", "min_annotations_to_start_training", "model_version")  # what `disconnect` puts back
+CHANGED = ("sampling", "min_annotations_to_start_training")  # what `disconnect` puts back
 SSRF_ADVICE = (
     "Label Studio refuses backends on loopback or private addresses. Start it with these two settings, which keep cloud "
     "metadata addresses blocked:\n"
@@ -75,10 +75,9 @@ def disconnect(settings: Settings, work: Work, project: int, say: Say) -> None:
     for backend in _backends(settings, label_studio, project):
         label_studio.request("DELETE", f"/api/ml/{backend['id']}")
     say("Removed the ML backend and its webhook")
-    restored = {name: value for name, value in previous.items() if name != "model_version"}
-    if restored:
-        label_studio.patch_project(project, **restored)
-        say(f"Sampling: {restored['sampling']}")
+    if previous:
+        label_studio.patch_project(project, **previous)
+        say(f"Sampling: {previous['sampling']}")
 
 
 def _ml_backend(settings: Settings, label_studio: LabelStudio, project: int) -> None:

@@ -16,12 +16,11 @@ from backend.rounds import place_outside_queue
 from backend.session import Session
 from backend.settings import get_settings
 from model.backbone import WeightsError
-from model.versions import Version, VersionError
+from model.versions import NO_VERSION, Version, VersionError
 from strategies.places import LAST
 
 log = logging.getLogger(__name__)
 SECONDS = 70  # Label Studio waits 100 s for /predict; an image may take IMAGE_SECONDS more
-NO_VERSION = "al-0"  # what predictions are named before the first round
 
 
 class ActiveLearningBackend(LabelStudioMLBase):

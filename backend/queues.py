@@ -6,7 +6,6 @@ seen by the job, whatever happens after schedules the next one, and at most one 
 """
 
 import logging
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -56,7 +55,6 @@ local kind, now, at, labels = ARGV[1], tonumber(ARGV[3]), ARGV[3] + ARGV[4], ton
 local quiet = false
 if labels > 0 then
     local pending = redis.call('HINCRBY', KEYS[1], 'pending', labels)
-    redis.call('HSET', KEYS[1], 'last_label', now)
     if pending >= tonumber(ARGV[6]) then at = now else quiet = true end
 end
 local field = kind .. ':generation'
@@ -167,7 +165,7 @@ class Work:
             for job_id in self._queues[about.queue].scheduled_job_registry.get_job_ids():
                 if job_id.startswith(f"{kind}-{project}-"):
                     self._queues[about.queue].scheduled_job_registry.remove(job_id, delete_job=True)
-        self.redis.hdel(_key(project), "pending", "last_label", "quiet", "fence")
+        self.redis.hdel(_key(project), "pending", "quiet", "fence")
 
     def job(self, job_id: str) -> Job | None:
         """The job, or None where Redis knows none."""
@@ -193,7 +191,6 @@ def run_worker(redis: Redis, names: Iterable[str], rearm: Any, log_level: str) -
         queues, connection=redis, serializer=JSONSerializer, worker_ttl=45, job_monitoring_interval=10, maintenance_interval=30
     )
     worker.rearm = rearm
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     worker.work(with_scheduler=True, logging_level=log_level)
 
 

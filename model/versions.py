@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 from model.files import read_json, sync, write_json
 from model.head import Head
 
+NO_VERSION = "al-0"  # what predictions are named before the first round
 NAME = re.compile(r"al-(\d+)-[0-9a-f]{6}")
 
 

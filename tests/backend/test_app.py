@@ -30,7 +30,7 @@ def serve(make_settings, redis):
         while not server.started:
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        return httpx.Client(base_url=f"http://127.0.0.1:{port}")
+        return httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)  # the first /predict imports torch
 
     yield start
     for server, thread in running:

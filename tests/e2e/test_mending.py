@@ -64,20 +64,13 @@ def test_imported_tasks_get_scores_under_the_live_version_behind_the_queue(house
     assert all(prediction(house, project, task)["score"] >= 0.5 for task in new)
 
 
-def test_a_deleted_label_is_unlearned(house, project, annotator, insects):
+@pytest.mark.parametrize("what", ["annotations", "tasks"])
+def test_what_is_deleted_is_unlearned(house, project, annotator, insects, what):
     done = label(annotator, project, insects, 5)
     wait_until(lambda: trained_on(house, project) == set(done), what="five labels are trained on")
     gone = next(iter(done))
-    house.admin.request("DELETE", f"/api/annotations/{done[gone]}/")
+    house.admin.request("DELETE", f"/api/{what}/{done[gone] if what == 'annotations' else gone}/")
     wait_until(lambda: trained_on(house, project) == set(done) - {gone}, what="the label is unlearned")
-
-
-def test_a_deleted_task_is_forgotten(house, project, annotator, insects):
-    done = label(annotator, project, insects, 4)
-    wait_until(lambda: trained_on(house, project) == set(done))
-    gone = next(iter(done))
-    house.admin.request("DELETE", f"/api/tasks/{gone}/")
-    wait_until(lambda: trained_on(house, project) == set(done) - {gone}, what="the task is forgotten")
 
 
 def test_a_changed_answer_is_relearned(house, project, annotator, insects):
