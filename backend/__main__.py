@@ -12,7 +12,7 @@ from backend.events import SOON
 from backend.labelconfig import LabelConfigError
 from backend.labelstudio import LabelStudioError
 from backend.projects import DataDirError, Projects
-from backend.queues import QUEUES, Work, run_worker
+from backend.queues import DEPTHS, FINETUNE, QUEUES, Work, run_worker
 from backend.redisserver import RedisUnavailable, connect_redis
 from backend.settings import Settings, SettingsError, get_settings
 
@@ -48,13 +48,28 @@ def parser() -> argparse.ArgumentParser:
     add("up", _up, "Run everything but Label Studio: Redis (unless REDIS_URL is set), server and workers. Ctrl-C stops all.")
     add("serve", _serve, "Run the server that Label Studio calls.")
     worker = add("worker", _worker, "Run one RQ worker.")
-    worker.add_argument("queues", nargs="*", metavar="QUEUE", help=f"which queues, in order (default: {' '.join(QUEUES)})")
+    worker.add_argument(
+        "queues",
+        nargs="*",
+        metavar="QUEUE",
+        help=f"which queues, in order (default: {' '.join(QUEUES)}); {FINETUNE} takes long: give it a worker of its own",
+    )
     connect = add("connect", _connect, "Connect a project and publish its first queue. Safe to repeat.", project=True)
     connect.add_argument("--strategy", metavar="NAME", help="query strategy for this project (default: STRATEGY)")
+    connect.add_argument(
+        "--finetune",
+        choices=("off", *DEPTHS),
+        help="how deep this project's ResNet50 is retrained as labels grow, and by Start Training (default: FINETUNE)",
+    )
     add("disconnect", _disconnect, "Put the project's sampling back, remove backend and webhook; labels stay.", project=True)
     status = add("status", _status, "Show each project's version, F1, queue, jobs and errors.")
     status.add_argument("--json", action="store_true", help="for scripts")
-    add("retrain", _retrain, "Run a round now and wait for it.", project=True)
+    retrain = add("retrain", _retrain, "Run a round now and wait for it.", project=True)
+    retrain.add_argument(
+        "--finetune",
+        choices=DEPTHS,
+        help="retrain ResNet50 itself first, its last stage (minutes) or all of it; used only if better than the live version",
+    )
     back = add("rollback", _rollback, "Let the queue follow an older version until the next round.", project=True)
     back.add_argument("--to", required=True, metavar="VERSION", help="a version that `status` lists, such as al-3-0a1b2c")
     add(
@@ -118,9 +133,11 @@ def _serve(_: argparse.Namespace, settings: Settings) -> int:
 
 
 def _worker(options: argparse.Namespace, settings: Settings) -> int:
-    unknown = set(options.queues) - set(QUEUES)
+    every = (*QUEUES, FINETUNE)
+    unknown = set(options.queues) - set(every)
     if unknown:
-        raise ValueError(f"unknown queues {', '.join(sorted(unknown))}; there are {', '.join(QUEUES)}")
+        raise ValueError(f"unknown queues {', '.join(sorted(unknown))}; there are {', '.join(every)}")
+    import backend.finetuning
     import backend.jobs  # noqa: F401  imported once here, so that a forked job starts at once
 
     projects, work = Projects(settings.data_dir), _work(settings)
@@ -141,7 +158,7 @@ def _connect(options: argparse.Namespace, settings: Settings) -> int:
     from backend.status import follow
 
     work = _work(settings)
-    job = connect(settings, work, options.project, options.strategy, say)
+    job = connect(settings, work, options.project, say, options.strategy, options.finetune)
     result = follow(work, job)
     state = Projects(settings.data_dir).read(options.project)
     if isinstance(result, dict) and result.get("published") == 0:
@@ -168,10 +185,17 @@ def _status(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _retrain(options: argparse.Namespace, settings: Settings) -> int:
-    from backend.status import follow
+    from backend.status import describe_finetuned, follow
 
     _known(settings, options.project)
     work = _work(settings)
+    if options.finetune:
+        tuned = follow(work, work.wake(f"finetune_{options.finetune}", options.project)) or {}
+        if "promoted" not in tuned:
+            raise RuntimeError(f"Not retrained: {tuned.get('ignored', '`python -m backend status` says why')}.")
+        say(describe_finetuned(tuned))
+        if not tuned["promoted"]:
+            return 0
     result = follow(work, work.wake("round", options.project)) or {}
     if "version" not in result:
         raise RuntimeError(f"No new version: {result.get('ignored', '`python -m backend status` says why')}.")

@@ -23,7 +23,9 @@ SSRF_ADVICE = (
 Say = Callable[[str], None]
 
 
-def connect(settings: Settings, work: Work, project: int, strategy: str | None, say: Say) -> str:
+def connect(
+    settings: Settings, work: Work, project: int, say: Say, strategy: str | None = None, finetune: str | None = None
+) -> str:
     """Connect `project`: ML backend, webhook with credentials, sampling, first queue.
 
     Returns the id of the job that publishes: a round the first time, else a reconcile, which changes only what differs.
@@ -49,6 +51,7 @@ def connect(settings: Settings, work: Work, project: int, strategy: str | None, 
         first = not state.live or bool(strategy and strategy != state.strategy)
         state.connected = True
         state.strategy = strategy or state.strategy
+        state.finetune = finetune or state.finetune
     label_studio.patch_project(project, sampling=SAMPLING, min_annotations_to_start_training=0)
     say(f"Sampling: {SAMPLING}")
     reconcile = work.wake("reconcile", project, settings.reconcile_seconds if first else 0)

@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 from backend.labelconfig import LabelConfigError, parse_label_config
-from backend.projects import Projects, ProjectState
+from backend.projects import Projects, ProjectState, finetune_depth
 from backend.queues import Work
 from backend.settings import Settings
 
@@ -27,7 +27,9 @@ def handle(payload: dict[str, Any], settings: Settings, work: Work) -> dict[str,
     if not state.connected:
         return {"ignored": f"project {project} is not connected: `python -m backend connect --project {project}`"}
     if action == "START_TRAINING":
-        return {"job": work.wake("round", project)}
+        depth = finetune_depth(state, settings)
+        also = {"finetune": work.wake(f"finetune_{depth}", project)} if depth else {}
+        return {"job": work.wake("round", project)} | also
     if action in ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED", "ANNOTATIONS_DELETED"):
         return _annotations(action, payload, project, state, settings, work)
     if action in ("TASKS_CREATED", "TASKS_DELETED"):

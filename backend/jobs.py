@@ -3,26 +3,29 @@
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rq import get_current_job
 
+from backend.embedding import embed as embed_rows
+from backend.embedding import unembedded
 from backend.index import UNLABELLED
 from backend.labelconfig import LabelConfigError
 from backend.labelstudio import LabelStudioError
-from backend.projects import Projects
+from backend.projects import Projects, finetune_depth
 from backend.publish import Superseded, config_unchanged, delete_predictions, publish, stale_predictions, switch
 from backend.queues import Work
 from backend.reconcile import recall_published, reconcile_project, top_up
 from backend.redisserver import connect_redis
 from backend.rounds import rank, train
-from backend.session import Session
+from backend.session import Progress, Session
 from backend.settings import get_settings
 from model.versions import Version, fingerprint
 
 log = logging.getLogger(__name__)
+FINETUNE_FROM = 100  # labels before which ResNet50 is not retrained by itself
 FIRST = 1000  # images a round embeds itself before it publishes; the embed job does the rest
 EMBED_SLICE = 30  # seconds of one embed job, so that other projects get their turn
 CLEAN_SLICE = 15  # seconds of one clean job
@@ -86,16 +89,16 @@ def job(kind: str, project: int) -> Iterator[Job]:
         log.error("Project %s: %s", project, error)
 
 
-def _progress() -> Callable[[str, int, int], None]:
+def _progress() -> Progress:
     """Reports progress into the RQ job's meta, at most twice a second."""
     current = get_current_job()
     last = 0.0
 
-    def report(step: str, done: int, total: int) -> None:
+    def report(step: str, done: int, total: int, **more: Any) -> None:
         nonlocal last
         if current and (time.monotonic() - last > 0.5 or current.meta.get("step") != step):
             last = time.monotonic()
-            current.meta |= {"step": step, "done": done, "total": total}
+            current.meta |= {"step": step, "done": done, "total": total, "macro_f1": None, "seconds_left": None} | more
             current.save_meta()
 
     return report
@@ -111,6 +114,8 @@ def run_round(project: int, generation: int) -> dict[str, Any] | None:
         started = time.time()
         s.sync()
         target = s.target
+        if s.state.promoting and s.backbones.has(s.state.promoting):
+            s.use_backbone(s.state.promoting)
         partial = embed_first(s)
         labelled, pool = s.labelled_and_pool()
         s.progress("training", 0, len(labelled.tasks))
@@ -119,7 +124,7 @@ def run_round(project: int, generation: int) -> dict[str, Any] | None:
         ranking = rank(head, pool, labelled, s.rules(), name)
         newest = max((row.task for row in s.index.rows()), default=0)
         trained = (labelled.tasks, labelled.labels)
-        about = (name, started, target.as_dict(), s.backbone_name, s.rules().strategy)
+        about = (name, started, target.as_dict(), s.backbone, s.rules().strategy)
         s.versions.write(Version(*about, head, *trained, newest, metrics))
         try:
             if not config_unchanged(s, target):
@@ -132,8 +137,10 @@ def run_round(project: int, generation: int) -> dict[str, Any] | None:
         switch(s, name, at.check)
         with s.edit() as state:
             state.trained, state.partial, state.last_error = fingerprint(*trained, target.as_dict()), partial, ""
-        for gone in s.versions.prune(s.settings.keep_versions, [name]):
+        for gone in s.versions.prune(s.settings.keep_versions, [name, s.state.finetuned.get("version", "")]):
             s.index.forget_published(gone)
+        s.collect_backbones()
+        _finetune_grown(at, len(labelled.tasks))
         at.wake("clean", 5)
         if partial:
             at.wake("embed")
@@ -141,15 +148,25 @@ def run_round(project: int, generation: int) -> dict[str, Any] | None:
     return None
 
 
+def _finetune_grown(at: Job, labels: int) -> None:
+    """Let ResNet50 be retrained where the project wants that and labels have grown enough since the last time."""
+    s = at.session
+    depth = finetune_depth(s.state, s.settings)
+    if depth and labels >= max(FINETUNE_FROM, s.settings.finetune_growth * s.state.tuned_labels):
+        with s.edit() as state:
+            state.tuned_labels = labels
+        at.wake(f"finetune_{depth}")
+
+
 def embed_first(session: Session) -> bool:
     """Embed what a queue cannot wait for: labelled images, and a first part of a pool that has hardly any embeddings.
 
     Returns whether images are left for the embed job.
     """
-    labelled, others = session.unembedded()
+    labelled, others = unembedded(session)
     unlabelled = session.index.counts()[UNLABELLED]
     first = others[: FIRST // 2 if labelled else FIRST] if unlabelled - len(others) < session.settings.queue_size else []
-    session.embed([*labelled[: FIRST // 2], *first])
+    embed_rows(session, [*labelled[: FIRST // 2], *first])
     return len(labelled) > FIRST // 2 or len(others) > len(first)
 
 
@@ -172,8 +189,8 @@ def embed(project: int, generation: int) -> int:
         if not s.state.connected:
             return 0
         s.sync()
-        labelled, others = s.unembedded()
-        tried = s.embed([*labelled, *others], EMBED_SLICE)
+        labelled, others = unembedded(s)
+        tried = embed_rows(s, [*labelled, *others], EMBED_SLICE)
         s.store.compact()
         if tried < len(labelled) + len(others):
             at.wake("embed")
@@ -207,9 +224,10 @@ def roll_back(project: int, version: str) -> dict[str, Any] | None:
         s.sync()
         old = s.versions.load(version)
         if not s.fits(old):
-            raise LabelConfigError(f"{version} was made for other classes or another backbone: retrain instead.")
+            raise LabelConfigError(f"{version} was made for other classes, or its backbone is gone: retrain instead.")
         with s.edit() as state:
             state.returning = version
+        s.use_backbone(old.backbone)
         embed_first(s)
         labelled, pool = s.labelled_and_pool()
         recall_published(s, version)

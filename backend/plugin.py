@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from label_studio_ml.model import LabelStudioMLBase
 
+from backend.embedding import embed
 from backend.labelstudio import LabelStudioError
 from backend.queues import Work
 from backend.redisserver import connect_redis
@@ -83,7 +84,7 @@ def _embeddings(session: Session, tasks: list[dict[str, Any]]) -> tuple[np.ndarr
     keys = [row.key for row in rows]
     missing = set(session.store.missing(keys))
     try:
-        session.embed([row for row in rows if row.key in missing], SECONDS)
+        embed(session, [row for row in rows if row.key in missing], SECONDS)
     except (LabelStudioError, WeightsError) as error:
         log.error("Project %s: %s", session.project, error)
     values, found = session.store.get(keys)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from backend.settings import Settings
 from model.files import read_json, write_json
 
 FORMAT = 1
@@ -22,7 +23,9 @@ class ProjectState:
     returning: the one a rollback is about to make live; partial: the last queue was drawn before the pool was embedded;
     trained: fingerprint of the labels of the last finished round.
 
-    previous: the project settings that `connect` changed, for `disconnect` to put back.
+    finetune: how deep this project's ResNet50 is retrained, "" for the setting FINETUNE; tuned_labels: labels there were
+    when that last began; finetuned: what came of it; candidate: the backbone it is about to make; promoting: the one that
+    the next round is to publish with. previous: the project settings that `connect` changed, for `disconnect` to put back.
     """
 
     created_at: str = ""
@@ -35,8 +38,24 @@ class ProjectState:
     partial: bool = False
     trained: str = ""
     target: dict[str, Any] = field(default_factory=dict)
+    finetune: str = ""
+    tuned_labels: int = 0
+    finetuned: dict[str, Any] = field(default_factory=dict)
+    candidate: str = ""
+    promoting: str = ""
     previous: dict[str, Any] = field(default_factory=dict)
     last_error: str = ""
+
+    def start_over(self) -> None:
+        """Forget all that was learned: the project is another one under the same id."""
+        self.live = self.followed = self.returning = self.trained = self.candidate = self.promoting = ""
+        self.target, self.finetuned, self.tuned_labels = {}, {}, 0
+
+
+def finetune_depth(state: ProjectState, settings: Settings) -> str:
+    """How deep a project's ResNet50 is retrained without being asked to: "last", "all", or "" for not."""
+    depth = state.finetune or settings.finetune
+    return "" if depth == "off" else depth
 
 
 class Projects:

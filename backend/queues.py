@@ -22,20 +22,23 @@ from rq.serializers import JSONSerializer
 log = logging.getLogger(__name__)
 
 TRAIN, EMBED, HOUSEKEEPING = "al-train", "al-embed", "al-housekeeping"
-QUEUES = (TRAIN, HOUSEKEEPING, EMBED)  # a worker of all queues takes them in this order
+FINETUNE = "al-finetune"  # for workers of its own: such a job takes minutes to hours, and must not delay the others
+QUEUES = (TRAIN, HOUSEKEEPING, EMBED)  # a worker takes them in this order
 DAY = 86_400
+DEPTHS = ("last", "all")  # of ResNet50 that a fine-tuning retrains
 
 
 @dataclass(frozen=True)
 class Kind:
     """A kind of work. lock: what it must not run beside, for the same project; timeout: seconds; again: whether a failure is
-    tried again by itself."""
+    tried again by itself; extra: arguments after project and generation."""
 
     queue: str
     function: str
     lock: str
     timeout: int
     again: bool = True
+    extra: tuple[str, ...] = ()
 
 
 # A round and a reconcile write to the same queue of Label Studio's: never both at once.
@@ -45,6 +48,8 @@ KINDS = {
     "rollback": Kind(TRAIN, "backend.jobs.roll_back", "publish", 1800, again=False),
     "embed": Kind(EMBED, "backend.jobs.embed", "embed", 900),
     "clean": Kind(HOUSEKEEPING, "backend.jobs.clean", "clean", 900),
+} | {
+    f"finetune_{depth}": Kind(FINETUNE, "backend.finetuning.finetune", "finetune", 2 * DAY, extra=(depth,)) for depth in DEPTHS
 }
 
 # KEYS: the project's hash, the queue's scheduled registry
@@ -98,7 +103,7 @@ class Work:
         self._retrain_after = retrain_after
         self._wake = redis.register_script(WAKE)
         self._begin = redis.register_script(BEGIN)
-        self._queues = {name: Queue(name, connection=redis, serializer=JSONSerializer) for name in QUEUES}
+        self._queues = {name: Queue(name, connection=redis, serializer=JSONSerializer) for name in (*QUEUES, FINETUNE)}
 
     def wake(self, kind: str, project: int, delay: float = 0, labels: int = 0) -> str:
         """See that a job of `kind` starts for `project` in at most `delay` seconds; returns its id.
@@ -113,7 +118,7 @@ class Work:
         generation, at = (_text(value) for value in self._wake(keys=keys, args=arguments))
         job_id = f"{kind}-{project}-{generation}"
         if at:
-            self._schedule(about, job_id, int(float(at)), [project, int(generation)])
+            self._schedule(about, job_id, int(float(at)), [project, int(generation), *about.extra])
         return job_id
 
     def _schedule(self, about: Kind, job_id: str, at: int, arguments: list[Any]) -> None:

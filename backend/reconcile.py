@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from backend.embedding import unembedded
 from backend.index import SKIPPED, UNLABELLED
 from backend.publish import as_ranking, publish, switch, withdraw
 from backend.rounds import Labelled, Pool, place_outside_queue, rank
@@ -37,7 +38,7 @@ def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
     if not session.state.paused and fingerprint(labelled.tasks, labelled.labels, live.target) != session.state.trained:
         wake("round", session.settings.quiet_seconds)
         done.append("a round: labels changed")
-    if any(session.unembedded()):
+    if any(unembedded(session)):
         wake("embed")
         done.append("embedding new images")
     if not session.index.published(live.name):

@@ -19,12 +19,14 @@ SPREAD_ONLY = "spread"  # what orders the queue while the head cannot tell image
 
 @dataclass(frozen=True)
 class Labelled:
-    """n labelled images. tasks, labels: int64 (n,); embeddings: float32 (n, D); sampled: bool (n,), in the random sample."""
+    """n labelled images. tasks, labels: int64 (n,); embeddings: float32 (n, D); sampled: bool (n,), in the random sample;
+    unseen: bool (n,), never seen by the backbone that made the embeddings."""
 
     tasks: NDArray[np.int64]
     labels: NDArray[np.int64]
     embeddings: NDArray[np.float32]
     sampled: NDArray[np.bool_]
+    unseen: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,16 @@ class Ranking:
 
 
 def train(labelled: Labelled, classes: int, seed: int = 0) -> tuple[Head | None, dict[str, Any]]:
-    """A head on every label, and metrics on the random sample by cross-fitting. Without labels there is no head."""
+    """A head on every label, and metrics by cross-fitting on the random sample, as far as the backbone has not seen it.
+
+    Without labels there is no head.
+    """
     if not len(labelled.labels):
         return None, {}
-    head = fit_head(labelled.embeddings, labelled.labels, classes, seed)
-    held = cross_fit(labelled.embeddings, labelled.labels, classes, labelled.sampled, head.temperature, seed)
-    return head, measure(held, labelled.labels[labelled.sampled], seed).as_dict()
+    head = fit_head(labelled.embeddings, labelled.labels, classes, seed, labelled.unseen)
+    fair = labelled.sampled & labelled.unseen
+    held = cross_fit(labelled.embeddings, labelled.labels, classes, fair, head.temperature, seed)
+    return head, measure(held, labelled.labels[fair], seed).as_dict()
 
 
 def separates(head: Head | None) -> bool:

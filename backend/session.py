@@ -3,19 +3,12 @@
 import json
 import logging
 import shutil
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from functools import lru_cache, partial
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from backend.imagesource import ImageSource
 from backend.index import LABELLED, SKIPPED, UNLABELLED, UNUSABLE, Index, Row
@@ -24,31 +17,13 @@ from backend.labelstudio import LabelStudio
 from backend.projects import Projects, ProjectState
 from backend.rounds import Labelled, Pool, Rules
 from backend.settings import Settings
-from model.backbone import DIMENSIONS, Backbone, backbone_name, load_backbone
-from model.embeddings import EmbeddingStore, embedding_key
-from model.images import ImageError, to_tensor
-from model.versions import Version, VersionStore
-from strategies.slots import random_sample, slot_order
+from model.backbones import BackboneStore
+from model.embeddings import embedding_key
+from model.versions import Version, VersionError, VersionStore
+from strategies.slots import random_sample
 
 log = logging.getLogger(__name__)
-BATCH = 16  # images through the network at once
-SHARD = 128  # images per shard: what a crash can cost
-FETCHERS = 8
-_network = threading.Lock()  # one batch at a time: requests that race for the processors are all slower
-Progress = Callable[[str, int, int], None]
-
-
-@lru_cache(maxsize=1)
-def get_backbone(weights: Path | None) -> Backbone:
-    """The backbone, loaded once per process."""
-    return load_backbone(weights)
-
-
-def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Lists of at most `size` items each (itertools.batched, which Python 3.11 lacks)."""
-    rest = iter(items)
-    while batch := list(islice(rest, size)):
-        yield batch
+Progress = Callable[..., None]  # (step, done, total), and what else the job's meta should tell
 
 
 class Session:
@@ -65,10 +40,9 @@ class Session:
         self.images = ImageSource(settings, self.label_studio)
         self.index = Index(folder / "index.sqlite")
         self.versions = VersionStore(folder / "versions")
-        self.backbone_name = backbone_name(settings.model_weights)
-        self.store = EmbeddingStore(folder / "embeddings" / self.backbone_name, DIMENSIONS)
-        self.store.refresh()
+        self.backbones = BackboneStore(folder, settings.model_weights)
         self.state: ProjectState = self.projects.read(project)
+        self.use_backbone(self._backbone_of_live())
         self.info: dict[str, Any] = {}
         self._target: Target | None = None
 
@@ -79,6 +53,19 @@ class Session:
         self.index.close()
         self.label_studio.http.close()
         self.images.close()
+
+    def use_backbone(self, name: str) -> None:
+        """Work with the embeddings of the backbone `name`; at first that is the live version's."""
+        self.backbone = name
+        self.store = self.backbones.embeddings(name)
+
+    def _backbone_of_live(self) -> str:
+        """The live version's backbone, or the base where there is none or its weights are gone."""
+        try:
+            name = self.versions.about(self.state.live)["backbone"]
+        except VersionError:
+            return self.backbones.base
+        return name if self.backbones.has(name) else self.backbones.base
 
     @property
     def target(self) -> Target:
@@ -138,78 +125,18 @@ class Session:
         if known and datetime.fromisoformat(known) != datetime.fromisoformat(created):
             log.warning("Project %s is not the one known here: its old versions and embeddings are removed", self.project)
             shutil.rmtree(self.versions.folder, ignore_errors=True)
-            shutil.rmtree(self.store.folder.parent, ignore_errors=True)
-            self.store.refresh()
+            self.backbones.clear()
+            self.use_backbone(self.backbones.base)
             self.index.clear()
             with self.edit() as state:
-                state.live, state.followed, state.trained, state.target = "", "", "", {}
+                state.start_over()
         if self.state.created_at != created:
             with self.edit() as state:
                 state.created_at = created
 
     def fits(self, version: Version) -> bool:
-        """Whether `version` speaks of the classes asked for now, and of embeddings of the backbone used now."""
-        return version.target == self.target.as_dict() and version.backbone == self.backbone_name
-
-    def unembedded(self) -> tuple[list[Row], list[Row]]:
-        """Tasks that have no embedding and may be tried: the labelled ones, and the others in the order of random slots."""
-        due = self.index.due()
-        rows = [row for row in self.index.rows() if row.task in due and row.state != UNUSABLE]
-        self.store.refresh()
-        missing = set(self.store.missing([row.key for row in rows]))
-        rows = [row for row in rows if row.key in missing]
-        labelled = [row for row in rows if row.state == LABELLED]
-        others = [row for row in rows if row.state != LABELLED]
-        order = slot_order(np.array([row.task for row in others], np.int64))
-        return labelled, [others[i] for i in order]
-
-    def embed(self, rows: Sequence[Row], seconds: float = float("inf")) -> int:
-        """Embed the images of `rows`, shard by shard, for about `seconds`; returns how many were tried.
-
-        An image that cannot be read is noted with its reason and passed over. Raises LabelStudioError, WeightsError.
-        """
-        if not rows:
-            return 0
-        deadline, tried = time.monotonic() + seconds, 0
-        self.progress("loading ResNet50", 0, 1)
-        backbone = get_backbone(self.settings.model_weights)
-        with ThreadPoolExecutor(FETCHERS) as pool:
-            for shard in batched(rows, SHARD):
-                tensors = pool.map(partial(self._tensor, deadline=deadline), shard)
-                embedded: list[tuple[int, np.ndarray]] = []
-                errors: dict[int, str | None] = {}
-                for batch in batched(zip(shard, tensors, strict=True), BATCH):
-                    good = [(row, tensor) for row, tensor in batch if isinstance(tensor, torch.Tensor)]
-                    errors |= {row.task: str(reason) for row, reason in batch if isinstance(reason, ImageError)}
-                    errors |= {row.task: None for row, _ in good if row.error}
-                    if good:
-                        with _network:
-                            values = backbone.embed(torch.stack([tensor for _, tensor in good]))
-                        embedded += [(row.key, value) for (row, _), value in zip(good, values, strict=True)]
-                    tried += sum(tensor is not None for _, tensor in batch)
-                    self.progress("embedding images", tried, len(rows))
-                if embedded:
-                    self.store.add([key for key, _ in embedded], np.stack([value for _, value in embedded]))
-                self._note_errors(errors)
-                if time.monotonic() > deadline:
-                    break
-        self.store.refresh()
-        return tried
-
-    def _tensor(self, row: Row, deadline: float) -> torch.Tensor | ImageError | None:
-        """The image of a task, why it cannot be read, or None where time is up."""
-        if time.monotonic() > deadline:
-            return None
-        try:
-            return to_tensor(self.images.fetch(row.task, row.reference), self.settings.max_image_pixels)
-        except ImageError as error:
-            return error
-
-    def _note_errors(self, errors: dict[int, str | None]) -> None:
-        for task, reason in errors.items():
-            if reason:
-                log.warning("Project %s, task %s: %s", self.project, task, reason)
-        self.index.set_errors(errors)
+        """Whether `version` speaks of the classes asked for now, and its backbone is here."""
+        return version.target == self.target.as_dict() and self.backbones.has(version.backbone)
 
     def labelled_and_pool(self) -> tuple[Labelled, Pool]:
         """The labelled images and the unlabelled, unskipped ones, as far as they have embeddings."""
@@ -226,7 +153,13 @@ class Session:
         taught = (states == LABELLED) & found & (labels >= 0)
         pool = (states == UNLABELLED) & found
         return (
-            Labelled(tasks[taught], labels[taught], embeddings[taught], sampled[taught]),
+            Labelled(
+                tasks[taught],
+                labels[taught],
+                embeddings[taught],
+                sampled[taught],
+                self.backbones.unseen(self.backbone, tasks[taught]),
+            ),
             Pool(tasks[pool], embeddings[pool]),
         )
 
@@ -234,6 +167,13 @@ class Session:
         """How this project's queue is drawn."""
         s = self.settings
         return Rules(self.state.strategy or s.strategy, s.queue_size, s.explore, s.retrain_after)
+
+    def collect_backbones(self) -> None:
+        """Remove backbones and embeddings that no version on disk and no job needs any more."""
+        needed = {self.versions.about(name)["backbone"] for name in self.versions.names()}
+        state = self.projects.read(self.project)
+        for name in self.backbones.collect(needed | {self.backbone, state.candidate, state.promoting}):
+            log.info("Project %s: removed backbone %s and its embeddings", self.project, name)
 
     def as_row(self, task: dict[str, Any]) -> Row:
         """A task as Label Studio sends it to /predict."""

@@ -3,7 +3,7 @@
 import ipaddress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -42,6 +42,13 @@ class Settings(BaseSettings):
     queue_size: int = Field(0, ge=0, description="Images published in order, K. Default (0): 20 x RETRAIN_AFTER.")
     explore: float = Field(0.1, ge=0, le=1, description="Share of the queue drawn at random; F1 is measured on these alone.")
     keep_versions: int = Field(5, ge=2, description="Model versions kept on disk for `rollback`, the live one included.")
+    finetune: Literal["off", "last", "all"] = Field(
+        "off",
+        description="How deep ResNet50 is retrained by itself: its last stage, all of it, or not. `connect --finetune` sets it "
+        "for one project; `retrain --finetune` does it once.",
+    )
+    finetune_growth: float = Field(2.0, gt=1, description="It is retrained when labels have grown by this factor since.")
+    finetune_minutes: float = Field(60, gt=0, description="Longest time ResNet50 is trained for, preparation not counted.")
     reconcile_seconds: int = Field(
         300, ge=5, description="How often Label Studio is compared with the live version, in case a webhook was lost."
     )

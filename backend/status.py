@@ -8,13 +8,15 @@ from rq import Worker
 from rq.job import Job
 
 from backend.index import UNLABELLED, Index
-from backend.projects import Projects
+from backend.projects import Projects, finetune_depth
 from backend.queues import QUEUES, Work
 from backend.settings import Settings
 from backend.terminal import ProgressLine
 from model.versions import VersionError, VersionStore
 
 NO_WORKER_SECONDS = 15
+PROGRESS = ("step", "done", "total", "macro_f1", "seconds_left")  # what a job's meta tells
+DEPTH_NAMES = {"last": "last stage", "all": "whole network"}
 
 
 def status(settings: Settings, work: Work) -> dict[str, Any]:
@@ -46,6 +48,8 @@ def _project(settings: Settings, work: Work, projects: Projects, project: int) -
         "pending_labels": work.pending(project),
         "queue_left": sum(place < 0.5 and task in open_tasks for task, place in published.items()),
         "jobs": [_job(job) for job in work.active(project)],
+        "finetune": finetune_depth(state, settings) or "off",
+        "finetuned": state.finetuned or None,
         "last_error": state.last_error or None,
     }
 
@@ -60,6 +64,7 @@ def _version(versions: VersionStore, name: str) -> dict[str, Any]:
         "name": name,
         "created": datetime.fromtimestamp(about["created"]).isoformat(timespec="seconds"),
         "labels": about["labels"],
+        "backbone": about["backbone"],
         "macro_f1": metrics.get("macro_f1"),
         "interval": metrics.get("interval"),
         "random_slots": metrics.get("n", 0),
@@ -69,7 +74,7 @@ def _version(versions: VersionStore, name: str) -> dict[str, Any]:
 
 def _job(job: Job) -> dict[str, Any]:
     meta = job.get_meta()
-    return {"id": job.id, "status": job.get_status().value, **{k: meta[k] for k in ("step", "done", "total") if k in meta}}
+    return {"id": job.id, "status": job.get_status().value, **{key: meta[key] for key in PROGRESS if key in meta}}
 
 
 def render(found: dict[str, Any]) -> str:
@@ -95,6 +100,7 @@ def _render_project(p: dict[str, Any]) -> list[str]:
         f"  queue          {p['queue_left']} images left in order; {p['pending_labels']} labels wait for the next round",
         f"  versions       {', '.join(v['name'] for v in p['versions']) or 'none yet'}",
     ]
+    lines += [f"  fine-tuned     {describe_finetuned(p['finetuned'])}"] if p["finetuned"] else []
     lines += [f"  {job['status']:<14} {describe(job)}" for job in p["jobs"]]
     if p["last_error"]:
         lines.append(f"  last error     {p['last_error']}")
@@ -110,10 +116,34 @@ def f1(version: dict[str, Any] | None) -> str:
     return text if version["enough"] else f"{text}: too few yet"
 
 
+def _served(work: Work, job: Job) -> bool:
+    """Whether any worker takes jobs from the job's queue."""
+    return any(job.origin in worker.queue_names() for worker in Worker.all(connection=work.redis))
+
+
 def describe(job: dict[str, Any]) -> str:
     """A job's id and how far it is."""
-    step = f": {job['step']} {job['done']}/{job['total']}" if "step" in job else ""
-    return f"{job['id']}{step}"
+    if "step" not in job:
+        return job["id"]
+    text = f"{job['id']}: {job['step']} {job['done']}/{job['total']}"
+    text += f", macro F1 {job['macro_f1']:.3f}" if job.get("macro_f1") is not None else ""
+    left = job.get("seconds_left")
+    return text if left is None else f"{text}, {left / 60:.0f} min left" if left >= 100 else f"{text}, {left:.0f} s left"
+
+
+def describe_finetuned(result: dict[str, Any]) -> str:
+    """What came of a fine-tuning, in one sentence."""
+    what = f"ResNet50's {DEPTH_NAMES[result['depth']]} retrained on {result['labels']} labels"
+    if result["probability"] is None:
+        return f"{what}: not used, no random slot is left to judge it on"
+    low, high = (100 * value for value in result["interval"])
+    judged = (
+        f"{what}: macro F1 {result['new']:.3f} against {result['live']:.3f} on {result['n']} images that it has not seen "
+        f"({low:+.1f} to {high:+.1f} points, 95 %), better with probability {result['probability']:.2f}"
+    )
+    if result["promoted"]:
+        return f"{judged}: promoted"
+    return f"{judged}: not used, kept as {result['version']}"
 
 
 def follow(work: Work, job_id: str, seconds: float = float("inf")) -> Any:
@@ -135,8 +165,11 @@ def follow(work: Work, job_id: str, seconds: float = float("inf")) -> Any:
                 result = job.latest_result()
                 reason = (result.exc_string or "").strip().splitlines()[-1:] if result else []
                 raise RuntimeError(f"{job_id} {state}: {''.join(reason) or 'see the worker log'}")
-            if state in ("scheduled", "queued") and time.monotonic() > lonely and not Worker.count(connection=work.redis):
-                raise RuntimeError(f"{job_id} waits, but no worker runs: start `python -m backend up`.")
+            if state in ("scheduled", "queued") and time.monotonic() > lonely and not _served(work, job):
+                raise RuntimeError(
+                    f"{job_id} waits, but no worker takes jobs from {job.origin}: start `python -m backend up`, "
+                    f"or `python -m backend worker {job.origin}`."
+                )
             line.update(describe(_job(job)) + ("" if state == "started" else f" ({state})"))
             time.sleep(0.2)
     finally:

@@ -11,7 +11,7 @@ from types import FrameType
 
 from backend.processes import die_with_parent
 from backend.projects import Projects
-from backend.queues import EMBED, HOUSEKEEPING, TRAIN
+from backend.queues import EMBED, FINETUNE, HOUSEKEEPING, TRAIN
 from backend.redisserver import EmbeddedRedis, connect_redis
 from backend.settings import Settings
 
@@ -24,6 +24,7 @@ CHILDREN = {
     "server": ["serve"],
     "trainer": ["worker", TRAIN],
     "housekeeper": ["worker", EMBED, HOUSEKEEPING],
+    "finetuner": ["worker", FINETUNE],
 }
 
 
@@ -55,7 +56,7 @@ class Child:
 
 
 def up(settings: Settings) -> int:
-    """Run Redis (unless REDIS_URL is set), the server and two workers until SIGINT or SIGTERM."""
+    """Run Redis (unless REDIS_URL is set), the server and three workers until SIGINT or SIGTERM."""
     Projects(settings.data_dir).prepare()
     embedded = None if settings.redis_url else EmbeddedRedis(settings.data_dir)
     stopping = False

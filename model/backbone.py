@@ -9,8 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
-from torchvision.models import ResNet50_Weights, resnet50
+from torchvision.models import ResNet, ResNet50_Weights, resnet50
+
+from model.files import write_atomically
 
 DIMENSIONS = 2048
 PREPROCESSING = "resize256-crop224-v1"  # part of the backbone's name: other pixels are other embeddings
@@ -27,7 +30,7 @@ class Backbone:
     name: of the weights and the preprocessing; embeddings of different names must never be mixed.
     """
 
-    network: nn.Module
+    network: ResNet
     name: str
     device: torch.device
 
@@ -64,6 +67,20 @@ def load_backbone(weights: Path | None) -> Backbone:
 def backbone_name(weights: Path | None) -> str:
     """The name `load_backbone(weights)` would give, without loading torch's network."""
     return _name(_digest(weights)) if weights else _name(ResNet50_Weights.IMAGENET1K_V1.name.lower())
+
+
+def save_backbone(backbone: Backbone, path: Path) -> str:
+    """Write the backbone as a file for `load_backbone`; returns the name it will have. Its classifier is left empty."""
+    network = backbone.network
+    state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    state |= {
+        "fc.weight": torch.zeros(1000, DIMENSIONS, dtype=torch.float16),
+        "fc.bias": torch.zeros(1000, dtype=torch.float16),
+    }
+    stride_in_1x1 = network.layer2[0].conv1.stride == (2, 2)
+    metadata = {"stride_in_1x1": "true" if stride_in_1x1 else "false"}
+    write_atomically(path, lambda beside: save_file(state, beside, metadata))
+    return backbone_name(path)
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], bool, str]:

@@ -69,12 +69,15 @@ class Head:
             )
 
 
-def fit_head(embeddings: Floats, labels: NDArray[np.int64], classes: int, seed: int = 0) -> Head:
+def fit_head(
+    embeddings: Floats, labels: NDArray[np.int64], classes: int, seed: int = 0, unseen: NDArray[np.bool_] | None = None
+) -> Head:
     """Fit a head on n >= 1 labelled images.
 
     embeddings: float32 of shape (n, D), L2-normalised; labels: int64 of shape (n,), in [0, classes).
     Each class weighs the same in the loss, whatever its count. The temperature is fitted on out-of-fold logits
-    (Guo 1706.04599). Raises ValueError on shapes or labels that do not fit.
+    (Guo 1706.04599) of the images `unseen` by the backbone, bool of shape (n,), by default all: a retrained one is too sure of
+    those it has learned. Raises ValueError on shapes or labels that do not fit.
     """
     if len(labels) == 0 or len(labels) != len(embeddings):
         raise ValueError(f"{len(labels)} labels do not fit {len(embeddings)} embeddings")
@@ -82,7 +85,8 @@ def fit_head(embeddings: Floats, labels: NDArray[np.int64], classes: int, seed: 
         raise ValueError(f"labels outside [0, {classes})")
     counts = np.bincount(labels, minlength=classes)
     weights, bias = _fit(embeddings, labels, classes)
-    return Head(weights, bias, _temperature(embeddings, labels, classes, seed), counts)
+    judged = np.ones(len(labels), bool) if unseen is None else unseen
+    return Head(weights, bias, _temperature(embeddings, labels, classes, seed, judged), counts)
 
 
 def cross_fit(
@@ -140,8 +144,8 @@ def _span(embeddings: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64] 
     return vectors[:, keep] * lengths, (vectors[:, keep] / lengths).T @ values
 
 
-def _temperature(embeddings: Floats, labels: NDArray[np.int64], classes: int, seed: int) -> float:
-    """The temperature that fits out-of-fold logits best, drawn towards 1 by a log-normal prior."""
+def _temperature(embeddings: Floats, labels: NDArray[np.int64], classes: int, seed: int, judged: NDArray[np.bool_]) -> float:
+    """The temperature that fits out-of-fold logits of the `judged` images best, drawn towards 1 by a log-normal prior."""
     present, inverse = np.unique(labels, return_inverse=True)
     smallest = int(np.bincount(inverse).min())
     if len(present) < 2 or smallest < 2:
@@ -154,6 +158,6 @@ def _temperature(embeddings: Floats, labels: NDArray[np.int64], classes: int, se
 
     def loss(log_temperature: float) -> float:
         log_p = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return -log_p[np.arange(len(labels)), inverse].sum() + log_temperature**2 / (2 * TEMPERATURE_PRIOR**2)
+        return -log_p[np.arange(len(labels)), inverse][judged].sum() + log_temperature**2 / (2 * TEMPERATURE_PRIOR**2)
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))

@@ -14,10 +14,10 @@ Image.MAX_IMAGE_PIXELS = None  # ours is checked instead, of every image
 THINNEST = 8  # aspect ratio
 RESIZE, CROP = 256, 224  # torchvision's IMAGENET1K_V1 evaluation preset
 
+evaluation_crop = v2.Compose([v2.Resize(RESIZE, antialias=True), v2.CenterCrop(CROP)])
 _to_tensor = v2.Compose(
     [
-        v2.Resize(RESIZE, antialias=True),
-        v2.CenterCrop(CROP),
+        evaluation_crop,
         v2.PILToTensor(),
         v2.ToDtype(torch.float32, scale=True),
         v2.Normalize(MEAN, STD),
@@ -50,10 +50,10 @@ def decode(content: bytes, max_pixels: int) -> Image.Image:
 
 def to_tensor(content: bytes, max_pixels: int) -> torch.Tensor:
     """`content` as a float32 tensor of shape (3, 224, 224), normalised for ImageNet weights. Raises ImageError."""
-    return _to_tensor(_not_too_thin(decode(content, max_pixels)))
+    return _to_tensor(not_too_thin(decode(content, max_pixels)))
 
 
-def _not_too_thin(image: Image.Image) -> Image.Image:
+def not_too_thin(image: Image.Image) -> Image.Image:
     """Cut the ends of a very thin image, which the centre crop would drop after scaling them up to gigabytes."""
     longest = THINNEST * min(image.size)
     width, height = min(image.width, longest), min(image.height, longest)

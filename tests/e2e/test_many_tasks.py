@@ -5,6 +5,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from backend.embedding import unembedded
 from backend.labelstudio import LabelStudioError
 from backend.session import Session
 from strategies.slots import slot_order
@@ -66,6 +67,6 @@ def test_a_reading_that_breaks_off_loses_no_label(house, project, monkeypatch):
 def test_images_are_embedded_in_the_order_of_random_slots(house, project):
     with Session(house.settings, project) as session:
         session.sync()
-        _, others = session.unembedded()
+        _, others = unembedded(session)
         tasks = np.array(sorted(row.task for row in others))
         assert [row.task for row in others] == tasks[slot_order(tasks)].tolist()

@@ -1,0 +1,127 @@
+"""Where a training run takes its images from: photos, augmented anew in each epoch, or cached features of them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from model.files import write_atomically
+from model.photos import Augmentation, plain
+from model.training import Rows, autocast
+
+BATCH = 16  # photos at once where nothing is learned
+READERS = 4
+
+Report = Callable[[str, int, int], None]
+
+
+class PhotoInputs:
+    """Photos on disk, one path a row. Crops for training are `crop` pixels wide."""
+
+    def __init__(self, paths: Sequence[Path], crop: int, seed: int) -> None:
+        self._paths = list(paths)
+        self._augment = Augmentation(crop)
+        self._seed = seed
+
+    def augmented(self, rows: Rows, epoch: int, batch: int) -> Iterator[torch.Tensor]:
+        """Batches of `rows` in guises that depend on seed and epoch alone; the next one is made while one is used."""
+        batches = [rows[start : start + batch] for start in range(0, len(rows), batch)]
+        seed = int(np.random.SeedSequence([self._seed, epoch]).generate_state(1, np.uint64)[0])
+        with ThreadPoolExecutor(1, initializer=torch.manual_seed, initargs=(seed,)) as maker:
+            waiting = [maker.submit(self._batch, chosen) for chosen in batches[:2]]
+            for chosen in [*batches[2:], None, None]:
+                if waiting:
+                    yield waiting.pop(0).result()
+                if chosen is not None:
+                    waiting.append(maker.submit(self._batch, chosen))
+
+    def _batch(self, rows: Rows) -> torch.Tensor:
+        return _stack([self._augment(self._paths[row]) for row in rows])
+
+    def plain(self, rows: Rows) -> Iterator[torch.Tensor]:
+        """Batches of `rows` as embeddings see them."""
+        with ThreadPoolExecutor(READERS) as readers:
+            for start in range(0, len(rows), BATCH):
+                yield _stack(list(readers.map(plain, [self._paths[row] for row in rows[start : start + BATCH]])))
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+
+class FeatureInputs:
+    """What the stages `front` make of photos: plainly, and in up to `views` guises, cached in `folder` as float16.
+
+    A guise that a killed run has finished is not made again.
+    """
+
+    def __init__(
+        self, photos: PhotoInputs, front: nn.Module, folder: Path, views: int, most_bytes: float, seed: int, report: Report
+    ) -> None:
+        self._seed = seed
+        every = np.arange(len(photos))
+        made = 0
+
+        def cache(name: str, batches: Callable[[], Iterator[torch.Tensor]]) -> np.ndarray:
+            nonlocal made
+            path = folder / f"{name}.npy"
+            if not path.exists():
+                write_atomically(path, lambda beside: _fill(beside, len(photos), front, batches(), counted))
+            made += len(photos)
+            return np.load(path, mmap_mode="r")
+
+        def counted(done: int) -> None:
+            report("preparing features", made + done, len(photos) * (1 + views))
+
+        self._plain = cache("plain", lambda: photos.plain(every))
+        self._views = []
+        for view in range(views):
+            self._views.append(cache(f"view-{view}", lambda view=view: photos.augmented(every, view, BATCH)))  # type: ignore[misc]
+            if self._plain.nbytes + (view + 2) * self._views[0].nbytes > most_bytes:
+                break
+
+    def augmented(self, rows: Rows, epoch: int, batch: int) -> Iterator[torch.Tensor]:
+        """Batches of `rows`, each in one of its guises, mirrored or not: drawn by seed and epoch alone."""
+        random = np.random.default_rng([self._seed, epoch, 1])
+        views = random.integers(len(self._views), size=len(rows))
+        mirrored = random.random(len(rows)) < 0.5
+        for start in range(0, len(rows), batch):
+            chosen = range(start, min(start + batch, len(rows)))
+            yield _features([self._views[views[i]][rows[i]][:, :: -1 if mirrored[i] else 1] for i in chosen])
+
+    def plain(self, rows: Rows) -> Iterator[torch.Tensor]:
+        """Batches of `rows` as embeddings see them."""
+        for start in range(0, len(rows), BATCH):
+            yield _features([self._plain[row] for row in rows[start : start + BATCH]])
+
+
+def _fill(path: Path, n: int, front: nn.Module, batches: Iterator[torch.Tensor], report: Callable[[int], None]) -> None:
+    """Write the features of `n` photos as a .npy of shape (n, height, width, channels)."""
+    device = next(front.parameters()).device
+    done, target = 0, None
+    for batch in batches:
+        with torch.inference_mode(), autocast(device):
+            values = front(batch.to(device)).permute(0, 2, 3, 1).to(torch.float16).cpu().numpy()
+        if target is None:
+            with path.open("wb") as file:  # numpy adds .npy to other names
+                header = {"descr": "<f2", "fortran_order": False, "shape": (n, *values.shape[1:])}
+                np.lib.format.write_array_header_2_0(file, header)
+                offset = file.tell()
+                file.truncate(offset + n * values[0].nbytes)
+            target = np.memmap(path, "<f2", "r+", offset, (n, *values.shape[1:]))
+        target[done : done + len(values)] = values
+        done += len(values)
+        report(done)
+    if target is not None:
+        target.flush()
+
+
+def _stack(images: list[torch.Tensor]) -> torch.Tensor:
+    return torch.stack(images).contiguous(memory_format=torch.channels_last)
+
+
+def _features(values: list[np.ndarray]) -> torch.Tensor:
+    """float32 of shape (N, C, H, W) from float16 (H, W, C) each, channels last in memory."""
+    return torch.from_numpy(np.stack(values).astype(np.float32)).permute(0, 3, 1, 2)

@@ -1,0 +1,246 @@
+"""One training run: epochs with warm-up and cosine, judged after each, with checkpoints that a killed run goes on from."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from model.files import write_atomically
+from model.metrics import macro_f1
+
+Rows = NDArray[np.int64]
+CHECKPOINT_SECONDS = 15.0  # between checkpoints: what a crash can cost
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained. learning_rate: of the last stage; each stage before it learns `decay` times as fast (Howard &
+    Ruder 1801.06146), the classifier `head` times; warmup: share of the steps; patience: epochs without a better one."""
+
+    epochs: int
+    batch: int
+    learning_rate: float
+    decay: float
+    head: float
+    weight_decay: float
+    smoothing: float
+    warmup: float
+    patience: int
+
+
+class Inputs(Protocol):
+    """Where a run takes its images from; rows are positions among them."""
+
+    def augmented(self, rows: Rows, epoch: int, batch: int) -> Iterator[torch.Tensor]:
+        """Batches of `rows`, in their order, each image in a guise of its own."""
+
+    def plain(self, rows: Rows) -> Iterator[torch.Tensor]:
+        """Batches of `rows`, in their order, as embeddings see them."""
+
+
+class Classifier(nn.Module):
+    """Stages of a network and a linear classifier on their L2-normalised output: what the head on embeddings is, too.
+
+    It starts as that head, so that the stages learn what the head could not, rather than to serve a random one
+    (Kumar 2202.10054).
+    """
+
+    def __init__(self, stages: nn.Module, weights: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
+        super().__init__()
+        self.stages = stages
+        self.head = nn.Linear(weights.shape[1], weights.shape[0])
+        with torch.no_grad():
+            self.head.weight.copy_(torch.from_numpy(weights))
+            self.head.bias.copy_(torch.from_numpy(bias))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Logits of shape (N, C)."""
+        return self.head(nn.functional.normalize(self.stages(inputs).float(), dim=1))
+
+    def train(self, mode: bool = True) -> "Classifier":
+        """Batch normalisation keeps its ImageNet statistics: those of a few small batches would be worse."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+
+@dataclass
+class Epoch:
+    """After one epoch: log loss and macro F1 on the judged images (None where there are none), and its seconds."""
+
+    loss: float | None
+    macro_f1: float | None
+    seconds: float
+
+
+@dataclass
+class Progress:
+    """How far a run is. seconds: spent, those of earlier processes included; best: epochs after which it was best."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+    best: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Spent on all epochs."""
+        return sum(epoch.seconds for epoch in self.epochs)
+
+    def of_best(self) -> Epoch:
+        """The epoch that was best, or the last."""
+        return self.epochs[self.best - 1]
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bfloat16 where the processor or GPU computes in it."""
+    if device.type == "cuda":
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        able = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=able)
+
+
+def groups(model: Classifier, stages: list[list[nn.Module]], recipe: Recipe) -> list[dict[str, Any]]:
+    """Parameter groups with their learning rates: `stages` from the last to the first. Biases and norms do not decay."""
+    found = [(list(model.head.parameters()), recipe.learning_rate * recipe.head)]
+    for depth, modules in enumerate(stages):
+        parameters = [parameter for module in modules for parameter in module.parameters()]
+        found.append((parameters, recipe.learning_rate * recipe.decay**depth))
+    result = []
+    for parameters, rate in found:
+        for decays in (True, False):
+            chosen = [p for p in parameters if (p.ndim > 1) == decays]
+            result.append({"params": chosen, "initial_lr": rate, "weight_decay": recipe.weight_decay if decays else 0.0})
+    return [group for group in result if group["params"]]
+
+
+def balanced(labels: NDArray[np.int64], rows: Rows, random: np.random.Generator) -> Rows:
+    """`rows` for one epoch, as many as there are, each class as often as the others, in random order."""
+    classes = np.unique(labels[rows])
+    share = -(-len(rows) // len(classes))
+    drawn = []
+    for number in classes:
+        mine = rows[labels[rows] == number]
+        times = -(-share // len(mine))
+        drawn.append(np.concatenate([random.permutation(mine) for _ in range(times)])[:share])
+    return random.permutation(np.concatenate(drawn))[: len(rows)]
+
+
+def train(
+    model: Classifier,
+    parameter_groups: list[dict[str, Any]],
+    inputs: Inputs,
+    labels: NDArray[np.int64],
+    rows: Rows,
+    judged: Rows,
+    recipe: Recipe,
+    *,
+    until: int,
+    seconds: float,
+    checkpoint: Path,
+    seed: int,
+    report: Callable[[Progress, int], None],
+) -> Progress:
+    """Train `model` in place on `rows` for at most `until` epochs, and leave it as it was when best.
+
+    It is judged on the images `judged` after each epoch, stops where it gets no better for `recipe.patience` epochs, and
+    keeps the weights with the least log loss; with none to judge on, those of the last epoch. No epoch starts that would end
+    after `seconds`. The run goes on from `checkpoint` if there is one, and comes to the same weights as if never stopped.
+    `report` is called with the progress and the images seen in the running epoch.
+    """
+    device = next(model.parameters()).device
+    optimizer = torch.optim.AdamW(parameter_groups, lr=0.0)
+    progress, best_state, written = Progress(), None, time.monotonic()
+    if checkpoint.exists():
+        found = torch.load(checkpoint, map_location=device, weights_only=True)
+        model.load_state_dict(found["model"])
+        optimizer.load_state_dict(found["optimizer"])
+        best_state = found["best_state"]
+        progress = Progress([Epoch(**epoch) for epoch in found["epochs"]], found["best"])
+    steps = -(-len(rows) // recipe.batch)
+    while not _finished(progress, until, seconds, recipe, bool(len(judged))):
+        started, number = time.monotonic(), len(progress.epochs)
+        order = balanced(labels, rows, np.random.default_rng([seed, number]))
+        model.train()
+        for step, batch in enumerate(inputs.augmented(order, number, recipe.batch)):
+            factor = _rate((number * steps + step) / (steps * recipe.epochs), recipe.warmup)
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+            wanted = torch.from_numpy(labels[order[step * recipe.batch : step * recipe.batch + len(batch)]]).to(device)
+            with autocast(device):
+                logits = model(batch.to(device))
+            loss = nn.functional.cross_entropy(logits.float(), wanted, label_smoothing=recipe.smoothing)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            report(progress, min((step + 1) * recipe.batch, len(rows)))
+        loss_there, f1 = _judge(model, inputs, labels, judged) if len(judged) else (None, None)
+        better = loss_there is None or not number or loss_there < (progress.of_best().loss or 0.0)
+        progress.epochs.append(Epoch(loss_there, f1, time.monotonic() - started))
+        if better:
+            progress.best = number + 1
+            best_state = _copy(model) if len(judged) else None
+        if time.monotonic() - written > CHECKPOINT_SECONDS:
+            _write(checkpoint, model, optimizer, progress, best_state)
+            written = time.monotonic()
+    if best_state is not None:
+        model.load_state_dict(best_state)
+    return progress
+
+
+def _finished(progress: Progress, until: int, seconds: float, recipe: Recipe, judged: bool) -> bool:
+    done = len(progress.epochs)
+    if not done:
+        return until == 0
+    late = progress.seconds + progress.epochs[-1].seconds > seconds
+    return done >= until or late or (judged and done - progress.best >= recipe.patience)
+
+
+def _rate(done: float, warmup: float) -> float:
+    """The learning rate's factor when the share `done` of the steps is over: a linear warm-up, then half a cosine to 0."""
+    if done < warmup:
+        return done / warmup
+    return 0.5 * (1 + float(np.cos(np.pi * (done - warmup) / (1 - warmup))))
+
+
+def predict(model: nn.Module, inputs: Inputs, rows: Rows) -> NDArray[np.float32]:
+    """The model's output for `rows`, float32."""
+    device = next(model.parameters()).device
+    model.eval()
+    with torch.inference_mode():
+        found = []
+        for batch in inputs.plain(rows):
+            with autocast(device):
+                found.append(model(batch.to(device)).float().cpu())
+    return torch.cat(found).numpy()
+
+
+def _judge(model: Classifier, inputs: Inputs, labels: NDArray[np.int64], rows: Rows) -> tuple[float, float]:
+    """Log loss and macro F1 on `rows`."""
+    logits = predict(model, inputs, rows)
+    loss = nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels[rows]))
+    return float(loss), macro_f1(logits.argmax(axis=1), labels[rows], logits.shape[1])
+
+
+def _copy(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def _write(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, best_state: dict[str, Any] | None
+) -> None:
+    content = {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "best_state": best_state,
+        "epochs": [asdict(epoch) for epoch in progress.epochs],
+        "best": progress.best,
+    }
+    write_atomically(path, lambda beside: torch.save(content, beside))

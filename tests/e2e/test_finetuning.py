@@ -1,0 +1,177 @@
+"""ResNet50 retrained by a job: promoted where it is better, kept aside where it is not, and nobody waits for it.
+
+The base weights have a disturbed last stage here, so that retraining it must help, and a second time cannot help more. Every
+queue slot is a random one. The tests of this file build on each other and run in their order.
+"""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from backend.redisserver import connect_redis
+from backend.settings import Settings
+from model.backbone import backbone_name, load_backbone, save_backbone
+from model.metrics import ENOUGH
+from strategies.slots import slot_order
+from tests.e2e.conftest import Annotator, House, first, free_port, wait_until
+from tools.label_studio import name_of
+from tools.plugin import Plugin
+
+CLASSES = ["ants", "bees"]
+IMAGES, LABELS = 130, 100
+NICENESS = 15  # of a fine-tuning's process
+
+
+@pytest.fixture(scope="module")
+def poor(weights, tmp_path_factory):
+    """ResNet50 whose last stage had noise added."""
+    path = tmp_path_factory.mktemp("weights") / "poor.safetensors"
+    backbone = load_backbone(weights)
+    noise = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for values in backbone.network.layer4.parameters():
+            if values.ndim == 4:
+                values += 2.5 * values.std() * torch.randn(values.shape, generator=noise).to(values.device)
+    save_backbone(backbone, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def studio(house, poor, tmp_path_factory):
+    """A second plugin on the same Label Studio."""
+    values = house.values | {"DATA_DIR": str(tmp_path_factory.mktemp("finetuning") / "data"), "PORT": str(free_port())}
+    values |= {"MODEL_WEIGHTS": str(poor), "EXPLORE": "1", "KEEP_VERSIONS": "2", "QUEUE_SIZE": "20"}
+    with (Path(values["DATA_DIR"]).parent / "plugin.log").open("wb") as log:
+        plugin = Plugin(values, log)
+        plugin.start()
+    settings = Settings(**{name.lower(): value for name, value in values.items()})
+    yield House(house.admin, settings, plugin, values, Path(values["DATA_DIR"]).parent, connect_redis(settings))
+    plugin.stop()
+    print((Path(values["DATA_DIR"]).parent / "plugin.log").read_text()[-6000:])
+
+
+@pytest.fixture(scope="module")
+def project(studio, insects):
+    """A project with labels on the first random slots, connected so that it is fine-tuned as labels grow."""
+    project = studio.project("Finetuning", first(insects, 0, IMAGES), CLASSES)
+    tasks = {task["id"]: task for page in studio.admin.tasks(project) for task in page}
+    ids = np.array(sorted(tasks), np.int64)
+    for task in ids[slot_order(ids)[:LABELS]].tolist():
+        choice = {"choices": [insects[name_of(tasks[task])][0]]}
+        result = [{"from_name": "choice", "to_name": "image", "type": "choices", "value": choice}]
+        studio.admin.request("POST", f"/api/tasks/{task}/annotations/", json={"result": result})
+    studio.cli("connect", "--project", str(project), "--finetune", "last")
+    return project
+
+
+def told(studio, project):
+    """What `status` tells of the project."""
+    return next(p for p in json.loads(studio.cli("status", "--json"))["projects"] if p["project"] == project)
+
+
+def running(studio, project):
+    """The fine-tuning job that runs, or None."""
+    jobs = told(studio, project)["jobs"]
+    return next((job for job in jobs if job["id"].startswith("finetune") and job["status"] == "started"), None)
+
+
+def backbone(studio, project):
+    """The live version's backbone."""
+    return studio.version(project, studio.live(project)).backbone
+
+
+def niced(value):
+    """Processes of that niceness."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[16]) == value and fields[0] != "Z":
+            found.append(int(path.parent.name))
+    return found
+
+
+def test_enough_labels_start_it_and_status_tells_epoch_f1_and_time_left(studio, project):
+    def judged():
+        job = running(studio, project)
+        return job if job and job.get("macro_f1") is not None else None
+
+    job = wait_until(judged, 120, "an epoch is judged")
+    assert "fine-tuning" in job["step"]
+    assert 0 <= job["macro_f1"] <= 1
+    assert 0 < job["seconds_left"] < 3600
+
+
+def test_rounds_go_on_meanwhile_with_the_old_backbone(studio, project, poor):
+    before = studio.live(project)
+    studio.cli("retrain", "--project", str(project))
+    assert running(studio, project), "the fine-tuning has ended too early to tell"
+    assert studio.live(project) != before
+    assert backbone(studio, project) == backbone_name(poor)
+
+
+def test_a_killed_job_goes_on_and_a_better_backbone_is_promoted(studio, project, poor):
+    (process,) = niced(NICENESS)
+    os.kill(process, signal.SIGKILL)
+    wait_until(lambda: process not in niced(NICENESS) and running(studio, project), 60, "the job is taken up again")
+    assert "goes on where it was" in wait_until(
+        lambda: (text := (studio.folder / "plugin.log").read_text()) and "goes on where it was" in text and text, 30
+    )
+    wait_until(lambda: backbone(studio, project) != backbone_name(poor), 180, "the new backbone is promoted")
+    found = told(studio, project)["finetuned"]
+    assert found["promoted"]
+    assert found["probability"] >= 0.9
+    assert found["new"] > found["live"]
+    assert found["n"] >= ENOUGH
+    assert backbone(studio, project) == found["backbone"]
+
+
+def test_f1_is_measured_on_images_that_the_backbone_has_not_seen(studio, project):
+    found = told(studio, project)
+    live = next(version for version in found["versions"] if version["name"] == found["live"])
+    assert live["labels"] == LABELS
+    assert live["random_slots"] == found["finetuned"]["n"]
+
+
+def test_the_queue_of_the_new_backbone_is_served(studio, project):
+    queue = studio.queue(project, studio.live(project))
+    assert Annotator(studio.admin).next(project)["id"] == queue[0]
+
+
+def test_no_better_backbone_is_kept_and_named_but_not_used(studio, project):
+    live = studio.live(project)
+    said = studio.cli("retrain", "--project", str(project), "--finetune", "last")
+    found = told(studio, project)["finetuned"]
+    assert not found["promoted"]
+    assert found["probability"] < 0.9
+    assert f"not used, kept as {found['version']}" in said
+    assert studio.version(project, found["version"]).backbone == found["backbone"]
+    assert studio.live(project) == live
+
+
+def test_a_rollback_reaches_a_version_of_another_backbone(studio, project):
+    refused = told(studio, project)["finetuned"]
+    live, used = studio.live(project), backbone(studio, project)
+    studio.cli("rollback", "--project", str(project), "--to", refused["version"])
+    assert backbone(studio, project) == refused["backbone"] != used
+    assert len(studio.queue(project, refused["version"])) == 20
+    studio.cli("rollback", "--project", str(project), "--to", live)
+    assert backbone(studio, project) == used
+
+
+def test_backbones_and_embeddings_that_no_version_needs_are_collected(studio, project, poor):
+    for _ in range(2):
+        studio.cli("retrain", "--project", str(project))
+    folder = studio.settings.data_dir / "projects" / str(project)
+    needed = {studio.version(project, version["name"]).backbone for version in told(studio, project)["versions"]}
+    assert backbone_name(poor) not in needed
+    assert {path.name for path in (folder / "embeddings").iterdir()} == needed
+    assert {path.stem for path in (folder / "backbones").glob("*.safetensors")} == needed
+    assert not (folder / "finetune").exists()
