@@ -138,9 +138,9 @@ class _Run:
         shuffled = np.random.default_rng(self.seed).permutation(rows)
         by_class = shuffled[np.argsort(self.labels[shuffled], kind="stable")]
         curves = []
-        for fold in range(FOLDS):
-            held = np.arange(len(rows)) % FOLDS == fold
-            curve = self.part(f"fold-{fold}", np.sort(by_class[~held]), np.sort(by_class[held]))
+        for fold in range(1, FOLDS + 1):
+            held = np.arange(len(rows)) % FOLDS == fold - 1
+            curve = self.part(f"fold {fold}", np.sort(by_class[~held]), np.sort(by_class[held]))
             curves.append([epoch.loss or 0.0 for epoch in curve.epochs])
         shortest = min(map(len, curves))
         return 1 + int(np.mean([curve[:shortest] for curve in curves], axis=0).argmin())
@@ -191,7 +191,7 @@ class _Run:
             todo = until - done - seen / images + (self.parts - self.finished - 1) * self.recipe.epochs
             limit = self.seconds - self.spent - progress.seconds
             f1 = progress.epochs[-1].macro_f1 if done else None
-            step = "fine-tuning" if name == "final" else f"fine-tuning, {name.replace('-', ' ')} of {FOLDS} to find the epochs"
+            step = "fine-tuning" if name == "final" else f"fine-tuning, {name} of {FOLDS} to find the epochs"
             self.report(Status(f"{step}: epoch {done + 1} of {until}", seen, images, f1, max(0.0, min(each * todo, limit))))
 
         return tell
