@@ -12,7 +12,7 @@ from backend.events import SOON
 from backend.labelconfig import LabelConfigError
 from backend.labelstudio import LabelStudioError
 from backend.projects import DataDirError, Projects
-from backend.queues import QUEUES, Work, run_worker
+from backend.queues import FINETUNE, QUEUES, Work, run_worker
 from backend.redisserver import RedisUnavailable, connect_redis
 from backend.settings import Settings, SettingsError, get_settings
 
@@ -118,9 +118,9 @@ def _serve(_: argparse.Namespace, settings: Settings) -> int:
 
 
 def _worker(options: argparse.Namespace, settings: Settings) -> int:
-    unknown = set(options.queues) - set(QUEUES)
+    unknown = set(options.queues) - {*QUEUES, FINETUNE}
     if unknown:
-        raise ValueError(f"unknown queues {', '.join(sorted(unknown))}; there are {', '.join(QUEUES)}")
+        raise ValueError(f"unknown queues {', '.join(sorted(unknown))}; there are {', '.join((*QUEUES, FINETUNE))}")
     import backend.jobs  # noqa: F401  imported once here, so that a forked job starts at once
 
     projects, work = Projects(settings.data_dir), _work(settings)

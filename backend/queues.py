@@ -22,6 +22,7 @@ from rq.serializers import JSONSerializer
 log = logging.getLogger(__name__)
 
 TRAIN, EMBED, HOUSEKEEPING = "al-train", "al-embed", "al-housekeeping"
+FINETUNE = "al-finetune"  # minutes to hours a job: never a default, so that it delays no quick round
 QUEUES = (TRAIN, HOUSEKEEPING, EMBED)  # a worker of all queues takes them in this order
 DAY = 86_400
 
