@@ -54,6 +54,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="QUEUE",
         help=f"which queues, in order (default: {' '.join(QUEUES)}); {FINETUNE} takes long: give it a worker of its own",
     )
+    health = add("health", _health, "Say whether the server, or the worker, on this host lives; exit status 0 or 1.")
+    health.add_argument("part", choices=("serve", "worker"), help="which of the two")
+    health.add_argument("queues", nargs="*", metavar="QUEUE", help="those the worker was started with")
     connect = add("connect", _connect, "Connect a project and publish its first queue. Safe to repeat.", project=True)
     connect.add_argument("--strategy", metavar="NAME", help="query strategy for this project (default: STRATEGY)")
     connect.add_argument(
@@ -117,6 +120,13 @@ def _known(settings: Settings, project: int) -> Projects:
     return projects
 
 
+def _queues(options: argparse.Namespace) -> tuple[str, ...]:
+    unknown = set(options.queues) - {*QUEUES, FINETUNE}
+    if unknown:
+        raise ValueError(f"unknown queues {', '.join(sorted(unknown))}; there are {', '.join((*QUEUES, FINETUNE))}")
+    return tuple(options.queues) or QUEUES
+
+
 def _up(_: argparse.Namespace, settings: Settings) -> int:
     from backend.up import up
 
@@ -133,10 +143,7 @@ def _serve(_: argparse.Namespace, settings: Settings) -> int:
 
 
 def _worker(options: argparse.Namespace, settings: Settings) -> int:
-    every = (*QUEUES, FINETUNE)
-    unknown = set(options.queues) - set(every)
-    if unknown:
-        raise ValueError(f"unknown queues {', '.join(sorted(unknown))}; there are {', '.join(every)}")
+    queues = _queues(options)
     import backend.finetuning
     import backend.jobs  # noqa: F401  imported once here, so that a forked job starts at once
 
@@ -149,7 +156,17 @@ def _worker(options: argparse.Namespace, settings: Settings) -> int:
                 work.wake("reconcile", project, seconds)
 
     rearm(SOON)  # whatever happened while no worker ran
-    run_worker(work.redis, options.queues or QUEUES, lambda: rearm(settings.reconcile_seconds), settings.log_level)
+    run_worker(work.redis, queues, lambda: rearm(settings.reconcile_seconds), settings.log_level)
+    return 0
+
+
+def _health(options: argparse.Namespace, settings: Settings) -> int:
+    from backend.health import check_server, check_worker
+
+    if options.part == "serve":
+        say(check_server(settings))
+    else:
+        say(check_worker(connect_redis(settings, seconds=5), _queues(options)))
     return 0
 
 

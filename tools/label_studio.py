@@ -74,6 +74,14 @@ def login(http: httpx.Client, user: str, password: str) -> None:
         raise RuntimeError(f"Label Studio refused the login of {user}")
 
 
+def sign_up(http: httpx.Client, user: str, password: str) -> None:
+    """Make an account with the sign-up form, as the first visitor does. Raises RuntimeError."""
+    http.get("/user/signup/")
+    form = {"email": user, "password": password, "allow_newsletters": "false", "csrfmiddlewaretoken": http.cookies["csrftoken"]}
+    if (answer := http.post("/user/signup/", data=form, headers=csrf(http))).status_code != 302:
+        raise RuntimeError(f"Label Studio refused to sign {user} up: {answer.text[:500]}")
+
+
 def csrf(http: httpx.Client) -> dict[str, str]:
     """Headers that a change through a browser session needs."""
     return {"X-CSRFToken": http.cookies["csrftoken"], "Referer": str(http.base_url)}
