@@ -26,10 +26,10 @@ CACHE_BYTES = 8e9  # of cached features on disk: many photos get fewer guises
 
 RECIPES = {
     "last": Recipe(
-        epochs=12, batch=32, learning_rate=2e-4, decay=0.5, head=10, weight_decay=0.05, smoothing=0.1, warmup=0.1, patience=4
+        epochs=12, batch=32, learning_rate=1e-4, decay=1, head=1, weight_decay=0.05, smoothing=0.1, warmup=0.1, patience=5
     ),
     "all": Recipe(
-        epochs=12, batch=32, learning_rate=2e-4, decay=0.5, head=10, weight_decay=0.05, smoothing=0.1, warmup=0.1, patience=4
+        epochs=12, batch=32, learning_rate=5e-5, decay=0.7, head=1, weight_decay=0.05, smoothing=0.1, warmup=0.1, patience=5
     ),
 }
 
