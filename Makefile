@@ -4,13 +4,14 @@ VENV := .venv/.ready
 LABEL_STUDIO := .venv-label-studio/.ready
 PIP := -m pip install --disable-pip-version-check --quiet
 
-.PHONY: help demo test check measure finetuning clean
+.PHONY: help demo test soak check measure finetuning clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo              Label Studio with sample images and the plugin, ready to label"
 	@echo "make demo IMAGES=DIR   the same with your images, a sub-folder for each class"
 	@echo "make test              all tests, those on a real Label Studio included"
+	@echo "make soak              the tests that take long by nature"
 	@echo "make check             lint and types"
 	@echo "make measure IMAGES=DIR  seconds from Submit to the switched queue; webhook latency"
 	@echo "make finetuning IMAGES=DIR  what retraining ResNet50 itself is worth (an hour)"
@@ -21,6 +22,9 @@ demo: $(VENV) $(LABEL_STUDIO)
 
 test: $(VENV) $(LABEL_STUDIO)
 	@.venv/bin/python -m pytest $(TESTS)
+
+soak: $(VENV) $(LABEL_STUDIO)
+	@.venv/bin/python -m pytest -m soak $(TESTS)
 
 measure: $(VENV) $(LABEL_STUDIO)
 	@.venv/bin/python -m tools.measure --images "$(IMAGES)"

@@ -18,19 +18,22 @@ import numpy as np
 from backend.embedding import FETCHERS, embed, note_errors, unembedded
 from backend.index import Row
 from backend.jobs import job
-from backend.promotion import Comparison, compare, split
+from backend.promotion import Split, compare, split
+from backend.publish import config_unchanged
 from backend.rounds import Labelled, train
 from backend.session import Session
 from backend.status import describe_finetuned
 from model.backbones import About
 from model.files import read_json, write_json
 from model.finetune import Status, TooFewLabels
-from model.finetune import finetune as retrain
+from model.finetune import finetune as retrain_resnet50
 from model.images import ImageError
 from model.photos import store_photo
 from model.versions import Version, fingerprint
 
 log = logging.getLogger(__name__)
+MADE = "made.json"  # in a run's folder: the backbone is there, and what is left is to judge it
+LEARN_FROM = 12  # labelled images, at least
 NICE = 10  # on top of a worker's own: rounds, embedding and the server go first
 
 
@@ -45,98 +48,76 @@ class Run:
     stop: np.ndarray
 
 
+class ConfigChanged(RuntimeError):
+    """The labelling config asks something else than when the fine-tuning began."""
+
+
 def finetune(project: int, generation: int, depth: str) -> dict[str, Any] | None:
     """Retrain ResNet50 for `project`, "last" or "all" of it. Returns what came of it, which `status` shows too."""
     os.nice(NICE)
     with job(f"finetune_{depth}", project) as at:
         s = at.session
         at.begin(generation)
-        if s.state.paused or not s.state.connected:
-            return {"ignored": "the project is paused" if s.state.paused else "the project is not connected"}
-        s.sync()
+        folder = s.finetuning / depth
+        if not s.state.connected or (s.state.paused and not folder.exists()):
+            return {"ignored": "the project is paused" if s.state.connected else "the project is not connected"}
         started = time.time()
+        s.sync()
         try:
-            run = _begin(s, depth, generation)
+            run = _begin(s, folder, generation)
             made = _make(s, run, depth)
-        except TooFewLabels as reason:
+            result = made | _judge(s, run, made["backbone"]) | {"labels": len(run.tasks)}
+        except (TooFewLabels, ConfigChanged) as reason:
+            shutil.rmtree(folder, ignore_errors=True)
             return {"ignored": str(reason)}
-        name = made["backbone"]
-        result = made | _conclude(s, name, _judge(s, run, name)) | {"labels": len(run.tasks)}
-        result["seconds"] = time.time() - started
-        with s.edit() as state:
-            state.finetuned = result
         if result["promoted"]:
-            _embed_pool(s, name)
-            with s.edit() as state:
-                state.promoting = name
+            _embed_pool(s, made["backbone"])
+        _finish(s, result | {"seconds": time.time() - started})
+        if result["promoted"]:
             at.wake("round")
-        shutil.rmtree(run.folder, ignore_errors=True)
-        log.info("Project %s: %s", project, describe_finetuned(result))
-        return result
+        shutil.rmtree(folder, ignore_errors=True)
+        log.info("Project %s: %s", project, describe_finetuned(s.state.finetuned))
+        return s.state.finetuned
     return None
 
 
-def _begin(s: Session, depth: str, generation: int) -> Run:
-    """Take up the run that a killed job left behind, or begin one with the labels of now."""
-    folder = s.projects.folder(s.project) / "finetune"
-    labelled, _ = s.labelled_and_pool()
-    about = {
-        "depth": depth,
-        "target": s.target.as_dict(),
-        "base": s.backbones.base,
-        "live_backbone": s.backbone,
-    }
+def _begin(s: Session, folder: Path, generation: int) -> Run:
+    """Take up the run that a killed job left behind, or begin one with the labels of now. Raises TooFewLabels."""
+    embed(s, unembedded(s)[0])
+    labelled = s.labelled()
+    about = {"target": s.target.as_dict(), "base": s.backbones.base, "created_at": s.info["created_at"]}
+    here = fingerprint(labelled.tasks, labelled.labels, s.target.as_dict())
     left = read_json(folder / "run.json") or {}
     same = {key: left.get(key) for key in about} == about
-    here = fingerprint(labelled.tasks, labelled.labels, s.target.as_dict())
-    if not same or (left["generation"] != generation and left["fingerprint"] != here):
+    if same and (left["generation"] == generation or left["labelled"] == here or (folder / MADE).exists()):
+        log.info("Project %s: fine-tuning goes on where it was", s.project)
+        for cut_off in folder.glob(".*.tmp"):
+            cut_off.unlink()
+    else:
         shutil.rmtree(folder, ignore_errors=True)
         parts = split(labelled)
+        _check_enough(labelled, parts)
         arrays = {"tasks": labelled.tasks, "labels": labelled.labels, "test": parts.test, "stop": parts.stop}
-        left = about | {"generation": generation, "fingerprint": here} | {k: v.tolist() for k, v in arrays.items()}
+        left = about | {"generation": generation, "labelled": here} | {k: v.tolist() for k, v in arrays.items()}
         write_json(folder / "run.json", left)
         with s.edit() as state:
             state.tuned_labels = len(labelled.tasks)
-    else:
-        log.info("Project %s: fine-tuning goes on where it was", s.project)
-    return Run(
-        folder,
-        np.array(left["tasks"], np.int64),
-        np.array(left["labels"], np.int64),
-        np.array(left["test"], bool),
-        np.array(left["stop"], bool),
-    )
+    tasks, labels = (np.array(left[name], np.int64) for name in ("tasks", "labels"))
+    return Run(folder, tasks, labels, np.array(left["test"], bool), np.array(left["stop"], bool))
 
 
-def _photos(s: Session, run: Run) -> dict[int, Path]:
-    """The photos to learn and to stop on, shrunk, on disk: task -> path. One that cannot be read is passed over."""
-    wanted = set(run.tasks[~run.test].tolist())
-    rows = [row for row in s.index.rows() if row.task in wanted]
-    paths = {row.task: run.folder / f"{row.key}.jpg" for row in rows}
-
-    def fetch(row: Row) -> str | None:
-        if paths[row.task].exists():
-            return None
-        try:
-            store_photo(s.images.fetch(row.task, row.reference), s.settings.max_image_pixels, paths[row.task])
-        except ImageError as error:
-            return str(error)
-        return None
-
-    errors: dict[int, str | None] = {}
-    with ThreadPoolExecutor(FETCHERS) as pool:
-        for done, (row, error) in enumerate(zip(rows, pool.map(fetch, rows), strict=True), 1):
-            s.progress("fetching photos", done, len(rows))
-            if error:
-                errors[row.task] = error
-    note_errors(s, errors)
-    return {task: path for task, path in paths.items() if task not in errors}
+def _check_enough(labelled: Labelled, parts: Split) -> None:
+    learned = int((~parts.test & ~parts.stop).sum())
+    if learned < LEARN_FROM or len(np.unique(labelled.labels[~parts.test & ~parts.stop])) < 2:
+        raise TooFewLabels(
+            f"Of {len(labelled.tasks)} labels {len(labelled.tasks) - learned} are kept to judge the result, which leaves "
+            f"{learned} to learn from: it takes {LEARN_FROM} of two classes. Label more images, hundreds if you can."
+        )
 
 
 def _make(s: Session, run: Run, depth: str) -> dict[str, Any]:
     """Retrain, and put the new backbone where rounds will find it; what a killed job has made already is taken as it is."""
-    note = run.folder / "made.json"
-    made = read_json(note)
+    made = read_json(run.folder / MADE)
     if made and s.backbones.has(made["backbone"]):
         return made
     photos = _photos(s, run)
@@ -145,7 +126,7 @@ def _make(s: Session, run: Run, depth: str) -> dict[str, Any]:
     def report(status: Status) -> None:
         s.progress(status.step, status.done, status.total, macro_f1=status.macro_f1, seconds_left=status.seconds_left)
 
-    found = retrain(
+    found = retrain_resnet50(
         [photos[task] for task in run.tasks[here].tolist()],
         run.labels[here],
         run.stop[here],
@@ -159,22 +140,63 @@ def _make(s: Session, run: Run, depth: str) -> dict[str, Any]:
         state.candidate = found.name  # spared from collection from now on
     s.backbones.adopt(found.weights, found.name, About(depth, tuple(run.tasks[~run.test].tolist())))
     made = {"backbone": found.name, "depth": depth, "epochs": found.epochs, "training_seconds": found.seconds}
-    write_json(note, made)
+    write_json(run.folder / MADE, made)
     return made
 
 
-def _judge(s: Session, run: Run, name: str) -> Comparison:
-    """Compare the new backbone with the live one on the test images, as far as they are labelled alike still."""
-    live, _ = s.labelled_and_pool()
+def _photos(s: Session, run: Run) -> dict[int, Path]:
+    """The photos to learn and to stop on, shrunk, on disk: task -> path. One that cannot be read is passed over.
+
+    Once they are there, they stay the same for the whole run: features and checkpoints go by their order.
+    """
+    note = run.folder / "photos.json"
+    if found := read_json(note):
+        return {int(task): run.folder / name for task, name in found.items()}
+    wanted = set(run.tasks[~run.test].tolist())
+    rows = [row for row in s.index.rows() if row.task in wanted]
+    names = {row.task: f"{row.key}.jpg" for row in rows}
+
+    def fetch(row: Row) -> str | None:
+        path = run.folder / names[row.task]
+        try:
+            if not path.exists():
+                store_photo(s.images.fetch(row.task, row.reference), s.settings.max_image_pixels, path)
+        except ImageError as error:
+            return str(error)
+        return None
+
+    errors: dict[int, str | None] = {}
+    with ThreadPoolExecutor(FETCHERS) as pool:
+        for done, (row, error) in enumerate(zip(rows, pool.map(fetch, rows), strict=True), 1):
+            s.progress("fetching photos", done, len(rows))
+            if error:
+                errors[row.task] = error
+    note_errors(s, errors)
+    there = {task: name for task, name in names.items() if task not in errors}
+    write_json(note, there)
+    return {task: run.folder / name for task, name in there.items()}
+
+
+def _judge(s: Session, run: Run, name: str) -> dict[str, Any]:
+    """Compare the new backbone with the one live now, on test images that neither has seen and whose labels still stand.
+
+    One that is not used is kept as a version without a queue, for a `rollback` to it. Raises ConfigChanged.
+    """
+    s.reread()
+    if not config_unchanged(s, s.target):
+        raise ConfigChanged("the labelling config changed meanwhile: what was learned is of no use")
+    live = s.labelled()
     s.use_backbone(name)
-    rows, _ = unembedded(s)
-    embed(s, rows)
-    new, _ = s.labelled_and_pool()
+    embed(s, unembedded(s)[0])
+    new = s.labelled()
     both = np.intersect1d(live.tasks, new.tasks)
     live, new = _only(live, both), _only(new, both)
     tested = dict(zip(run.tasks[run.test].tolist(), run.labels[run.test].tolist(), strict=True))
-    test = np.array([tested.get(task) == label for task, label in zip(live.tasks.tolist(), live.labels.tolist(), strict=True)])
-    return compare(live.embeddings, new.embeddings, live.labels, test, len(s.target.classes))
+    pairs = zip(live.tasks.tolist(), live.labels.tolist(), strict=True)
+    test = np.array([tested.get(task) == label for task, label in pairs], bool) & live.unseen & new.unseen
+    found = compare(live.embeddings, new.embeddings, live.labels, test, len(s.target.classes))
+    version = "" if found.promoted else _keep(s, name, new)
+    return found.as_dict() | {"promoted": found.promoted, "version": version}
 
 
 def _only(labelled: Labelled, tasks: np.ndarray) -> Labelled:
@@ -184,28 +206,30 @@ def _only(labelled: Labelled, tasks: np.ndarray) -> Labelled:
     return Labelled(*(values[order] for values in vars(labelled).values()))
 
 
-def _conclude(s: Session, name: str, found: Comparison) -> dict[str, Any]:
-    """What came of it. A backbone that is not used is kept as a version without a queue, for a `rollback` to it."""
-    result = found.as_dict() | {"promoted": found.promoted, "version": ""}
-    if found.promoted:
-        return result
-    labelled, _ = s.labelled_and_pool()
+def _keep(s: Session, backbone: str, labelled: Labelled) -> str:
+    """Write a version with `backbone` that nothing follows; returns its name."""
     head, metrics = train(labelled, len(s.target.classes))
-    version = s.versions.new_name(s.label_studio.prediction_counts(s.project))
+    name = s.versions.new_name(s.label_studio.prediction_counts(s.project))
     newest = max((row.task for row in s.index.rows()), default=0)
-    about = (version, time.time(), s.target.as_dict(), name, s.rules().strategy)
+    about = (name, time.time(), s.target.as_dict(), backbone, s.rules().strategy)
     s.versions.write(Version(*about, head, labelled.tasks, labelled.labels, newest, metrics))
-    with s.edit() as state:
-        state.candidate = ""
-    return result | {"version": version}
+    return name
 
 
 def _embed_pool(s: Session, name: str) -> None:
     """Embed every image of the project with the new backbone, so that the round that publishes with it is a quick one."""
     s.use_backbone(name)
-    while True:
-        labelled, others = unembedded(s)
-        if not labelled and not others:
-            return
-        embed(s, [*labelled, *others])
+    while any(rest := unembedded(s)):
+        embed(s, [*rest[0], *rest[1]])
+        s.store.compact()
         s.sync()
+
+
+def _finish(s: Session, result: dict[str, Any]) -> None:
+    """The verdict and what follows from it, in one act. A project that is paused takes the new backbone up when it goes on."""
+    with s.edit() as state:
+        state.finetuned = result
+        if result["promoted"] and state.connected:
+            state.promoting = result["backbone"]
+        else:
+            state.candidate = ""

@@ -44,6 +44,7 @@ class Job:
         """The first act: whatever happens from now on wakes the next job. `fenced` locks out older jobs."""
         self.fence = secrets.token_hex(8) if fenced else ""
         self.work.begin(self.kind, self.session.project, generation, self.fence)
+        self.session.reread()  # what changed before the act, which a wake-up from now on does not tell
 
     def check(self) -> None:
         """Raise Superseded where a later job has begun to write to this project."""
@@ -153,9 +154,9 @@ def _finetune_grown(at: Job, labels: int) -> None:
     s = at.session
     depth = finetune_depth(s.state, s.settings)
     if depth and labels >= max(FINETUNE_FROM, s.settings.finetune_growth * s.state.tuned_labels):
+        at.wake(f"finetune_{depth}")
         with s.edit() as state:
             state.tuned_labels = labels
-        at.wake(f"finetune_{depth}")
 
 
 def embed_first(session: Session) -> bool:
@@ -227,6 +228,7 @@ def roll_back(project: int, version: str) -> dict[str, Any] | None:
             raise LabelConfigError(f"{version} was made for other classes, or its backbone is gone: retrain instead.")
         with s.edit() as state:
             state.returning = version
+            state.promoting = state.candidate = ""
         s.use_backbone(old.backbone)
         embed_first(s)
         labelled, pool = s.labelled_and_pool()

@@ -15,9 +15,9 @@ from model.metrics import ENOUGH, macro_f1, paired_bootstrap
 from strategies.slots import slot_order
 
 PROMOTE = 0.9  # the probability of being better from which a backbone is promoted
-TEST_SHARE = 0.2  # of the labels, kept for the test, as far as there are random slots
-STOP_SHARE = 0.15  # of the labels to learn, for the stop fold ...
-STOP_FROM = 100  # ... where the test leaves so many random slots; below it cross-validation finds the epochs
+TEST_SHARE = 0.2  # of the labels, kept for the test, at most; of the random slots half, but at least ENOUGH
+STOP_SHARE = 0.15  # of the labels to learn, for the stop fold, at most ...
+STOP_FROM = 60  # ... where the test leaves so many random slots; below it cross-validation finds the epochs
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ def split(labelled: Labelled) -> Split:
     n = len(labelled.tasks)
     fair = np.flatnonzero(labelled.sampled & labelled.unseen)
     fair = fair[slot_order(labelled.tasks[fair])]
-    tested = min(len(fair), max(ENOUGH, round(TEST_SHARE * n)))
+    tested = min(len(fair), max(ENOUGH, min(round(TEST_SHARE * n), len(fair) // 2)))
     left = len(fair) - tested
-    stopped = round(STOP_SHARE * (n - tested)) if left >= STOP_FROM else 0
+    stopped = min(left, round(STOP_SHARE * (n - tested))) if left >= STOP_FROM else 0
     test, stop = np.zeros(n, bool), np.zeros(n, bool)
     test[fair[:tested]] = True
     stop[fair[tested : tested + stopped]] = True

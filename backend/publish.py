@@ -76,9 +76,10 @@ def switch(session: Session, version: str, check: Callable[[], None]) -> None:
     which the switch sends is recognised as our own; a crash between the two is mended by the next reconcile."""
     check()
     with session.edit() as state:
-        state.live, state.returning, state.promoting = version, "", ""
+        state.live, state.returning = version, ""
         state.target = session.target.as_dict()
-        state.candidate = "" if state.candidate == session.backbone else state.candidate
+        if state.promoting == session.backbone:  # not where an older round ends only now
+            state.promoting = state.candidate = ""
     if session.index.published(version):
         session.label_studio.patch_project(session.project, model_version=version)
         with session.edit() as state:

@@ -31,13 +31,13 @@ DEPTHS = ("last", "all")  # of ResNet50 that a fine-tuning retrains
 @dataclass(frozen=True)
 class Kind:
     """A kind of work. lock: what it must not run beside, for the same project; timeout: seconds; again: whether a failure is
-    tried again by itself; extra: arguments after project and generation."""
+    tried again, and again; extra: arguments after project and generation."""
 
     queue: str
     function: str
     lock: str
     timeout: int
-    again: bool = True
+    again: int = 3
     extra: tuple[str, ...] = ()
 
 
@@ -45,11 +45,12 @@ class Kind:
 KINDS = {
     "round": Kind(TRAIN, "backend.jobs.run_round", "publish", 3600),
     "reconcile": Kind(TRAIN, "backend.jobs.reconcile", "publish", 1800),
-    "rollback": Kind(TRAIN, "backend.jobs.roll_back", "publish", 1800, again=False),
+    "rollback": Kind(TRAIN, "backend.jobs.roll_back", "publish", 1800, again=0),
     "embed": Kind(EMBED, "backend.jobs.embed", "embed", 900),
     "clean": Kind(HOUSEKEEPING, "backend.jobs.clean", "clean", 900),
 } | {
-    f"finetune_{depth}": Kind(FINETUNE, "backend.finetuning.finetune", "finetune", 2 * DAY, extra=(depth,)) for depth in DEPTHS
+    f"finetune_{depth}": Kind(FINETUNE, "backend.finetuning.finetune", "finetune", 2 * DAY, again=50, extra=(depth,))
+    for depth in DEPTHS
 }
 
 # KEYS: the project's hash, the queue's scheduled registry
@@ -130,7 +131,7 @@ class Work:
                 job_id=job_id,
                 unique=True,
                 rate_limit=RateLimit(f"al:{about.lock}:{arguments[0]}", 1),
-                retry=Retry(max=3, interval=[5, 30, 120]) if about.again else None,
+                retry=Retry(max=about.again, interval=[5, 30, 120]) if about.again else None,
                 job_timeout=about.timeout,
                 result_ttl=3600,
                 failure_ttl=7 * DAY,

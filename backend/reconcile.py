@@ -38,6 +38,9 @@ def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
     if not session.state.paused and fingerprint(labelled.tasks, labelled.labels, live.target) != session.state.trained:
         wake("round", session.settings.quiet_seconds)
         done.append("a round: labels changed")
+    if session.state.promoting and not session.state.paused and session.backbones.has(session.state.promoting):
+        wake("round")
+        done.append("a round: a better ResNet50 waits for it")
     if any(unembedded(session)):
         wake("embed")
         done.append("embedding new images")

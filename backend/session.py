@@ -4,7 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +40,7 @@ class Session:
         self.images = ImageSource(settings, self.label_studio)
         self.index = Index(folder / "index.sqlite")
         self.versions = VersionStore(folder / "versions")
+        self.finetuning = folder / "finetune"
         self.backbones = BackboneStore(folder, settings.model_weights)
         self.state: ProjectState = self.projects.read(project)
         self.use_backbone(self._backbone_of_live())
@@ -53,6 +54,11 @@ class Session:
         self.index.close()
         self.label_studio.http.close()
         self.images.close()
+
+    def reread(self) -> None:
+        """Take up what other processes have changed in the project's state since, the live version's backbone too."""
+        self.state = self.projects.read(self.project)
+        self.use_backbone(self._backbone_of_live())
 
     def use_backbone(self, name: str) -> None:
         """Work with the embeddings of the backbone `name`; at first that is the live version's."""
@@ -127,6 +133,7 @@ class Session:
             shutil.rmtree(self.versions.folder, ignore_errors=True)
             self.backbones.clear()
             self.use_backbone(self.backbones.base)
+            shutil.rmtree(self.finetuning, ignore_errors=True)
             self.index.clear()
             with self.edit() as state:
                 state.start_over()
@@ -138,11 +145,22 @@ class Session:
         """Whether `version` speaks of the classes asked for now, and its backbone is here."""
         return version.target == self.target.as_dict() and self.backbones.has(version.backbone)
 
+    def labelled(self) -> Labelled:
+        """The labelled images, as far as they have embeddings."""
+        return self._labelled_and_pool(False)[0]
+
     def labelled_and_pool(self) -> tuple[Labelled, Pool]:
         """The labelled images and the unlabelled, unskipped ones, as far as they have embeddings."""
+        return self._labelled_and_pool(True)
+
+    def _labelled_and_pool(self, whole: bool) -> tuple[Labelled, Pool]:
         rows = self.index.rows()
         self.store.refresh()
-        embeddings, found = self.store.get([row.key for row in rows])
+        wanted = [whole or row.state == LABELLED for row in rows]
+        embeddings, there = self.store.get([row.key for row, want in zip(rows, wanted, strict=True) if want])
+        at = np.cumsum(wanted) - 1  # where a wanted row's embedding is
+        found = np.array(wanted, bool)
+        found[found] = there
         states = np.array([row.state for row in rows], "U10")
         tasks = np.array([row.task for row in rows], np.int64)
         numbers = {name: number for number, name in enumerate(self.target.classes)}
@@ -150,17 +168,12 @@ class Session:
         # A skip or an unreadable image leaves the random sample for good; it must not hold up its end.
         reachable = np.array([row.error is None for row in rows], bool) if rows else np.zeros(0, bool)
         sampled = random_sample(tasks, (states == LABELLED) | (states == UNUSABLE) | (states == SKIPPED) | ~reachable)
-        taught = (states == LABELLED) & found & (labels >= 0)
-        pool = (states == UNLABELLED) & found
+        taught = np.flatnonzero((states == LABELLED) & found & (labels >= 0))
+        pool = np.flatnonzero((states == UNLABELLED) & found)
+        unseen = self.backbones.unseen(self.backbone, tasks[taught])
         return (
-            Labelled(
-                tasks[taught],
-                labels[taught],
-                embeddings[taught],
-                sampled[taught],
-                self.backbones.unseen(self.backbone, tasks[taught]),
-            ),
-            Pool(tasks[pool], embeddings[pool]),
+            Labelled(tasks[taught], labels[taught], embeddings[at[taught]], sampled[taught], unseen),
+            Pool(tasks[pool], embeddings[at[pool]]),
         )
 
     def rules(self) -> Rules:
@@ -170,9 +183,12 @@ class Session:
 
     def collect_backbones(self) -> None:
         """Remove backbones and embeddings that no version on disk and no job needs any more."""
-        needed = {self.versions.about(name)["backbone"] for name in self.versions.names()}
         state = self.projects.read(self.project)
-        for name in self.backbones.collect(needed | {self.backbone, state.candidate, state.promoting}):
+        needed = {self.backbone, self._backbone_of_live(), state.candidate, state.promoting}
+        for name in self.versions.names():
+            with suppress(VersionError):
+                needed.add(self.versions.about(name)["backbone"])
+        for name in self.backbones.collect(needed):
             log.info("Project %s: removed backbone %s and its embeddings", self.project, name)
 
     def as_row(self, task: dict[str, Any]) -> Row:

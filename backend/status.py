@@ -9,9 +9,10 @@ from rq.job import Job
 
 from backend.index import UNLABELLED, Index
 from backend.projects import Projects, finetune_depth
-from backend.queues import QUEUES, Work
+from backend.queues import FINETUNE, QUEUES, Work
 from backend.settings import Settings
 from backend.terminal import ProgressLine
+from model.metrics import ENOUGH
 from model.versions import VersionError, VersionStore
 
 NO_WORKER_SECONDS = 15
@@ -22,7 +23,7 @@ DEPTH_NAMES = {"last": "last stage", "all": "whole network"}
 def status(settings: Settings, work: Work) -> dict[str, Any]:
     """Everything, as plain values for JSON."""
     projects = Projects(settings.data_dir)
-    workers = [w for w in Worker.all(connection=work.redis) if set(w.queue_names()) & set(QUEUES)]
+    workers = [w for w in Worker.all(connection=work.redis) if set(w.queue_names()) & {*QUEUES, FINETUNE}]
     return {
         "workers": [{"name": w.name, "queues": w.queue_names(), "state": str(w.get_state())} for w in workers],
         "projects": [_project(settings, work, projects, project) for project in projects.ids()],
@@ -110,7 +111,7 @@ def _render_project(p: dict[str, Any]) -> list[str]:
 def f1(version: dict[str, Any] | None) -> str:
     """A version's macro F1 with its interval, or why there is none."""
     if not version or version.get("macro_f1") is None:
-        return "not measured yet: no label has fallen on a random slot"
+        return "not measured yet: no random slot is labelled, or this ResNet50 has learned them all"
     low, high = version["interval"]
     text = f"{version['macro_f1']:.3f} ({low:.3f} to {high:.3f}, 95 %) on {version['random_slots']} random slots"
     return text if version["enough"] else f"{text}: too few yet"
@@ -135,7 +136,7 @@ def describe_finetuned(result: dict[str, Any]) -> str:
     """What came of a fine-tuning, in one sentence."""
     what = f"ResNet50's {DEPTH_NAMES[result['depth']]} retrained on {result['labels']} labels"
     if result["probability"] is None:
-        return f"{what}: not used, no random slot is left to judge it on"
+        return f"{what}: not used, no random slot is left to judge it on; kept as {result['version']}"
     low, high = (100 * value for value in result["interval"])
     judged = (
         f"{what}: macro F1 {result['new']:.3f} against {result['live']:.3f} on {result['n']} images that it has not seen "
@@ -143,7 +144,8 @@ def describe_finetuned(result: dict[str, Any]) -> str:
     )
     if result["promoted"]:
         return f"{judged}: promoted"
-    return f"{judged}: not used, kept as {result['version']}"
+    few = f", too few yet (promotions need {ENOUGH})" if result["n"] < ENOUGH else ""
+    return f"{judged}: not used{few}, kept as {result['version']}"
 
 
 def follow(work: Work, job_id: str, seconds: float = float("inf")) -> Any:

@@ -13,15 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from model.backbone import load_backbone, save_backbone
-from model.files import read_json, write_json
+from model.backbone import Backbone, load_backbone, save_backbone
+from model.files import read_json, write_atomically, write_json
 from model.head import fit_head
 from model.inputs import FeatureInputs, PhotoInputs
-from model.training import Classifier, Epoch, Inputs, Progress, Recipe, Rows, groups, predict, train
+from model.training import Classifier, Epoch, Inputs, Lesson, Progress, Recipe, Rows, groups, predict, train
 
 FOLDS = 3  # of the cross-validation that finds the epochs where no stop fold can be spared
 CROP = 160  # pixels of a training crop
 VIEWS = 8  # augmented guises of each photo whose features are cached
+EMBED_ROWS = 128  # photos embedded between two reports
+FINAL = "final"  # the part whose weights are kept
 CACHE_BYTES = 8e9  # of cached features on disk: many photos get fewer guises
 
 RECIPES = {
@@ -81,61 +83,72 @@ def finetune(
     again with the same arguments it goes on where a killed process was. Training takes at most about `minutes`, preparation
     not counted. Equal seeds give equal weights on a processor, unless time was short. Raises TooFewLabels, WeightsError.
     """
-    classes, labels = np.unique(labels, return_inverse=True)
+    labels = np.unique(labels, return_inverse=True)[1]
     learned, judged = np.flatnonzero(~stop), np.flatnonzero(stop)
     if len(np.unique(labels[learned])) < 2 or len(learned) < 2 * FOLDS:
         raise TooFewLabels(f"Fine-tuning needs at least {2 * FOLDS} labelled images of two classes, better hundreds.")
-    run = _Run(list(photos), labels, len(classes), depth, weights, folder, minutes * 60, seed, recipe or RECIPES[depth], report)
-    made = run.part("final", learned, judged, None if len(judged) else run.best_epochs(learned))
+    options = _Options(depth, folder, minutes * 60, seed, recipe or RECIPES[depth], report)
+    report(Status("loading ResNet50", 0, 1))
+    run = _Run(list(photos), labels, load_backbone(weights), options)
+    made = run.part(FINAL, learned, judged, None if len(judged) else run.best_epochs(learned))
     path = folder / "backbone.safetensors"
     name = save_backbone(run.backbone, path)
     return FineTuned(path, name, made.best, run.spent, made.epochs)
 
 
+@dataclass(frozen=True)
+class _Options:
+    """What `finetune` was asked for besides images."""
+
+    depth: str
+    folder: Path
+    seconds: float
+    seed: int
+    recipe: Recipe
+    report: Callable[[Status], None]
+
+
 class _Run:
     """The parts of one fine-tuning: folds of a cross-validation, and the one that counts. Each remembers when it is done."""
 
-    def __init__(
-        self,
-        photos: list[Path],
-        labels: NDArray[np.int64],
-        classes: int,
-        depth: str,
-        weights: Path | None,
-        folder: Path,
-        seconds: float,
-        seed: int,
-        recipe: Recipe,
-        report: Callable[[Status], None],
-    ) -> None:
-        self.labels, self.classes, self.folder, self.seconds = labels, classes, folder, seconds
-        self.seed, self.recipe, self.report = seed, recipe, report
+    def __init__(self, photos: list[Path], labels: NDArray[np.int64], backbone: Backbone, options: _Options) -> None:
+        self.labels, self.backbone, self.options = labels, backbone, options
+        self.folder, self.recipe, self.report = options.folder, options.recipe, options.report
         self.parts, self.finished, self.spent = 1, 0, 0.0
-        report(Status("loading ResNet50", 0, 1))
-        self.backbone = load_backbone(weights)
-        network = self.backbone.network
+        network = backbone.network
         stem = [network.conv1, network.bn1, network.relu, network.maxpool]
-        last = [network.layer4, network.avgpool, nn.Flatten(1)]
         early = [network.layer1, network.layer2, network.layer3]
-        self.inputs: Inputs = PhotoInputs(photos, CROP, seed)
-        if depth == "last":
+        last = [network.layer4, network.avgpool, nn.Flatten(1)]
+        inputs = PhotoInputs(photos, CROP, options.seed)
+        self.inputs: Inputs = inputs
+        if options.depth == "last":
             front = nn.Sequential(*stem, *early)
-            self.inputs = FeatureInputs(
-                self.inputs, front, folder, VIEWS, CACHE_BYTES, seed, lambda *at: report(Status(*at))
-            )  # fmt: skip
+            told = lambda *at: self.report(Status(*at))  # noqa: E731
+            self.inputs = FeatureInputs(inputs, front, self.folder, VIEWS, CACHE_BYTES, options.seed, told)
             self.stages, self.groups = nn.Sequential(*last), [[network.layer4]]
         else:
             self.stages = nn.Sequential(*stem, *early, *last)
             self.groups = [[network.layer4], *([stage] for stage in reversed(early)), stem]
         self.base = {key: value.clone() for key, value in self.stages.state_dict().items()}
-        report(Status("embedding", 0, 1))
-        embeddings = predict(self.stages, self.inputs, np.arange(len(labels)))
-        self.embeddings = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+        self.embeddings = self._embed()
+
+    def _embed(self) -> NDArray[np.float32]:
+        """Embeddings by the base weights, float32 (n, D), made once."""
+        path, n = self.folder / "embeddings.npy", len(self.labels)
+        if not path.exists():
+            parts = []
+            for start in range(0, n, EMBED_ROWS):
+                self.report(Status("embedding photos", start, n))
+                parts.append(predict(self.stages, self.inputs, np.arange(start, min(start + EMBED_ROWS, n))))
+            values = np.concatenate(parts)
+            values /= np.linalg.norm(values, axis=1, keepdims=True)
+            write_atomically(path, lambda beside: _save(beside, values))
+        return np.load(path)
 
     def best_epochs(self, rows: Rows) -> int:
         """After how many epochs the log loss of images not learned is least, on average over the folds."""
         self.parts = FOLDS + 1
-        shuffled = np.random.default_rng(self.seed).permutation(rows)
+        shuffled = np.random.default_rng(self.options.seed).permutation(rows)
         by_class = shuffled[np.argsort(self.labels[shuffled], kind="stable")]
         curves = []
         for fold in range(1, FOLDS + 1):
@@ -147,31 +160,20 @@ class _Run:
 
     def part(self, name: str, learned: Rows, judged: Rows, epochs: int | None = None) -> Progress:
         """Train from the base weights on `learned`; leaves the result in the backbone."""
-        note = self.folder / f"{name}.json"
-        checkpoint = self.folder / f"{name}.pt"
-        if name != "final" and (found := read_json(note)):
-            done = Progress([Epoch(**epoch) for epoch in found["epochs"]], found["best"])
+        note, checkpoint = self.folder / f"{name}.json", self.folder / f"{name}.pt"
+        if found := read_json(note):
+            done = Progress(found["planned"], [Epoch(**epoch) for epoch in found["epochs"]], found["best"])
         else:
             self.stages.load_state_dict(self.base)
-            head = fit_head(self.embeddings[learned], self.labels[learned], self.classes, self.seed)
+            classes = int(self.labels.max()) + 1
+            head = fit_head(self.embeddings[learned], self.labels[learned], classes, self.options.seed)
             model = Classifier(self.stages, head.weights, head.bias).to(self.backbone.device)
             until = epochs or self.recipe.epochs
-            limit = max(self.seconds / self.parts, 1.0)
-            done = train(
-                model,
-                groups(model, self.groups, self.recipe),
-                self.inputs,
-                self.labels,
-                learned,
-                judged,
-                self.recipe,
-                until=until,
-                seconds=limit,
-                checkpoint=checkpoint,
-                seed=self.seed,
-                report=self._reporter(name, until, len(learned)),
-            )
-            if name != "final":
+            seconds = (self.options.seconds - self.spent) / (self.parts - self.finished)
+            lesson = Lesson(self.inputs, self.labels, learned, judged, until, seconds, self.options.seed)
+            told = self._reporter(name, until, len(learned))
+            done = train(model, groups(model, self.groups, self.recipe), lesson, self.recipe, checkpoint, told)
+            if name != FINAL:
                 write_json(note, asdict(done))
                 checkpoint.unlink(missing_ok=True)
         self.finished += 1
@@ -189,9 +191,14 @@ class _Run:
                 known, started = done, time.monotonic()
             each = progress.seconds / done if done else (time.monotonic() - started) / seen * images
             todo = until - done - seen / images + (self.parts - self.finished - 1) * self.recipe.epochs
-            limit = self.seconds - self.spent - progress.seconds
+            limit = self.options.seconds - self.spent - progress.seconds
             f1 = progress.epochs[-1].macro_f1 if done else None
-            step = "fine-tuning" if name == "final" else f"fine-tuning, {name} of {FOLDS} to find the epochs"
+            step = "fine-tuning" if name == FINAL else f"fine-tuning, {name} of {FOLDS} to find the epochs"
             self.report(Status(f"{step}: epoch {done + 1} of {until}", seen, images, f1, max(0.0, min(each * todo, limit))))
 
         return tell
+
+
+def _save(path: Path, values: NDArray[np.float32]) -> None:
+    with path.open("wb") as file:  # numpy adds .npy to other names
+        np.save(file, values)

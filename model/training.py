@@ -17,7 +17,7 @@ from model.files import write_atomically
 from model.metrics import macro_f1
 
 Rows = NDArray[np.int64]
-CHECKPOINT_SECONDS = 15.0  # between checkpoints: what a crash can cost
+CHECKPOINT_SECONDS = 15.0  # between checkpoints, which are written after an epoch
 
 
 @dataclass(frozen=True)
@@ -85,19 +85,21 @@ class Epoch:
 
 @dataclass
 class Progress:
-    """How far a run is. seconds: spent, those of earlier processes included; best: epochs after which it was best."""
+    """How far a run is. planned: epochs that its schedule is made for; best: after how many of them it was best."""
 
+    planned: int
     epochs: list[Epoch] = field(default_factory=list)
     best: int = 0
 
     @property
     def seconds(self) -> float:
-        """Spent on all epochs."""
+        """Spent on all epochs, those of earlier processes included."""
         return sum(epoch.seconds for epoch in self.epochs)
 
-    def of_best(self) -> Epoch:
-        """The epoch that was best, or the last."""
-        return self.epochs[self.best - 1]
+    @property
+    def least_loss(self) -> float:
+        """Of the best epoch."""
+        return self.epochs[self.best - 1].loss or 0.0
 
 
 def autocast(device: torch.device) -> torch.autocast:
@@ -135,60 +137,57 @@ def balanced(labels: NDArray[np.int64], rows: Rows, random: np.random.Generator)
     return random.permutation(np.concatenate(drawn))[: len(rows)]
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What a run learns: `rows` of the inputs, with their labels, int64 (n,); it is judged on the rows `judged`, if any.
+
+    until: epochs after which it ends; seconds: for which it may train; seed: what is random depends on it alone.
+    """
+
+    inputs: Inputs
+    labels: NDArray[np.int64]
+    rows: Rows
+    judged: Rows
+    until: int
+    seconds: float
+    seed: int
+
+
 def train(
     model: Classifier,
     parameter_groups: list[dict[str, Any]],
-    inputs: Inputs,
-    labels: NDArray[np.int64],
-    rows: Rows,
-    judged: Rows,
+    lesson: Lesson,
     recipe: Recipe,
-    *,
-    until: int,
-    seconds: float,
     checkpoint: Path,
-    seed: int,
     report: Callable[[Progress, int], None],
 ) -> Progress:
-    """Train `model` in place on `rows` for at most `until` epochs, and leave it as it was when best.
+    """Train `model` in place, and leave it as it was when best.
 
-    It is judged on the images `judged` after each epoch, stops where it gets no better for `recipe.patience` epochs, and
-    keeps the weights with the least log loss; with none to judge on, those of the last epoch. No epoch starts that would end
-    after `seconds`. The run goes on from `checkpoint` if there is one, and comes to the same weights as if never stopped.
-    `report` is called with the progress and the images seen in the running epoch.
+    It is judged after each epoch, stops where it gets no better for `recipe.patience` epochs, and keeps the weights with the
+    least log loss; with no images to judge on, those of the last epoch. Where the recipe's epochs take longer than the lesson's
+    seconds, the schedule is made for as many as fit. The run goes on from `checkpoint` if there is one, and comes to the same
+    weights as if never stopped. `report` is called with the progress and the images seen in the running epoch.
     """
     device = next(model.parameters()).device
     optimizer = torch.optim.AdamW(parameter_groups, lr=0.0)
-    progress, best_state, written = Progress(), None, time.monotonic()
+    progress, best_state, written = Progress(recipe.epochs), None, time.monotonic()
     if checkpoint.exists():
         found = torch.load(checkpoint, map_location=device, weights_only=True)
         model.load_state_dict(found["model"])
         optimizer.load_state_dict(found["optimizer"])
         best_state = found["best_state"]
-        progress = Progress([Epoch(**epoch) for epoch in found["epochs"]], found["best"])
-    steps = -(-len(rows) // recipe.batch)
-    while not _finished(progress, until, seconds, recipe, bool(len(judged))):
+        progress = Progress(found["planned"], [Epoch(**epoch) for epoch in found["epochs"]], found["best"])
+    while not _finished(progress, lesson, recipe):
         started, number = time.monotonic(), len(progress.epochs)
-        order = balanced(labels, rows, np.random.default_rng([seed, number]))
-        model.train()
-        for step, batch in enumerate(inputs.augmented(order, number, recipe.batch)):
-            factor = _rate((number * steps + step) / (steps * recipe.epochs), recipe.warmup)
-            for group in optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * factor
-            wanted = torch.from_numpy(labels[order[step * recipe.batch : step * recipe.batch + len(batch)]]).to(device)
-            with autocast(device):
-                logits = model(batch.to(device))
-            loss = nn.functional.cross_entropy(logits.float(), wanted, label_smoothing=recipe.smoothing)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            report(progress, min((step + 1) * recipe.batch, len(rows)))
-        loss_there, f1 = _judge(model, inputs, labels, judged) if len(judged) else (None, None)
-        better = loss_there is None or not number or loss_there < (progress.of_best().loss or 0.0)
-        progress.epochs.append(Epoch(loss_there, f1, time.monotonic() - started))
+        _learn(model, optimizer, lesson, recipe, progress, report)
+        loss, f1 = _judge(model, lesson) if len(lesson.judged) else (None, None)
+        better = loss is None or not number or loss < progress.least_loss
+        progress.epochs.append(Epoch(loss, f1, time.monotonic() - started))
+        if not number:
+            progress.planned = int(np.clip(lesson.seconds / progress.seconds, 1, recipe.epochs))
         if better:
             progress.best = number + 1
-            best_state = _copy(model) if len(judged) else None
+            best_state = {name: value.clone() for name, value in model.state_dict().items()} if len(lesson.judged) else None
         if time.monotonic() - written > CHECKPOINT_SECONDS:
             _write(checkpoint, model, optimizer, progress, best_state)
             written = time.monotonic()
@@ -197,12 +196,39 @@ def train(
     return progress
 
 
-def _finished(progress: Progress, until: int, seconds: float, recipe: Recipe, judged: bool) -> bool:
+def _finished(progress: Progress, lesson: Lesson, recipe: Recipe) -> bool:
     done = len(progress.epochs)
-    if not done:
-        return until == 0
-    late = progress.seconds + progress.epochs[-1].seconds > seconds
-    return done >= until or late or (judged and done - progress.best >= recipe.patience)
+    if done and progress.seconds + progress.epochs[-1].seconds > lesson.seconds:
+        return True
+    return done >= min(lesson.until, progress.planned) or (len(lesson.judged) > 0 and done - progress.best >= recipe.patience)
+
+
+def _learn(
+    model: Classifier,
+    optimizer: torch.optim.Optimizer,
+    lesson: Lesson,
+    recipe: Recipe,
+    progress: Progress,
+    report: Callable[[Progress, int], None],
+) -> None:
+    """One epoch."""
+    device, number = next(model.parameters()).device, len(progress.epochs)
+    order = balanced(lesson.labels, lesson.rows, np.random.default_rng([lesson.seed, number]))
+    model.train()
+    seen = 0
+    for batch in lesson.inputs.augmented(order, number, recipe.batch):
+        factor = _rate((number + seen / len(order)) / progress.planned, recipe.warmup)
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        wanted = torch.from_numpy(lesson.labels[order[seen : seen + len(batch)]]).to(device)
+        with autocast(device):
+            logits = model(batch.to(device))
+        loss = nn.functional.cross_entropy(logits.float(), wanted, label_smoothing=recipe.smoothing)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        seen += len(batch)
+        report(progress, seen)
 
 
 def _rate(done: float, warmup: float) -> float:
@@ -224,20 +250,17 @@ def predict(model: nn.Module, inputs: Inputs, rows: Rows) -> NDArray[np.float32]
     return torch.cat(found).numpy()
 
 
-def _judge(model: Classifier, inputs: Inputs, labels: NDArray[np.int64], rows: Rows) -> tuple[float, float]:
-    """Log loss at its best temperature, and macro F1, on `rows`. The head that ships is calibrated anew, so how sure this one
-    is of itself must not count."""
-    logits, truth = predict(model, inputs, rows).astype(np.float64), labels[rows]
+def _judge(model: Classifier, lesson: Lesson) -> tuple[float, float]:
+    """Log loss at its best temperature, and macro F1, on the judged images. The head that ships is calibrated anew, so how sure
+    this one is of itself must not count."""
+    rows = lesson.judged
+    logits, truth = predict(model, lesson.inputs, rows).astype(np.float64), lesson.labels[rows]
 
     def loss(log_temperature: float) -> float:
         return float(-log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(len(rows)), truth].mean())
 
     best = minimize_scalar(loss, bounds=(-3, 3), method="bounded").x
     return loss(best), macro_f1(logits.argmax(axis=1), truth, logits.shape[1])
-
-
-def _copy(model: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in model.state_dict().items()}
 
 
 def _write(
@@ -247,6 +270,7 @@ def _write(
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "best_state": best_state,
+        "planned": progress.planned,
         "epochs": [asdict(epoch) for epoch in progress.epochs],
         "best": progress.best,
     }

@@ -18,7 +18,7 @@ def labelled(n, sampled, seen=0):
 
 @pytest.mark.parametrize(
     ("n", "sampled", "test", "stop"),
-    [(300, 30, 30, 0), (300, 300, 60, 36), (100, 100, 30, 0), (1000, 100, 100, 0), (1000, 500, 200, 120), (50, 5, 5, 0)],
+    [(300, 30, 30, 0), (300, 300, 60, 36), (80, 80, 30, 0), (1000, 100, 50, 0), (2000, 200, 100, 100), (50, 5, 5, 0)],
 )
 def test_the_test_comes_first_and_then_the_stop_fold(n, sampled, test, stop):
     found = split(labelled(n, sampled))

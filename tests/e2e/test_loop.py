@@ -121,6 +121,7 @@ def test_status_tells_version_labels_and_f1_with_its_interval(house, project, se
     assert "too few yet" in house.cli("status")
 
 
+@pytest.mark.soak
 def test_old_predictions_go_away_without_a_bulk_deletion(house, project, served):
     assert served
     live = house.live(project)
@@ -164,6 +165,7 @@ def test_two_annotators_at_once_get_different_tasks_in_order(house, project, ins
         annotator.label(task, insects[name_of(task)][0])
 
 
+@pytest.mark.soak
 def test_two_annotators_at_full_speed_never_get_random_order(house, project, insects):
     ranks, versions = [], set()
 

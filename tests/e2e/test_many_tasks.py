@@ -11,6 +11,7 @@ from backend.session import Session
 from strategies.slots import slot_order
 from tools import label_studio as ls
 
+pytestmark = pytest.mark.soak
 TASKS = 1100
 
 

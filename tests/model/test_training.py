@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from model import training
-from model.training import Classifier, Recipe, balanced, groups, predict, train
+from model.training import Classifier, Lesson, Recipe, balanced, groups, predict, train
 
 RECIPE = Recipe(
     epochs=6, batch=8, learning_rate=0.02, decay=0.5, head=2, weight_decay=0.0, smoothing=0.0, warmup=0.1, patience=6
@@ -52,8 +52,8 @@ def run(data, folder, network=None, recipe=RECIPE, judged=20, until=None, second
     network = network or model()
     rows = np.arange(N)
     parts = groups(network, [[network.stages[1]], [network.stages[0]]], recipe)
-    how = {"until": until or recipe.epochs, "seconds": seconds, "checkpoint": folder / "run.pt", "seed": 0, "report": report}
-    return network, train(network, parts, inputs, labels, rows[judged:], rows[:judged], recipe, **how)
+    lesson = Lesson(inputs, labels, rows[judged:], rows[:judged], until or recipe.epochs, seconds, seed=0)
+    return network, train(network, parts, lesson, recipe, folder / "run.pt", report)
 
 
 def same(first, second):
@@ -114,6 +114,12 @@ def test_a_run_that_was_killed_comes_to_the_same_weights(data, tmp_path, monkeyp
 
 def test_no_epoch_starts_that_would_be_late(data, tmp_path):
     assert len(run(data, tmp_path, seconds=1e-9)[1].epochs) == 1
+
+
+def test_a_schedule_that_would_take_too_long_is_made_for_the_epochs_that_fit(data, tmp_path):
+    recipe = Recipe(**(vars(RECIPE) | {"epochs": 10**9}))
+    _, progress = run(data, tmp_path, recipe=recipe, until=2, seconds=60)
+    assert 1 < progress.planned <= 60 / progress.epochs[0].seconds
 
 
 def test_earlier_stages_learn_more_slowly_and_biases_do_not_decay():
