@@ -3,6 +3,8 @@ retrained, on a folder of class sub-folders. `make finetuning IMAGES=DIR` runs i
 """
 
 import argparse
+import hashlib
+import json
 import os
 import shutil
 import time
@@ -13,11 +15,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
+from backend.promotion import STOP_SHARE
 from backend.settings import get_settings
 from backend.terminal import ProgressLine
-from model.backbone import load_backbone
+from model.backbone import backbone_name, load_backbone
 from model.files import read_json, write_json
-from model.finetune import Status, finetune
+from model.finetune import RECIPES, Status, finetune
 from model.head import fit_head
 from model.inputs import PhotoInputs
 from model.metrics import macro_f1
@@ -26,7 +29,7 @@ from model.training import predict
 from tools.label_studio import images_by_class
 
 METHODS = {"": "head only", "last": "last stage", "all": "whole network"}
-STOP_SHARE, STOP_FROM = 0.15, 200  # as a project whose labels are all random slots: see backend/promotion.py
+CROSS_VALIDATED = 200  # labels below which cross-validation finds the epochs, rather than a stop fold
 
 
 @dataclass
@@ -57,18 +60,28 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("data/finetuning"), help="where results are kept")
     options = parser.parse_args()
     line, weights = ProgressLine(), get_settings().model_weights
-    photos = Photos.of(options.images, options.work / "photos", line)
-    results: dict[str, Any] = read_json(options.work / "results.json") or {}
+    work = options.work / _digest(options.images, weights)
+    photos = Photos.of(options.images, work / "photos", line)
+    results: dict[str, Any] = read_json(work / "results.json") or {}
     for n in options.labels:
         for seed in range(options.seeds):
             for depth, name in METHODS.items():
                 key = f"{n}/{seed}/{name}"
                 if key not in results:
-                    results[key] = _one(photos, n, seed, depth, weights, options.work, line)
-                    write_json(options.work / "results.json", results)
+                    results[key] = _one(photos, n, seed, depth, weights, work, line)
+                    write_json(work / "results.json", results)
                 line.end()
                 print(f"{key}: macro F1 {results[key]['macro_f1']:.3f}, {results[key]['minutes']:.1f} min", flush=True)
     print(_table(results, options.labels, options.seeds))
+
+
+def _digest(images: Path, weights: Path | None) -> str:
+    """Of all that results depend on: other images, weights or recipes start anew."""
+    names = [
+        f"{path.relative_to(images)} {path.stat().st_size}" for paths in images_by_class(images).values() for path in paths
+    ]
+    about = json.dumps([names, backbone_name(weights), [str(recipe) for recipe in RECIPES.values()]])
+    return hashlib.sha256(about.encode()).hexdigest()[:12]
 
 
 def _one(photos: Photos, n: int, seed: int, depth: str, weights: Path | None, work: Path, line: ProgressLine) -> dict[str, Any]:
@@ -79,7 +92,7 @@ def _one(photos: Photos, n: int, seed: int, depth: str, weights: Path | None, wo
     if depth:
         folder = work / "run"
         shutil.rmtree(folder, ignore_errors=True)
-        stop = np.arange(n) < (round(STOP_SHARE * n) if n >= STOP_FROM else 0)
+        stop = np.arange(n) < (round(STOP_SHARE * n) if n >= CROSS_VALIDATED else 0)
 
         def report(at: Status) -> None:
             line.update(f"{n} labels, seed {seed}, {METHODS[depth]}: {at.step} {at.done}/{at.total}")

@@ -63,6 +63,15 @@ def test_start_training_starts_at_once(send):
     assert kind(send("START_TRAINING")) == "round"
 
 
+@pytest.mark.parametrize(("depth", "started"), [("off", None), ("", None), ("last", "finetune_last"), ("all", "finetune_all")])
+def test_start_training_retrains_resnet50_too_if_the_project_says_so(send, depth, started):
+    with Projects(send.settings.data_dir).edit(1) as state:
+        state.finetune = depth
+    answer = send("START_TRAINING")
+    assert kind(answer) == "round"
+    assert answer.get("finetune", "").split("-")[0] == (started or "")
+
+
 def test_our_own_switch_means_nothing(send):
     assert kind(send("PROJECT_UPDATED")) == "ignored"
 

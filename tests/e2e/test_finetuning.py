@@ -177,6 +177,7 @@ def test_a_rollback_to_it_publishes_a_queue_of_its_own(studio, project):
 def test_backbones_and_embeddings_that_no_version_needs_are_collected(studio, project, poor):
     for _ in range(2):
         studio.cli("retrain", "--project", str(project))
+    assert not running(studio, project), "the labels have not grown"
     folder = studio.settings.data_dir / "projects" / str(project)
     needed = {studio.version(project, version["name"]).backbone for version in told(studio, project)["versions"]}
     assert backbone_name(poor) not in needed

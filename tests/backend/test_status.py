@@ -1,0 +1,65 @@
+"""What `status` says about a fine-tuning."""
+
+import pytest
+
+from backend.projects import ProjectState, finetune_depth
+from backend.queues import FINETUNE, Work
+from backend.status import describe, describe_finetuned, follow
+
+RESULT = {
+    "depth": "last",
+    "labels": 120,
+    "n": 40,
+    "live": 0.812,
+    "new": 0.874,
+    "probability": 0.97,
+    "interval": (0.004, 0.121),
+    "promoted": True,
+    "version": "",
+}
+REFUSED = RESULT | {"promoted": False, "probability": 0.61, "version": "al-9-00000a"}
+JOB = {"id": "finetune_last-3-0", "step": "fine-tuning: epoch 2 of 12", "done": 64, "total": 255}
+
+
+def test_a_promotion_is_told_with_both_figures_and_its_probability():
+    said = describe_finetuned(RESULT)
+    assert "ResNet50's last stage retrained on 120 labels: macro F1 0.874 against 0.812 on 40 images" in said
+    assert "(+0.4 to +12.1 points, 95 %), better with probability 0.97: promoted" in said
+
+
+def test_a_refusal_names_the_version_that_is_kept():
+    assert describe_finetuned(REFUSED).endswith("probability 0.61: not used, kept as al-9-00000a")
+
+
+def test_too_few_random_slots_are_given_as_the_reason():
+    assert "too few yet (promotions need 30)" in describe_finetuned(REFUSED | {"n": 12, "probability": 0.95})
+
+
+def test_nothing_to_judge_on_is_said():
+    nothing = {"n": 0, "live": None, "new": None, "probability": None, "interval": None}
+    assert "no random slot is left to judge it on; kept as al-9-00000a" in describe_finetuned(REFUSED | nothing)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, "finetune_last-3-0: fine-tuning: epoch 2 of 12 64/255"),
+        ({"macro_f1": None, "seconds_left": 42.4}, "finetune_last-3-0: fine-tuning: epoch 2 of 12 64/255, 42 s left"),
+        ({"macro_f1": 0.8712, "seconds_left": 600.0}, "64/255, macro F1 0.871, 10 min left"),
+    ],
+)
+def test_a_running_job_tells_its_epoch_f1_and_time_left(more, said):
+    assert describe(JOB | more).endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("project", "setting", "depth"), [("", "off", ""), ("", "last", "last"), ("off", "last", ""), ("all", "off", "all")]
+)
+def test_a_projects_own_depth_goes_before_the_setting(make_settings, project, setting, depth):
+    assert finetune_depth(ProjectState(finetune=project), make_settings(finetune=setting)) == depth
+
+
+def test_a_job_that_no_worker_takes_says_which_to_start(work: Work, monkeypatch):
+    monkeypatch.setattr("backend.status.NO_WORKER_SECONDS", -1)
+    with pytest.raises(RuntimeError, match=f"no worker takes jobs from {FINETUNE}.*backend worker {FINETUNE}"):
+        follow(work, work.wake("finetune_last", 1), seconds=5)
