@@ -25,19 +25,20 @@ TRAIN, EMBED, HOUSEKEEPING = "al-train", "al-embed", "al-housekeeping"
 FINETUNE = "al-finetune"  # for workers of its own: such a job takes minutes to hours, and must not delay the others
 QUEUES = (TRAIN, HOUSEKEEPING, EMBED)  # a worker takes them in this order
 DAY = 86_400
+PATIENT = (5, 30, 120, *[600] * 40)  # a job of hours outlives restarts and outages
 DEPTHS = ("last", "all")  # of ResNet50 that a fine-tuning retrains
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of work. lock: what it must not run beside, for the same project; timeout: seconds; again: whether a failure is
-    tried again, and again; extra: arguments after project and generation."""
+    """A kind of work. lock: what it must not run beside, for the same project; timeout: seconds; again: seconds before each
+    further try of one that failed; extra: arguments after project and generation."""
 
     queue: str
     function: str
     lock: str
     timeout: int
-    again: int = 3
+    again: tuple[int, ...] = (5, 30, 120)
     extra: tuple[str, ...] = ()
 
 
@@ -45,11 +46,11 @@ class Kind:
 KINDS = {
     "round": Kind(TRAIN, "backend.jobs.run_round", "publish", 3600),
     "reconcile": Kind(TRAIN, "backend.jobs.reconcile", "publish", 1800),
-    "rollback": Kind(TRAIN, "backend.jobs.roll_back", "publish", 1800, again=0),
+    "rollback": Kind(TRAIN, "backend.jobs.roll_back", "publish", 1800, again=()),
     "embed": Kind(EMBED, "backend.jobs.embed", "embed", 900),
     "clean": Kind(HOUSEKEEPING, "backend.jobs.clean", "clean", 900),
 } | {
-    f"finetune_{depth}": Kind(FINETUNE, "backend.finetuning.finetune", "finetune", 2 * DAY, again=50, extra=(depth,))
+    f"finetune_{depth}": Kind(FINETUNE, "backend.finetuning.finetune", "finetune", 2 * DAY, again=PATIENT, extra=(depth,))
     for depth in DEPTHS
 }
 
@@ -131,7 +132,7 @@ class Work:
                 job_id=job_id,
                 unique=True,
                 rate_limit=RateLimit(f"al:{about.lock}:{arguments[0]}", 1),
-                retry=Retry(max=about.again, interval=[5, 30, 120]) if about.again else None,
+                retry=Retry(max=len(about.again), interval=list(about.again)) if about.again else None,
                 job_timeout=about.timeout,
                 result_ttl=3600,
                 failure_ttl=7 * DAY,
