@@ -228,8 +228,6 @@ def _embed_pool(s: Session, name: str) -> None:
 def _finish(s: Session, result: dict[str, Any]) -> None:
     """The verdict and what follows from it, in one act. A project that is paused takes the new backbone up when it goes on."""
     with s.edit() as state:
-        state.finetuned = result
+        state.finetuned, state.candidate = result, ""
         if result["promoted"] and state.connected:
             state.promoting = result["backbone"]
-        else:
-            state.candidate = ""

@@ -227,8 +227,7 @@ def roll_back(project: int, version: str) -> dict[str, Any] | None:
         if not s.fits(old):
             raise LabelConfigError(f"{version} was made for other classes, or its backbone is gone: retrain instead.")
         with s.edit() as state:
-            state.returning = version
-            state.promoting = state.candidate = ""
+            state.returning, state.promoting = version, ""
         s.use_backbone(old.backbone)
         embed_first(s)
         labelled, pool = s.labelled_and_pool()

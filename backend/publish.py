@@ -79,7 +79,7 @@ def switch(session: Session, version: str, check: Callable[[], None]) -> None:
         state.live, state.returning = version, ""
         state.target = session.target.as_dict()
         if state.promoting == session.backbone:  # not where an older round ends only now
-            state.promoting = state.candidate = ""
+            state.promoting = ""
     if session.index.published(version):
         session.label_studio.patch_project(session.project, model_version=version)
         with session.edit() as state:
