@@ -156,11 +156,11 @@ class Session:
     def _labelled_and_pool(self, whole: bool) -> tuple[Labelled, Pool]:
         rows = self.index.rows()
         self.store.refresh()
-        wanted = [whole or row.state == LABELLED for row in rows]
+        wanted = np.array([whole or row.state == LABELLED for row in rows], bool)
         embeddings, there = self.store.get([row.key for row, want in zip(rows, wanted, strict=True) if want])
         at = np.cumsum(wanted) - 1  # where a wanted row's embedding is
-        found = np.array(wanted, bool)
-        found[found] = there
+        found = wanted.copy()
+        found[wanted] = there
         states = np.array([row.state for row in rows], "U10")
         tasks = np.array([row.task for row in rows], np.int64)
         numbers = {name: number for number, name in enumerate(self.target.classes)}

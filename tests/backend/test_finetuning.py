@@ -49,7 +49,7 @@ def add(session, numbers, labelled=True, image=None):
     """Take in tasks and give them embeddings."""
     session.index.update([task(n, CLASSES[n % 2] if labelled else None, image) for n in numbers], TARGET)
     rows = [row for row in session.index.rows() if row.task in set(numbers)]
-    values = np.random.default_rng(0).normal(size=(len(rows), DIMENSIONS)).astype(np.float32)
+    values = np.random.default_rng(numbers[0]).normal(size=(len(rows), DIMENSIONS)).astype(np.float32)
     session.store.add([row.key for row in rows], values)
 
 
@@ -85,6 +85,19 @@ def test_what_is_made_already_is_not_thrown_away(session):
     again = begin(session, generation=1)
     assert len(again.tasks) == 60
     assert finetuning._make(session, again, "last")["backbone"] == "made"
+
+
+def test_a_project_without_tasks_has_nothing_to_learn_and_nothing_to_label(session):
+    session.index.keep_only([])
+    labelled, pool = session.labelled_and_pool()
+    assert (len(labelled.tasks), len(pool.tasks), len(session.labelled().tasks)) == (0, 0, 0)
+
+
+def test_labels_are_read_alone_as_with_the_pool(session):
+    alone, (labelled, pool) = session.labelled(), session.labelled_and_pool()
+    assert (len(labelled.tasks), len(pool.tasks)) == (60, 20)
+    assert all(np.array_equal(a, b) for a, b in zip(vars(alone).values(), vars(labelled).values(), strict=True))
+    assert not np.array_equal(labelled.embeddings[0], pool.embeddings[0])
 
 
 def test_depths_do_not_disturb_each_other(session):

@@ -10,6 +10,7 @@ from tests.e2e.conftest import Annotator, wait_until
 from tools import label_studio as ls
 from tools.samples import draw_samples
 
+pytestmark = pytest.mark.soak  # PostgreSQL's tables take Label Studio a minute
 IMAGES = 12
 
 

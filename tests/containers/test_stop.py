@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.soak
+
 
 @pytest.mark.usefixtures("label_studio")
 def test_every_service_ends_within_its_grace_period(stack):

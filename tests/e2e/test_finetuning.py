@@ -1,7 +1,8 @@
 """ResNet50 retrained by a job: promoted where it is better, kept aside where it is not, and nobody waits for it.
 
-The base weights have a disturbed last stage here, so that retraining it must help, and a second time cannot help more. Every
-queue slot is a random one. The tests of this file build on each other and run in their order.
+The project starts with a backbone of its own whose last stage is disturbed, so that one retrained from the base weights must
+be better, and a second one cannot be. Every queue slot is a random one. The tests of this file build on each other and run in
+their order.
 """
 
 import json
@@ -14,10 +15,12 @@ import pytest
 import torch
 from rq import Worker
 
+from backend.projects import Projects
 from backend.queues import FINETUNE
 from backend.redisserver import connect_redis
 from backend.settings import Settings
-from model.backbone import backbone_name, load_backbone, save_backbone
+from model.backbone import load_backbone, save_backbone
+from model.backbones import About, BackboneStore
 from model.metrics import ENOUGH
 from strategies.slots import slot_order
 from tests.backend.test_up import children
@@ -30,7 +33,7 @@ IMAGES, LABELS = 130, 100
 
 
 @pytest.fixture(scope="module")
-def poor(weights, tmp_path_factory):
+def poor_weights(weights, tmp_path_factory):
     """ResNet50 whose last stage had noise added."""
     path = tmp_path_factory.mktemp("weights") / "poor.safetensors"
     backbone = load_backbone(weights)
@@ -38,16 +41,21 @@ def poor(weights, tmp_path_factory):
     with torch.no_grad():
         for values in backbone.network.layer4.parameters():
             if values.ndim == 4:
-                values += 2.5 * values.std() * torch.randn(values.shape, generator=noise).to(values.device)
-    save_backbone(backbone, path)
-    return path
+                values += 5 * values.std() * torch.randn(values.shape, generator=noise).to(values.device)
+    return path, save_backbone(backbone, path)
 
 
 @pytest.fixture(scope="module")
-def studio(house, poor, tmp_path_factory):
+def poor(poor_weights):
+    """Its name."""
+    return poor_weights[1]
+
+
+@pytest.fixture(scope="module")
+def studio(house, tmp_path_factory):
     """A second plugin on the same Label Studio."""
     values = house.values | {"DATA_DIR": str(tmp_path_factory.mktemp("finetuning") / "data"), "PORT": str(free_port())}
-    values |= {"MODEL_WEIGHTS": str(poor), "EXPLORE": "1", "KEEP_VERSIONS": "2", "QUEUE_SIZE": "20"}
+    values |= {"EXPLORE": "1", "KEEP_VERSIONS": "2", "QUEUE_SIZE": "20"}
     with (Path(values["DATA_DIR"]).parent / "plugin.log").open("wb") as log:
         plugin = Plugin(values, log)
         plugin.start()
@@ -58,8 +66,8 @@ def studio(house, poor, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def project(studio, insects):
-    """A project with labels on the first random slots, connected so that it is fine-tuned as labels grow."""
+def project(studio, insects, poor_weights, weights):
+    """A project with labels on the first random slots and a poor backbone, to be fine-tuned as labels grow."""
     project = studio.project("Finetuning", first(insects, 0, IMAGES), CLASSES)
     tasks = {task["id"]: task for page in studio.admin.tasks(project) for task in page}
     ids = np.array(sorted(tasks), np.int64)
@@ -67,6 +75,10 @@ def project(studio, insects):
         choice = {"choices": [insects[name_of(tasks[task])][0]]}
         result = [{"from_name": "choice", "to_name": "image", "type": "choices", "value": choice}]
         studio.admin.request("POST", f"/api/tasks/{task}/annotations/", json={"result": result})
+    projects = Projects(studio.settings.data_dir)
+    BackboneStore(projects.folder(project), weights).adopt(*poor_weights, About())
+    with projects.edit(project) as state:
+        state.promoting = poor_weights[1]
     studio.cli("connect", "--project", str(project), "--finetune", "last")
     return project
 
@@ -117,7 +129,7 @@ def test_rounds_go_on_meanwhile_with_the_old_backbone(studio, project, poor):
     studio.cli("retrain", "--project", str(project))
     assert running(studio, project), "the fine-tuning has ended too early to tell"
     assert studio.live(project) != before
-    assert backbone(studio, project) == backbone_name(poor)
+    assert backbone(studio, project) == poor
 
 
 def test_a_killed_job_goes_on_and_a_better_backbone_is_promoted(studio, project, poor):
@@ -125,7 +137,7 @@ def test_a_killed_job_goes_on_and_a_better_backbone_is_promoted(studio, project,
     os.kill(process, signal.SIGKILL)
     log = studio.folder / "plugin.log"
     wait_until(lambda: "goes on where it was" in log.read_text(), 90, "the job is taken up again")
-    wait_until(lambda: backbone(studio, project) != backbone_name(poor), 180, "the new backbone is promoted")
+    wait_until(lambda: backbone(studio, project) != poor, 180, "the new backbone is promoted")
     found = told(studio, project)["finetuned"]
     assert found["promoted"]
     assert found["probability"] >= 0.9
@@ -150,7 +162,7 @@ def test_a_rollback_reaches_a_version_of_another_backbone(studio, project, poor)
     live, used = studio.live(project), backbone(studio, project)
     older = told(studio, project)["versions"][0]["name"]
     studio.cli("rollback", "--project", str(project), "--to", older)
-    assert backbone(studio, project) == backbone_name(poor)
+    assert backbone(studio, project) == poor
     assert Annotator(studio.admin).next(project)["id"] == studio.queue(project, older)[0]
     studio.cli("rollback", "--project", str(project), "--to", live)
     assert backbone(studio, project) == used
@@ -180,7 +192,7 @@ def test_backbones_and_embeddings_that_no_version_needs_are_collected(studio, pr
     assert not running(studio, project), "the labels have not grown"
     folder = studio.settings.data_dir / "projects" / str(project)
     needed = {studio.version(project, version["name"]).backbone for version in told(studio, project)["versions"]}
-    assert backbone_name(poor) not in needed
+    assert poor not in needed
     assert {path.name for path in (folder / "embeddings").iterdir()} == needed
     assert {path.stem for path in (folder / "backbones").glob("*.safetensors")} == needed
     assert not list((folder / "finetune").iterdir())
