@@ -28,6 +28,7 @@ from tests.e2e.conftest import Annotator, House, first, free_port, wait_until
 from tools.label_studio import name_of
 from tools.plugin import Plugin
 
+pytestmark = pytest.mark.soak
 CLASSES = ["ants", "bees"]
 IMAGES, LABELS = 130, 100
 
