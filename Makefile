@@ -10,7 +10,7 @@ PIP := -m pip install --disable-pip-version-check --quiet
 help:
 	@echo "make demo              Label Studio with sample images and the plugin, ready to label"
 	@echo "make demo IMAGES=DIR   the same with your images, a sub-folder for each class"
-	@echo "make test              all tests, those on a real Label Studio included"
+	@echo "make test              the tests, those on a real Label Studio included"
 	@echo "make soak              the tests that take long by nature"
 	@echo "make check             lint and types"
 	@echo "make measure IMAGES=DIR  seconds from Submit to the switched queue; webhook latency"

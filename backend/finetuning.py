@@ -29,7 +29,7 @@ from model.finetune import Status, TooFewLabels
 from model.finetune import finetune as retrain_resnet50
 from model.images import ImageError
 from model.photos import store_photo
-from model.versions import Version, fingerprint
+from model.versions import fingerprint
 
 log = logging.getLogger(__name__)
 MADE = "made.json"  # in a run's folder: the backbone is there, and what is left is to judge it
@@ -195,7 +195,7 @@ def _judge(s: Session, run: Run, name: str) -> dict[str, Any]:
     pairs = zip(live.tasks.tolist(), live.labels.tolist(), strict=True)
     test = np.array([tested.get(task) == label for task, label in pairs], bool) & live.unseen & new.unseen
     found = compare(live.embeddings, new.embeddings, live.labels, test, len(s.target.classes))
-    version = "" if found.promoted else _keep(s, name, new)
+    version = "" if found.promoted else s.write_version(new, *train(new, len(s.target.classes)))
     return found.as_dict() | {"promoted": found.promoted, "version": version}
 
 
@@ -204,16 +204,6 @@ def _only(labelled: Labelled, tasks: np.ndarray) -> Labelled:
     order = np.argsort(labelled.tasks)
     order = order[np.isin(labelled.tasks[order], tasks)]
     return Labelled(*(values[order] for values in vars(labelled).values()))
-
-
-def _keep(s: Session, backbone: str, labelled: Labelled) -> str:
-    """Write a version with `backbone` that nothing follows; returns its name."""
-    head, metrics = train(labelled, len(s.target.classes))
-    name = s.versions.new_name(s.label_studio.prediction_counts(s.project))
-    newest = max((row.task for row in s.index.rows()), default=0)
-    about = (name, time.time(), s.target.as_dict(), backbone, s.rules().strategy)
-    s.versions.write(Version(*about, head, labelled.tasks, labelled.labels, newest, metrics))
-    return name
 
 
 def _embed_pool(s: Session, name: str) -> None:

@@ -22,7 +22,7 @@ from backend.redisserver import connect_redis
 from backend.rounds import rank, train
 from backend.session import Progress, Session
 from backend.settings import get_settings
-from model.versions import Version, fingerprint
+from model.versions import fingerprint
 
 log = logging.getLogger(__name__)
 FINETUNE_FROM = 100  # labels before which ResNet50 is not retrained by itself
@@ -121,12 +121,8 @@ def run_round(project: int, generation: int) -> dict[str, Any] | None:
         labelled, pool = s.labelled_and_pool()
         s.progress("training", 0, len(labelled.tasks))
         head, metrics = train(labelled, len(target.classes))
-        name = s.versions.new_name(s.label_studio.prediction_counts(project))
+        name = s.write_version(labelled, head, metrics)
         ranking = rank(head, pool, labelled, s.rules(), name)
-        newest = max((row.task for row in s.index.rows()), default=0)
-        trained = (labelled.tasks, labelled.labels)
-        about = (name, started, target.as_dict(), s.backbone, s.rules().strategy)
-        s.versions.write(Version(*about, head, *trained, newest, metrics))
         try:
             if not config_unchanged(s, target):
                 at.wake("round")
@@ -137,7 +133,8 @@ def run_round(project: int, generation: int) -> dict[str, Any] | None:
             raise
         switch(s, name, at.check)
         with s.edit() as state:
-            state.trained, state.partial, state.last_error = fingerprint(*trained, target.as_dict()), partial, ""
+            state.trained = fingerprint(labelled.tasks, labelled.labels, target.as_dict())
+            state.partial, state.last_error = partial, ""
         for gone in s.versions.prune(s.settings.keep_versions, [name, s.state.finetuned.get("version", "")]):
             s.index.forget_published(gone)
         s.collect_backbones()

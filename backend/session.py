@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -19,6 +20,7 @@ from backend.rounds import Labelled, Pool, Rules
 from backend.settings import Settings
 from model.backbones import BackboneStore
 from model.embeddings import embedding_key
+from model.head import Head
 from model.versions import Version, VersionError, VersionStore
 from strategies.slots import random_sample
 
@@ -29,7 +31,7 @@ Progress = Callable[..., None]  # (step, done, total), and what else the job's m
 class Session:
     """Opens everything about `project`; close it after use, or use it as a context manager."""
 
-    def __init__(self, settings: Settings, project: int, progress: Progress = lambda *_: None) -> None:
+    def __init__(self, settings: Settings, project: int, progress: Progress = lambda *_, **__: None) -> None:
         self.settings = settings
         self.project = project
         self.progress = progress
@@ -180,6 +182,14 @@ class Session:
         """How this project's queue is drawn."""
         s = self.settings
         return Rules(self.state.strategy or s.strategy, s.queue_size, s.explore, s.retrain_after)
+
+    def write_version(self, labelled: Labelled, head: Head | None, metrics: dict[str, Any]) -> str:
+        """Put what was learned from `labelled` on disk as a version that nothing follows yet; returns its name."""
+        name = self.versions.new_name(self.label_studio.prediction_counts(self.project))
+        newest = max((row.task for row in self.index.rows()), default=0)
+        about = (name, time.time(), self.target.as_dict(), self.backbone, self.rules().strategy)
+        self.versions.write(Version(*about, head, labelled.tasks, labelled.labels, newest, metrics))
+        return name
 
     def collect_backbones(self) -> None:
         """Remove backbones and embeddings that no version on disk and no job needs any more."""

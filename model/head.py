@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
+
+from model.calibration import best_temperature
 
 INVERSE_REGULARISATION = 50.0  # C, on L2-normalised embeddings; flat between 20 and 160 on three photo sets, random labels
 FOLDS = 5
@@ -148,7 +149,7 @@ def _temperature(embeddings: Floats, labels: NDArray[np.int64], classes: int, se
     """The temperature that fits out-of-fold logits of the `judged` images best, drawn towards 1 by a log-normal prior."""
     present, inverse = np.unique(labels, return_inverse=True)
     smallest = int(np.bincount(inverse).min())
-    if len(present) < 2 or smallest < 2:
+    if len(present) < 2 or smallest < 2 or not judged.any():
         return 1.0
     logits = np.zeros((len(labels), len(present)))
     folds = StratifiedKFold(min(FOLDS, smallest), shuffle=True, random_state=seed)
@@ -156,8 +157,4 @@ def _temperature(embeddings: Floats, labels: NDArray[np.int64], classes: int, se
         weights, bias = _fit(embeddings[train], labels[train], classes)
         logits[test] = embeddings[test] @ weights[present].T + bias[present]
 
-    def loss(log_temperature: float) -> float:
-        log_p = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return -log_p[np.arange(len(labels)), inverse][judged].sum() + log_temperature**2 / (2 * TEMPERATURE_PRIOR**2)
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
+    return best_temperature(logits[judged], inverse[judged], TEMPERATURE_PRIOR)

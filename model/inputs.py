@@ -1,7 +1,8 @@
 """Where a training run takes its images from: photos, augmented anew in each epoch, or cached features of them."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +32,13 @@ class PhotoInputs:
         batches = [rows[start : start + batch] for start in range(0, len(rows), batch)]
         seed = int(np.random.SeedSequence([self._seed, epoch]).generate_state(1, np.uint64)[0])
         with ThreadPoolExecutor(1, initializer=torch.manual_seed, initargs=(seed,)) as maker:
-            waiting = [maker.submit(self._batch, chosen) for chosen in batches[:2]]
-            for chosen in [*batches[2:], None, None]:
-                if waiting:
-                    yield waiting.pop(0).result()
-                if chosen is not None:
-                    waiting.append(maker.submit(self._batch, chosen))
+            waiting: deque[Future[torch.Tensor]] = deque()
+            for chosen in batches:
+                waiting.append(maker.submit(self._batch, chosen))
+                if len(waiting) > 1:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
 
     def _batch(self, rows: Rows) -> torch.Tensor:
         return _stack([self._augment(self._paths[row]) for row in rows])
@@ -105,12 +107,7 @@ def _fill(path: Path, n: int, front: nn.Module, batches: Iterator[torch.Tensor],
         with torch.inference_mode(), autocast(device):
             values = front(batch.to(device)).permute(0, 2, 3, 1).to(torch.float16).cpu().numpy()
         if target is None:
-            with path.open("wb") as file:  # numpy adds .npy to other names
-                header = {"descr": "<f2", "fortran_order": False, "shape": (n, *values.shape[1:])}
-                np.lib.format.write_array_header_2_0(file, header)
-                offset = file.tell()
-                file.truncate(offset + n * values[0].nbytes)
-            target = np.memmap(path, "<f2", "r+", offset, (n, *values.shape[1:]))
+            target = np.lib.format.open_memmap(path, "w+", np.float16, (n, *values.shape[1:]))
         target[done : done + len(values)] = values
         done += len(values)
         report(done)

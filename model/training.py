@@ -9,10 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 from torch import nn
 
+from model.calibration import best_temperature, log_loss
 from model.files import write_atomically
 from model.metrics import macro_f1
 
@@ -256,11 +255,8 @@ def _judge(model: Classifier, lesson: Lesson) -> tuple[float, float]:
     rows = lesson.judged
     logits, truth = predict(model, lesson.inputs, rows).astype(np.float64), lesson.labels[rows]
 
-    def loss(log_temperature: float) -> float:
-        return float(-log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(len(rows)), truth].mean())
-
-    best = minimize_scalar(loss, bounds=(-3, 3), method="bounded").x
-    return loss(best), macro_f1(logits.argmax(axis=1), truth, logits.shape[1])
+    loss = log_loss(logits / best_temperature(logits, truth), truth)
+    return loss, macro_f1(logits.argmax(axis=1), truth, logits.shape[1])
 
 
 def _write(
