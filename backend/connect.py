@@ -9,7 +9,7 @@ from backend.labelstudio import LabelStudio, LabelStudioError
 from backend.projects import Projects
 from backend.queues import Work
 from backend.settings import Settings
-from strategies import REGISTRY
+from strategies import get
 
 TITLE = "Active learning"
 SAMPLING = "Uncertainty sampling"
@@ -32,8 +32,8 @@ def connect(
 
     Raises LabelStudioError, LabelConfigError, ValueError; each says what to do.
     """
-    if strategy and strategy not in REGISTRY:
-        raise ValueError(f"--strategy {strategy} is unknown. There are: {', '.join(REGISTRY)}.")
+    if strategy:
+        get(strategy)
     label_studio = LabelStudio(settings)
     projects = Projects(settings.data_dir)
     projects.prepare()

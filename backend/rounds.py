@@ -1,6 +1,7 @@
 """One active-learning round: labels and a pool in, a head, its metrics and a ranking out. No Label Studio, no RQ in here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ from model.head import Head, cross_fit, fit_head
 from model.metrics import measure
 from strategies import pick, score
 from strategies.places import pool_places, queue_places
-from strategies.query import Query
+from strategies.query import Committee, Query
 from strategies.slots import interleave, slot_order
 from strategies.spread import spread
 
 SPREAD_ONLY = "spread"  # what orders the queue while the head cannot tell images apart
+COMMITTEE = 10  # heads
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,18 @@ def separates(head: Head | None) -> bool:
 def rank(head: Head | None, pool: Pool, labelled: Labelled, rules: Rules, version: str) -> Ranking:
     """The queue of at most `rules.size` images: picks of the strategy with random slots between them."""
     probabilities = head.probabilities(pool.embeddings) if head else np.ones((len(pool.tasks), 1), np.float32)
-    if rules.strategy == "random" or separates(head):
-        chosen = pick(rules.strategy, Query(pool.tasks, probabilities, version), rules.size)
+    if rules.strategy.partition("+")[0] == "random" or separates(head):
+        query = Query(
+            pool.tasks,
+            probabilities,
+            embeddings=pool.embeddings,
+            labelled=labelled.embeddings,
+            labels=labelled.labels,
+            committee=_committee(head, pool, labelled),
+            batch=rules.batch,
+            seed=version,
+        )
+        chosen = pick(rules.strategy, query, rules.size)
     else:
         chosen = spread(pool.embeddings, labelled.embeddings, rules.size, first=rules.batch)
     slots = pool.tasks[slot_order(pool.tasks)[: rules.size]]
@@ -105,6 +117,26 @@ def rank(head: Head | None, pool: Pool, labelled: Labelled, rules: Rules, versio
     return Ranking(tasks, queue_places(len(tasks)), is_slot, classes.astype(np.int64), confidences)
 
 
+def _committee(head: Head | None, pool: Pool, labelled: Labelled) -> Committee | None:
+    """Heads on bootstraps of the labels, for BALD: a linear head has no dropout. Fitted when a strategy first asks them.
+
+    They share the live head's temperature: folds of a bootstrap have images in common and would calibrate them wrongly.
+    """
+    if head is None:
+        return None
+    n, uncalibrated = len(labelled.labels), np.zeros(len(labelled.labels), bool)
+
+    @cache
+    def heads() -> list[Head]:
+        if not n:  # every label was taken back
+            return [head]
+        draws = np.random.default_rng(0).integers(n, size=(COMMITTEE, n))
+        fitted = [fit_head(labelled.embeddings[d], labelled.labels[d], len(head.counts), 0, uncalibrated) for d in draws]
+        return [replace(member, temperature=head.temperature) for member in fitted]
+
+    return lambda rows: np.stack([member.probabilities(pool.embeddings[rows]) for member in heads()])
+
+
 def place_outside_queue(
     head: Head | None, tasks: NDArray[np.int64], embeddings: NDArray[np.float32], strategy: str, version: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
@@ -113,10 +145,10 @@ def place_outside_queue(
     A task gets the same place alone as in a batch.
     """
     if not separates(head):
-        return pool_places(score("random", Query(tasks, np.ones((len(tasks), 1), np.float32), version))), None
+        return pool_places(score("random", Query(tasks, np.ones((len(tasks), 1), np.float32), seed=version))), None
     assert head  # noqa: S101  for the type checker
     probabilities = head.probabilities(embeddings)
-    return pool_places(score(strategy, Query(tasks, probabilities, version))), probabilities
+    return pool_places(score(strategy, Query(tasks, probabilities, seed=version))), probabilities
 
 
 def _positions(among: NDArray[np.int64], tasks: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from strategies import REGISTRY
+from strategies import REGISTRY, WRAPPERS, get
 
 
 class SettingsError(ValueError):
@@ -35,7 +35,9 @@ class Settings(BaseSettings):
         None, description="ResNet50 weights (.safetensors or .pth). Default: torchvision's IMAGENET1K_V1, downloaded once."
     )
     strategy: str = Field(
-        "margin", description=f"Query strategy: {', '.join(REGISTRY)}. `connect --strategy` sets it for one project."
+        "margin",
+        description=f"Query strategy: {', '.join(REGISTRY)}, or module:function of your own; each may be followed by "
+        f"{' and '.join(f'+{wrapper}' for wrapper in WRAPPERS)}. `connect --strategy` sets it for one project.",
     )
     retrain_after: int = Field(10, ge=1, description="New labels after which a round starts at once.")
     quiet_seconds: int = Field(30, ge=1, description="A round also starts when no label came for so long since the last one.")
@@ -64,8 +66,7 @@ class Settings(BaseSettings):
     @field_validator("strategy")
     @classmethod
     def _known_strategy(cls, value: str) -> str:
-        if value not in REGISTRY:
-            raise ValueError(f"unknown; there are {', '.join(REGISTRY)}")
+        get(value)
         return value
 
     @field_validator("label_studio_url", "backend_url")

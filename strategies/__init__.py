@@ -1,6 +1,6 @@
 """Query strategies: arrays in, scores out. The LOWEST score is labelled first. No disk, no network.
 
-Adding a strategy is one file and one line in REGISTRY.
+Adding a strategy is one file and one line in REGISTRY; a wrapper is one file and one line in WRAPPERS.
 """
 
 from collections.abc import Callable
@@ -8,28 +8,68 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from strategies.badge import badge
+from strategies.balanced import balanced
+from strategies.bald import bald
+from strategies.distinct import distinct
 from strategies.entropy import entropy
+from strategies.k_center import k_center
 from strategies.least_confidence import least_confidence
 from strategies.margin import margin
+from strategies.margin_kmeans import margin_kmeans
+from strategies.own import load
 from strategies.query import Query
 from strategies.random import random
+from strategies.strategy import Strategy
+from strategies.typiclust import typiclust
 
-REGISTRY: dict[str, Callable[[Query], NDArray[np.float64]]] = {
-    "random": random,
-    "least_confidence": least_confidence,
-    "margin": margin,
-    "entropy": entropy,
+__all__ = ["REGISTRY", "WRAPPERS", "Query", "Strategy", "get", "pick", "score"]
+
+REGISTRY: dict[str, Strategy] = {
+    "random": Strategy(random),
+    "least_confidence": Strategy(least_confidence),
+    "margin": Strategy(margin),
+    "entropy": Strategy(entropy),
+    "bald": bald,
+    "k_center": k_center,
+    "badge": badge,
+    "typiclust": typiclust,
+    "margin_kmeans": margin_kmeans,
 }
+
+WRAPPERS: dict[str, Callable[[Strategy], Strategy]] = {
+    "distinct": distinct,
+    "balanced": balanced,
+}
+
+
+def get(name: str) -> Strategy:
+    """The strategy `name`: one of REGISTRY, or `module:function` of your own, each with wrappers as suffixes, the innermost
+    first: "margin+distinct", "badge+distinct+balanced", "my_strategies:novelty+balanced".
+
+    A function of your own takes a Query and returns its scores, or is a Strategy. Raises ValueError with the names there
+    are, or with what failed to import and where it is looked up.
+    """
+    base, *wrappers = name.split("+")
+    if ":" in base:
+        strategy = load(base)
+    elif base in REGISTRY:
+        strategy = REGISTRY[base]
+    else:
+        raise ValueError(f"strategy {name!r} is unknown. There are: {', '.join(REGISTRY)}, or your own as module:function.")
+    for wrapper in wrappers:
+        if wrapper not in WRAPPERS:
+            raise ValueError(f"strategy {name!r}: +{wrapper} is unknown. There are: {', '.join(f'+{w}' for w in WRAPPERS)}.")
+        strategy = WRAPPERS[wrapper](strategy)
+    return strategy
 
 
 def score(name: str, query: Query) -> NDArray[np.float64]:
     """Pointwise scores of shape (N,) in [0, 1] under the strategy `name`. Raises ValueError on an unknown name."""
-    if name not in REGISTRY:
-        raise ValueError(f"STRATEGY={name!r} is unknown. There are: {', '.join(REGISTRY)}.")
-    return REGISTRY[name](query)
+    return get(name).score(query)
 
 
 def pick(name: str, query: Query, size: int) -> NDArray[np.int64]:
-    """Indices of the `size` images to label first, best first; ties are broken by the hash of the task id."""
-    scores = score(name, query)
-    return np.lexsort((query.hashes, scores))[:size]
+    """Indices of the `size` images to label first, int64, best first. Raises ValueError on an unknown name, and where the
+    strategy needs what the query does not hold."""
+    return get(name).order(query, size)

@@ -8,4 +8,4 @@ from strategies.query import Query
 
 def margin(query: Query) -> NDArray[np.float64]:
     """p1 - p2, the gap between the two largest probabilities, of shape (N,) in [0, 1]; the smallest comes first. O(NC)."""
-    return np.clip(query.top_two[:, 0] - query.top_two[:, 1], 0, 1)
+    return query.margins

@@ -1,33 +1,61 @@
 """What a strategy is asked: the unlabelled images as the current model sees them."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.hashing import uniform_hash
+from strategies.chunks import chunks, rowwise
+from strategies.hashing import generator, uniform_hash
+
+Committee = Callable[[NDArray[np.int64]], NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
 class Query:
-    """N unlabelled images.
+    """N unlabelled images of C classes, and what is labelled already.
 
-    tasks: their ids, int64 of shape (N,); probabilities: of shape (N, C), rows sum to 1; seed: names the model version, so
-    that what is random changes from version to version and is the same on every call within one.
-    Raises ValueError on shapes that do not fit and on values that are no probabilities.
+    tasks: their ids, int64 of shape (N,); probabilities: of shape (N, C), rows sum to 1.
+    embeddings: L2-normalised, of shape (N, D), any float type, may be a memory map; labelled: embeddings of what is labelled,
+    of shape (M, D); labels: their classes, int64 of shape (M,).
+    committee: class probabilities of shape (T, n, C) by T heads for n rows of the pool, given as int64 of shape (n,).
+    batch: labels given before the next query, so that the first `batch` picks, the first 2 `batch` ... should each be good;
+    0: as many as are asked for. seed: names the model version, so that what is random changes from version to version and
+    is the same on every call within one.
+
+    Raises ValueError on shapes that do not fit and on values that are no probabilities or classes. Embeddings are looked at
+    only when a strategy reads them: a million of them would take a while.
     """
 
     tasks: NDArray[np.int64]
     probabilities: NDArray[np.floating]
-    seed: str = field(default="")
+    _: KW_ONLY
+    embeddings: NDArray[np.floating] | None = None
+    labelled: NDArray[np.floating] | None = None
+    labels: NDArray[np.int64] | None = None
+    committee: Committee | None = None
+    batch: int = 0
+    seed: str = ""
 
     def __post_init__(self) -> None:
-        p = self.probabilities
+        p, e = self.probabilities, self.embeddings
         if p.ndim != 2 or p.shape[1] == 0 or self.tasks.shape != (len(p),):
             raise ValueError(f"probabilities of shape {p.shape} do not fit tasks of shape {self.tasks.shape}")
-        if not np.isfinite(p).all() or (p < 0).any() or (abs(p.sum(axis=1, dtype=np.float64) - 1) > 0.01).any():
-            raise ValueError("probabilities must be finite, in [0, 1], and sum to 1 in each row")
+        for rows in chunks(*p.shape):
+            _check_probabilities(p[rows])
+        if e is not None and (e.ndim != 2 or len(e) != len(p)):
+            raise ValueError(f"embeddings of shape {e.shape} do not fit tasks of shape {self.tasks.shape}")
+        if self.labelled is not None:
+            _check_labelled(self.labelled, e)
+        if self.labels is not None:
+            _check_labels(self.labels, self.labelled, p.shape[1])
+        if self.batch < 0:
+            raise ValueError(f"batch={self.batch} must be the number of labels before the next query, or 0")
+
+    def __len__(self) -> int:
+        return len(self.tasks)
 
     @cached_property
     def hashes(self) -> NDArray[np.float64]:
@@ -37,7 +65,67 @@ class Query:
     @cached_property
     def top_two(self) -> NDArray[np.float64]:
         """The largest and the second largest probability of each image, of shape (N, 2); with one class the second is 0."""
-        p = self.probabilities.astype(np.float64)
-        if p.shape[1] == 1:
-            return np.hstack([p, np.zeros_like(p)])
-        return -np.partition(-p, 1, axis=1)[:, :2]
+        return rowwise(_top_two, self.probabilities)
+
+    @cached_property
+    def margins(self) -> NDArray[np.float64]:
+        """p1 - p2, the gap between the two largest probabilities, of shape (N,) in [0, 1]."""
+        return np.clip(self.top_two[:, 0] - self.top_two[:, 1], 0, 1)
+
+    def generator(self, purpose: str) -> np.random.Generator:
+        """Random numbers that depend on the seed and on what they are for."""
+        return generator(f"{self.seed}/{purpose}")
+
+    def vectors(self, rows: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.float32]:
+        """Embeddings of `rows`, float32 of shape (n, D), not to be written to. Raises ValueError where there are none or not
+        finite."""
+        if self.embeddings is None:
+            raise ValueError("this strategy needs embeddings, and the query has none: give it embeddings of shape (N, D)")
+        found = np.ascontiguousarray(self.embeddings[rows], np.float32)
+        finite = np.isfinite(found).all(axis=1)
+        if not finite.all():
+            wrong = self.tasks[rows][~finite]
+            raise ValueError(f"embeddings of {len(wrong)} tasks are not finite ({wrong[:5].tolist()} ...): embed them again")
+        return found
+
+    def labelled_vectors(self, rows: slice = slice(None)) -> NDArray[np.float32]:
+        """The same of what is labelled, of shape (m, D); no rows where nothing is."""
+        if self.labelled is None:
+            return np.zeros((0, self.vectors(slice(0, 0)).shape[1]), np.float32)
+        found = np.ascontiguousarray(self.labelled[rows], np.float32)
+        if not np.isfinite(found).all():
+            raise ValueError("embeddings of labelled images are not finite: embed them again")
+        return found
+
+    @property
+    def labelled_count(self) -> int:
+        """M, the number of labelled images whose embeddings are known."""
+        return 0 if self.labelled is None else len(self.labelled)
+
+
+def _check_probabilities(p: NDArray[np.floating]) -> None:
+    if not np.isfinite(p).all() or (p < 0).any() or (abs(p.sum(axis=1, dtype=np.float64) - 1) > 0.01).any():
+        raise ValueError("probabilities must be finite, in [0, 1], and sum to 1 in each row")
+
+
+def _check_labelled(labelled: NDArray[np.floating], embeddings: NDArray[np.floating] | None) -> None:
+    if labelled.ndim != 2 or (embeddings is not None and labelled.shape[1] != embeddings.shape[1]):
+        of = None if embeddings is None else embeddings.shape
+        raise ValueError(f"labelled of shape {labelled.shape} does not fit embeddings of shape {of}: both need D columns")
+
+
+def _check_labels(labels: NDArray[np.int64], labelled: NDArray[np.floating] | None, classes: int) -> None:
+    if labels.ndim != 1 or (labelled is not None and len(labels) != len(labelled)):
+        of = None if labelled is None else labelled.shape
+        raise ValueError(f"labels of shape {labels.shape} do not fit labelled of shape {of}")
+    if len(labels) and (labels.min() < 0 or labels.max() >= classes):
+        raise ValueError(
+            f"labels run from {labels.min()} to {labels.max()}, outside the {classes} classes of the probabilities"
+        )
+
+
+def _top_two(p: NDArray[np.floating]) -> NDArray[np.float64]:
+    p = p.astype(np.float64)
+    if p.shape[1] == 1:
+        return np.hstack([p, np.zeros_like(p)])
+    return -np.partition(-p, 1, axis=1)[:, :2]

@@ -62,9 +62,9 @@ def test_the_order_of_the_classes_does_not_matter():
 def test_random_ignores_the_probabilities():
     tasks = np.arange(20)
     certain, uniform = np.eye(4)[tasks % 4], np.full((20, 4), 0.25)
-    assert (score("random", Query(tasks, certain, "s")) == score("random", Query(tasks, uniform, "s"))).all()
+    assert (score("random", Query(tasks, certain, seed="s")) == score("random", Query(tasks, uniform, seed="s"))).all()
 
 
 def test_random_picks_each_task_about_equally_often_over_versions():
-    picks = [pick("random", Query(np.arange(10), np.ones((10, 1)), f"al-{n}"), 1)[0] for n in range(2000)]
+    picks = [pick("random", Query(np.arange(10), np.ones((10, 1)), seed=f"al-{n}"), 1)[0] for n in range(2000)]
     assert scipy.stats.chisquare(np.bincount(picks, minlength=10)).pvalue > 0.001

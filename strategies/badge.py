@@ -1,0 +1,63 @@
+"""BADGE (Ash 1906.03671): k-means++ on gradient embeddings, so that picks are both uncertain and diverse.
+
+The gradient embedding of an image is the gradient of the loss with respect to the last layer, had the predicted class been
+right: g = a outer e, with a = p - onehot(argmax p) of C numbers and the embedding e of D. It is never materialised, as
+|gi - gj|^2 = |ai|^2 |ei|^2 + |aj|^2 |ej|^2 - 2 (ai.aj) (ei.ej).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategies.margin import margin
+from strategies.query import Query
+from strategies.strategy import Strategy, lowest
+from strategies.vectors import EXACT, squares
+
+PREFILTER = 50  # x size: of a larger pool only so many of the lowest margins; the others' gradients are near 0
+
+
+class Gradients:
+    """Gradient embeddings of n images by their factors.
+
+    errors: float32 of shape (n, C), p - onehot; embeddings: float32 of shape (n, D); squares: |g|^2, of shape (n,).
+    """
+
+    def __init__(self, probabilities: NDArray[np.floating], embeddings: NDArray[np.float32]) -> None:
+        self.errors = probabilities.astype(np.float32)
+        self.errors[np.arange(len(self.errors)), probabilities.argmax(axis=1)] -= 1
+        self.embeddings = embeddings
+        self.squares = squares(self.errors) * squares(embeddings)
+
+    def squared_distances(self, to: int) -> NDArray[np.float32]:
+        """|g - g[to]|^2 of shape (n,). O(n (C + D))."""
+        products = (self.errors @ self.errors[to]) * (self.embeddings @ self.embeddings[to])
+        return np.maximum(self.squares + self.squares[to] - 2 * products, 0)
+
+
+def _pick(query: Query, size: int) -> NDArray[np.int64]:
+    """The largest |g| first, as in the authors' code, then k-means++: each next one drawn in proportion to its squared
+    distance to the nearest pick. Where all distances are 0, the lowest margin. O(size n (C + D)) for n candidates."""
+    candidates: NDArray[np.int64] = np.arange(len(query))
+    if len(query) > EXACT:
+        candidates = np.sort(lowest(query.margins, query.hashes, max(size * PREFILTER, 1)))
+    gradients = Gradients(query.probabilities[candidates], query.vectors(candidates))
+    by_margin = lowest(query.margins[candidates], query.hashes[candidates], len(candidates))
+    random = query.generator("badge")
+    picks = [int(by_margin[gradients.squares[by_margin].argmax()])]
+    left = np.ones(len(candidates), bool)
+    left[picks[0]] = False
+    nearest = gradients.squared_distances(picks[0])
+    while len(picks) < size:
+        nearest[~left] = 0
+        sums = np.cumsum(nearest, dtype=np.float64)
+        if sums[-1] > 0:
+            pick = int(np.searchsorted(sums, random.random() * sums[-1], side="right"))
+        else:
+            pick = int(by_margin[left[by_margin]][0])
+        picks.append(pick)
+        left[pick] = False
+        np.minimum(nearest, gradients.squared_distances(pick), out=nearest)
+    return candidates[picks]
+
+
+badge = Strategy(margin, _pick)

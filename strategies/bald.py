@@ -1,0 +1,40 @@
+"""BALD (Houlsby 1112.5745, Gal 1703.02910): the image on which a committee of heads disagrees most."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategies.chunks import chunks
+from strategies.entropy import entropy, shannon
+from strategies.query import Query
+from strategies.strategy import Strategy, lowest
+
+T = 10  # members a committee has as a rule; only sets how many rows are asked for at once
+
+
+def _pick(query: Query, size: int) -> NDArray[np.int64]:
+    return lowest(disagreement(query), query.hashes, size)
+
+
+def disagreement(query: Query) -> NDArray[np.float64]:
+    """1 - [H(mean p_t) - mean H(p_t)] / ln C over the committee's heads t, of shape (N,) in [0, 1]: 0 where they disagree
+    most, 1 where they agree. O(NCT), in chunks of rows. Raises ValueError without a committee or where its shape is wrong."""
+    if query.committee is None:
+        raise ValueError("bald needs a committee, and the query has none: give it one that returns probabilities (T, n, C)")
+    classes = query.probabilities.shape[1]
+    if classes == 1:
+        return np.ones(len(query))
+    scores = np.ones(len(query))
+    for rows in chunks(len(query), max(T * classes, _width(query))):
+        p = query.committee(np.arange(rows.start, rows.stop))
+        if p.ndim != 3 or p.shape[1:] != (rows.stop - rows.start, classes):
+            raise ValueError(f"the committee gave shape {p.shape} for {rows.stop - rows.start} rows of {classes} classes")
+        information = shannon(p.mean(axis=0, dtype=np.float64)) - shannon(p).mean(axis=0)
+        scores[rows] = 1 - information / np.log(classes)
+    return np.clip(scores, 0, 1)
+
+
+def _width(query: Query) -> int:
+    return query.embeddings.shape[1] if query.embeddings is not None else 0  # the committee reads these
+
+
+bald = Strategy(entropy, _pick)  # a task by itself has no committee at hand

@@ -1,0 +1,19 @@
+"""Large arrays in pieces, so that a memory-mapped one is never copied whole."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+CHUNK = 2**23  # numbers worked on at a time: 32 MiB as float32
+
+
+def chunks(rows: int, width: int) -> Iterator[slice]:
+    """Slices that cover `rows` rows in order, each of about CHUNK numbers where a row makes `width`; an empty one for none."""
+    step = max(1, CHUNK // max(width, 1))
+    return (slice(start, min(start + step, rows)) for start in range(0, max(rows, 1), step))
+
+
+def rowwise(function: Callable[[NDArray], NDArray], values: NDArray) -> NDArray:
+    """`function` of the rows of `values`, shape (N, C), chunk by chunk; it must treat each row by itself."""
+    return np.concatenate([function(values[rows]) for rows in chunks(*values.shape)])

@@ -1,0 +1,71 @@
+"""A filter of near-duplicates, a wrapper for any strategy: what looks like a pick or a labelled image teaches nothing new."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategies.chunks import chunks
+from strategies.query import Query
+from strategies.strategy import Strategy
+from strategies.vectors import Floats, nearest_squared_distance, squared_distances
+
+BLOCK = 512  # images read at a time
+SAMPLE = 1000  # images whose distances tell tau
+QUANTILE, SHARE = 0.1, 0.5
+
+
+def distinct(inner: Strategy) -> Strategy:
+    """`inner` without images nearer than tau to an earlier pick or to a labelled image.
+
+    They come last rather than never, so any size can be had. Looks at the start of inner's order (`Strategy.choice`), and
+    only until there are enough: O(n (M + size) D) for n images looked at.
+    """
+
+    def pick(query: Query, size: int) -> NDArray[np.int64]:
+        order, tau = inner.choice(query, size), near_duplicate_distance(query)
+        kept: NDArray[np.int64] = np.zeros(0, np.int64)
+        vectors: Floats = np.zeros((0, query.vectors(slice(0, 0)).shape[1]), np.float32)
+        for start in range(0, len(order), BLOCK):
+            block = order[start : start + BLOCK]
+            found = query.vectors(block)
+            known = np.minimum(_to_labelled(query, found), nearest_squared_distance(found, vectors))
+            new = _apart(found, known >= tau**2, tau)
+            kept, vectors = np.concatenate([kept, block[new]]), np.vstack([vectors, found[new]])
+            if len(kept) >= size:
+                return kept[:size]
+        return np.concatenate([kept, order[~np.isin(order, kept)]])[:size]
+
+    return Strategy(inner.score, pick)
+
+
+def near_duplicate_distance(query: Query) -> float:
+    """tau: half the 10th percentile of the distances between images of one predicted class, of a sample of the pool.
+
+    Different images of a class are hardly ever so near, whatever the backbone; and as it looks at pairs, not at nearest
+    neighbours, it stays the same when the pool holds several copies of each image. 0 where there are no such pairs.
+    Measured on ResNet50 embeddings of photos: tau is 0.41; of copies made by crop, mirror and JPEG nine tenths lie nearer, of
+    different images 1 in 100 has any neighbour nearer than 0.55.
+    """
+    rows = np.arange(len(query))
+    if len(rows) > SAMPLE:
+        rows = np.sort(query.generator("distinct").choice(rows, SAMPLE, replace=False))
+    predicted = query.probabilities[rows].argmax(axis=1)
+    vectors = query.vectors(rows)
+    pairs = np.triu(predicted[:, None] == predicted, k=1)
+    return SHARE * float(np.sqrt(np.quantile(squared_distances(vectors, vectors)[pairs], QUANTILE))) if pairs.any() else 0.0
+
+
+def _to_labelled(query: Query, found: Floats) -> Floats:
+    nearest = np.full(len(found), np.inf, np.float32)
+    for rows in chunks(query.labelled_count, found.shape[1]):
+        np.minimum(nearest, nearest_squared_distance(found, query.labelled_vectors(rows)), out=nearest)
+    return nearest
+
+
+def _apart(vectors: Floats, allowed: NDArray[np.bool_], tau: float) -> NDArray[np.int64]:
+    """Positions of the `allowed` vectors, in order, each at least tau from all before it that were kept."""
+    near = squared_distances(vectors, vectors) < tau**2
+    kept: list[int] = []
+    for i in np.flatnonzero(allowed).tolist():
+        if not near[i, kept].any():
+            kept.append(i)
+    return np.array(kept, np.int64)

@@ -1,0 +1,69 @@
+"""A strategy of the user's own, named `module:function`: imported, and what it returns checked."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategies.query import Query
+from strategies.strategy import Pick, Score, Strategy
+
+
+def load(name: str) -> Strategy:
+    """The strategy `name`, `module:function`, looked up in the working directory and among the installed packages.
+
+    The function takes a Query and returns scores, or it is a Strategy. Raises ValueError saying what failed, and where.
+    """
+    module_name, _, attribute = name.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # for good: the module may import its neighbours later
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # whatever the user's module raises
+        raise ValueError(
+            f"strategy {name!r}: {module_name!r} cannot be imported ({type(error).__name__}: {error}). "
+            f"It is looked up in {here} and among the installed packages."
+        ) from error
+    found = getattr(module, attribute, None)
+    if isinstance(found, Strategy):
+        return Strategy(_checked_score(name, found.score), _checked_pick(name, found.pick) if found.pick else None)
+    if callable(found):
+        return Strategy(_checked_score(name, found))
+    raise ValueError(
+        f"strategy {name!r}: {module.__file__ or module_name} has no function or Strategy {attribute!r}; "
+        "write module:function, where the function takes a Query and returns scores."
+    )
+
+
+def _checked_score(name: str, function: Score) -> Score:
+    def score(query: Query) -> NDArray[np.float64]:
+        scores = np.asarray(function(query))
+        if scores.shape != (len(query),) or not np.issubdtype(scores.dtype, np.number):
+            raise ValueError(
+                f"{name} returned {scores.dtype} of shape {scores.shape}, not a score for each of {len(query)} tasks"
+            )
+        wrong = ~((scores >= 0) & (scores <= 1))  # NaN is neither
+        if wrong.any():
+            raise ValueError(f"{name} returned {scores[wrong][0]} for task {query.tasks[wrong][0]}: scores must be in [0, 1]")
+        return scores.astype(np.float64)
+
+    return score
+
+
+def _checked_pick(name: str, function: Pick) -> Pick:
+    def pick(query: Query, size: int) -> NDArray[np.int64]:
+        picks = np.asarray(function(query, size))
+        if picks.ndim != 1 or not (np.issubdtype(picks.dtype, np.integer) or not len(picks)):
+            raise ValueError(f"{name} returned {picks.dtype} of shape {picks.shape}, not a row of indices")
+        if len(picks) > size:
+            raise ValueError(f"{name} returned {len(picks)} picks where at most {size} were asked for")
+        if len(picks) and (picks.min() < 0 or picks.max() >= len(query)):
+            raise ValueError(f"{name} returned indices from {picks.min()} to {picks.max()}; the pool has 0 to {len(query) - 1}")
+        if len(np.unique(picks)) < len(picks):
+            raise ValueError(f"{name} returned the same index more than once")
+        return picks.astype(np.int64)
+
+    return pick
