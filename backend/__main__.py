@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from backend.events import SOON
 from backend.labelconfig import LabelConfigError
@@ -82,6 +83,13 @@ def parser() -> argparse.ArgumentParser:
         project=True,
     )
     add("resume", _resume, "Take up a paused project again, with every label given meanwhile.", project=True)
+    bench = add("bench", _bench, "Measure what each query strategy costs on a large made-up pool, in seconds and memory.")
+    bench.add_argument("--rows", type=int, default=1_000_000, metavar="N", help="images in the pool (default: %(default)s)")
+    bench.add_argument("--size", type=int, default=200, metavar="N", help="picks asked for (default: %(default)s)")
+    bench.add_argument("--batch", type=int, default=10, metavar="N", help="labels before the next query (default: %(default)s)")
+    bench.add_argument("--strategies", metavar="A,B", help="which (default: all); names as in STRATEGY")
+    bench.add_argument("--folder", type=Path, metavar="DIR", help="where the pool's file is made, 4 KB an image; deleted after")
+    bench.add_argument("--json", action="store_true", help="for scripts")
     add("settings", _settings, "List every setting, what it means and its current value.")
     return top
 
@@ -245,6 +253,16 @@ def _resume(options: argparse.Namespace, settings: Settings) -> int:
     _work(settings).wake("reconcile", options.project)
     say(f"Project {options.project} goes on; labels given meanwhile are in the next round.")
     return 0
+
+
+def _bench(options: argparse.Namespace, _: Settings) -> int:
+    from backend.bench import NAMES, Bench, as_json, bench, render
+
+    names = tuple(options.strategies.split(",")) if options.strategies else NAMES
+    asked = Bench(options.rows, options.size, options.batch, names, options.folder)
+    costs = bench(asked, (lambda line: print(line, file=sys.stderr, flush=True)) if options.json else say)
+    say(as_json(costs, asked) if options.json else f"\n{render(costs)}")
+    return 1 if any(cost.error for cost in costs) else 0
 
 
 def _settings(_: argparse.Namespace, settings: Settings) -> int:

@@ -8,6 +8,7 @@ right: g = a outer e, with a = p - onehot(argmax p) of C numbers and the embeddi
 import numpy as np
 from numpy.typing import NDArray
 
+from strategies.clusters import spread_out
 from strategies.margin import margin
 from strategies.query import Query
 from strategies.strategy import Strategy, lowest
@@ -28,10 +29,10 @@ class Gradients:
         self.embeddings = embeddings
         self.squares = squares(self.errors) * squares(embeddings)
 
-    def squared_distances(self, to: int) -> NDArray[np.float32]:
-        """|g - g[to]|^2 of shape (n,). O(n (C + D))."""
-        products = (self.errors @ self.errors[to]) * (self.embeddings @ self.embeddings[to])
-        return np.maximum(self.squares + self.squares[to] - 2 * products, 0)
+    def squared_distances(self, to: NDArray[np.int64]) -> NDArray[np.float32]:
+        """|g - g[j]|^2 for each j of `to`, of shape (n, len(to)). O(n len(to) (C + D))."""
+        products = (self.errors @ self.errors[to].T) * (self.embeddings @ self.embeddings[to].T)
+        return np.maximum(self.squares[:, None] + self.squares[to] - 2 * products, 0)
 
 
 def _pick(query: Query, size: int) -> NDArray[np.int64]:
@@ -42,22 +43,8 @@ def _pick(query: Query, size: int) -> NDArray[np.int64]:
         candidates = np.sort(lowest(query.margins, query.hashes, max(size * PREFILTER, 1)))
     gradients = Gradients(query.probabilities[candidates], query.vectors(candidates))
     by_margin = lowest(query.margins[candidates], query.hashes[candidates], len(candidates))
-    random = query.generator("badge")
-    picks = [int(by_margin[gradients.squares[by_margin].argmax()])]
-    left = np.ones(len(candidates), bool)
-    left[picks[0]] = False
-    nearest = gradients.squared_distances(picks[0])
-    while len(picks) < size:
-        nearest[~left] = 0
-        sums = np.cumsum(nearest, dtype=np.float64)
-        if sums[-1] > 0:
-            pick = int(np.searchsorted(sums, random.random() * sums[-1], side="right"))
-        else:
-            pick = int(by_margin[left[by_margin]][0])
-        picks.append(pick)
-        left[pick] = False
-        np.minimum(nearest, gradients.squared_distances(pick), out=nearest)
-    return candidates[picks]
+    first = int(by_margin[gradients.squares[by_margin].argmax()])
+    return candidates[spread_out(gradients.squared_distances, first, size, by_margin, query.generator("badge"))]
 
 
 badge = Strategy(margin, _pick)

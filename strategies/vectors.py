@@ -12,14 +12,14 @@ EXACT = 20_000  # images up to which embeddings are taken as they are: 160 MiB o
 PROJECTED = 128  # dimensions of a larger pool: squared distances keep to about sqrt(2 / 128) = 12 % (Johnson-Lindenstrauss)
 
 
-def compact(query: Query) -> Floats:
+def compact(query: Query, exact: int = EXACT) -> Floats:
     """Embeddings to hold in memory, float32 of shape (N + M, P): the pool, then what is labelled.
 
-    Up to EXACT images they are the embeddings themselves, P = D; beyond, a Gaussian random projection to P = PROJECTED
+    Up to `exact` images they are the embeddings themselves, P = D; beyond, a Gaussian random projection to P = PROJECTED
     dimensions, made in chunks: O((N + M) D P).
     """
     n, m, dimensions = len(query), query.labelled_count, query.vectors(slice(0, 0)).shape[1]
-    if n + m <= EXACT or dimensions <= PROJECTED:
+    if n + m <= exact or dimensions <= PROJECTED:
         return np.vstack([query.vectors(), query.labelled_vectors()])
     normal = query.generator("projection").standard_normal((dimensions, PROJECTED), np.float32) / np.float32(PROJECTED**0.5)
     out = np.empty((n + m, PROJECTED), np.float32)
