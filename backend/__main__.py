@@ -15,6 +15,7 @@ from backend.projects import DataDirError, Projects
 from backend.queues import DEPTHS, FINETUNE, QUEUES, Work, run_worker
 from backend.redisserver import RedisUnavailable, connect_redis
 from backend.settings import Settings, SettingsError, get_settings
+from backend.simulate.options import ABOUT, add_options
 
 EPILOG = """\
 A first session:
@@ -82,6 +83,7 @@ def parser() -> argparse.ArgumentParser:
         project=True,
     )
     add("resume", _resume, "Take up a paused project again, with every label given meanwhile.", project=True)
+    add_options(add("simulate", _simulate, ABOUT))
     add("settings", _settings, "List every setting, what it means and its current value.")
     return top
 
@@ -244,6 +246,13 @@ def _resume(options: argparse.Namespace, settings: Settings) -> int:
         state.paused = False
     _work(settings).wake("reconcile", options.project)
     say(f"Project {options.project} goes on; labels given meanwhile are in the next round.")
+    return 0
+
+
+def _simulate(options: argparse.Namespace, settings: Settings) -> int:
+    from backend.simulate.command import simulate
+
+    simulate(options, settings, say)
     return 0
 
 
