@@ -1,10 +1,9 @@
-"""A folder with a sub-folder for each class: its images, and near-copies of them. No pixel is read in here but for a copy."""
+"""A folder with a sub-folder for each class: its files, and near-copies of them."""
 
 import hashlib
 import io
 import math
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,44 +49,6 @@ class Source:
         return f"{self.path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\0{self.copy}"
 
 
-@dataclass(frozen=True)
-class Listing:
-    """The images of a folder, copies included, in the order of classes and names.
-
-    labels: the class of each source; originals: the position of the source it is a copy of, its own for an original;
-    test: whether the file-name prefix says that it is for the test; left_out: files with neither prefix.
-    """
-
-    classes: tuple[str, ...]
-    sources: tuple[Source, ...]
-    labels: tuple[int, ...]
-    originals: tuple[int, ...]
-    test: tuple[bool, ...]
-    left_out: int
-
-
-def list_images(folder: Path, prefixes: tuple[str, str] | None = None, copies: int = 0) -> Listing:
-    """The images of `folder` with `copies` near-copies of each that may be labelled.
-
-    prefixes: of the file names for labelling and for the test, where they tell the two apart. Raises ValueError.
-    """
-    by_class = images_by_class(folder)
-    rows: list[tuple[Source, int, int, bool]] = []
-    left_out = 0
-    for label, paths in enumerate(by_class.values()):
-        for path in paths:
-            test = prefixes is not None and path.name.startswith(prefixes[1])
-            if prefixes and not test and not path.name.startswith(prefixes[0]):
-                left_out += 1
-                continue
-            original = len(rows)
-            rows += [(Source(path, copy), label, original, test) for copy in range(1 + (0 if test else copies))]
-    if prefixes:
-        _check_prefixes(folder, prefixes, [row[3] for row in rows])
-    sources, labels, originals, tests = zip(*rows, strict=True)
-    return Listing(tuple(by_class), sources, labels, originals, tests, left_out)
-
-
 def near_copy(content: bytes, number: int, max_pixels: int) -> bytes:
     """A near-copy of the image in `content` as a JPEG: cropped, perhaps mirrored, at another quality.
 
@@ -106,9 +67,3 @@ def near_copy(content: bytes, number: int, max_pixels: int) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=chance.randint(*QUALITY))
     return buffer.getvalue()
-
-
-def _check_prefixes(folder: Path, prefixes: tuple[str, str], test: Sequence[bool]) -> None:
-    for prefix, count in zip(prefixes, (len(test) - sum(test), sum(test)), strict=True):
-        if not count:
-            raise ValueError(f"--split {'/'.join(prefixes)}: no image in {folder} has a name that starts with {prefix!r}.")

@@ -1,26 +1,15 @@
-"""The folder's images as a simulation sees them: labels and cached embeddings. A stopped embedding goes on."""
+"""The images of a simulation: their classes, which are copies of which, and which are for the test."""
 
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.simulate.folder import Listing, Source
-from backend.simulate.progress import Progress
-from model.embeddings import EmbeddingStore, embedding_key
-
-if TYPE_CHECKING:
-    import torch
-
-READERS = 8
+from backend.simulate.folder import Source, images_by_class
 
 
 @dataclass(frozen=True)
@@ -29,7 +18,7 @@ class Images:
 
     classes: C names; labels: int64 (n,); originals: int64 (n,), the row of the image it is a copy of, its own for an original;
     test: bool (n,), for the test by its file name; none: the test is drawn for each seed;
-    embeddings: float16 (n, D), L2-normalised, may be mapped from disk; sources: n files.
+    embeddings: float16 (n, D), L2-normalised, may be mapped from disk; (n, 0) before they are made; sources: n files.
     """
 
     classes: tuple[str, ...]
@@ -47,100 +36,44 @@ class Images:
             found.update(np.ascontiguousarray(values).data)
         return found.hexdigest()
 
+    def only(self, rows: NDArray[np.int64], embeddings: NDArray[np.floating]) -> "Images":
+        """The images of `rows`, sorted, with every original of a copy among them; and their embeddings, (len(rows), D)."""
+        return Images(
+            self.classes,
+            self.labels[rows],
+            np.searchsorted(rows, self.originals[rows]),
+            self.test[rows],
+            embeddings.astype(np.float16),
+            tuple(self.sources[row] for row in rows),
+        )
 
-@dataclass(frozen=True)
-class Unreadable:
-    """A file that cannot be read, and why."""
 
-    path: Path
-    reason: str
+def list_images(folder: Path, prefixes: tuple[str, str] | None = None, copies: int = 0) -> tuple[Images, int]:
+    """The images of `folder` with `copies` near-copies of each that may be labelled, in the order of classes and names; and how
+    many files are left out.
 
-
-def load_images(
-    listing: Listing, weights: Path | None, cache: Path, max_pixels: int, line: Progress
-) -> tuple[Images, list[Unreadable]]:
-    """Embed what the cache lacks; returns the images that can be read, and those that cannot.
-
-    An image without which its copies cannot be made leaves with them. Raises WeightsError; ValueError where fewer than two
-    classes are left.
+    prefixes: of the names of files for labelling and for the test, where names say it; a file with neither is left out. Raises
+    ValueError.
     """
-    from model.backbone import DIMENSIONS, backbone_name
-
-    store = EmbeddingStore(cache / "embeddings" / backbone_name(weights), DIMENSIONS)
-    store.refresh()
-    keys = [embedding_key(0, source.reference) for source in listing.sources]
-    missing = set(store.missing(keys))
-    todo = [row for row, key in enumerate(keys) if key in missing]
-    unreadable = _embed([listing.sources[row] for row in todo], [keys[row] for row in todo], store, weights, max_pixels, line)
-    store.compact()
-    values, found = store.get(keys)
-    originals = np.array(listing.originals, np.int64)
-    kept = np.flatnonzero(found & found[originals])
-    images = Images(
-        listing.classes,
-        np.array(listing.labels, np.int64)[kept],
-        np.searchsorted(kept, originals[kept]),
-        np.array(listing.test, bool)[kept],
-        values[kept].astype(np.float16),
-        tuple(listing.sources[row] for row in kept),
-    )
-    if len(np.unique(images.labels)) < 2:
-        raise ValueError(f"Images of fewer than two classes can be read; {_first(unreadable)}")
-    return images, unreadable
+    by_class = images_by_class(folder)
+    rows: list[tuple[Source, int, int, bool]] = []
+    left_out = 0
+    for label, paths in enumerate(by_class.values()):
+        for path in paths:
+            test = prefixes is not None and path.name.startswith(prefixes[1])
+            if prefixes and not test and not path.name.startswith(prefixes[0]):
+                left_out += 1
+                continue
+            original = len(rows)
+            rows += [(Source(path, copy), label, original, test) for copy in range(1 if test else 1 + copies)]
+    if prefixes:
+        _check_prefixes(folder, prefixes, [row[3] for row in rows])
+    sources, labels, originals, tests = zip(*rows, strict=True)
+    arrays = (np.array(labels, np.int64), np.array(originals, np.int64), np.array(tests, bool))
+    return Images(tuple(by_class), *arrays, np.zeros((len(rows), 0), np.float16), sources), left_out
 
 
-@contextmanager
-def shared(images: Images, cache: Path) -> Iterator[Path]:
-    """A file with the embeddings for other processes to map, as long as this lasts."""
-    path = cache / "shared" / f"{images.digest[:24]}-{os.getpid()}.npy"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, images.embeddings)
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _embed(
-    sources: Sequence[Source], keys: Sequence[int], store: EmbeddingStore, weights: Path | None, max_pixels: int, line: Progress
-) -> list[Unreadable]:
-    """Embed `sources` shard by shard; returns those that cannot be read."""
-    if not sources:
-        return []
-    import torch
-
-    from backend.embedding import BATCH, SHARD, batched, get_backbone
-
-    backbone = get_backbone(weights)
-    unreadable: list[Unreadable] = []
-    line.start("embedding images", len(sources))
-    with ThreadPoolExecutor(READERS) as readers:
-        for shard in batched(zip(sources, keys, strict=True), SHARD):
-            tensors = readers.map(partial(_tensor, max_pixels), [source for source, _ in shard])
-            embedded: list[tuple[int, np.ndarray]] = []
-            for batch in batched(zip(shard, tensors, strict=True), BATCH):
-                good = [(key, tensor) for (_, key), tensor in batch if isinstance(tensor, torch.Tensor)]
-                unreadable += [Unreadable(source.path, found) for (source, _), found in batch if isinstance(found, str)]
-                if good:
-                    values = backbone.embed(torch.stack([tensor for _, tensor in good]))
-                    embedded += zip([key for key, _ in good], values, strict=True)
-                line.advance(len(batch))
-            if embedded:
-                store.add([key for key, _ in embedded], np.stack([value for _, value in embedded]))
-    store.refresh()
-    return unreadable
-
-
-def _tensor(max_pixels: int, source: Source) -> "torch.Tensor | str":
-    """The image as ResNet50 takes it, or why it cannot be read."""
-    from model.images import ImageError, to_tensor
-
-    try:
-        return to_tensor(source.read(max_pixels), max_pixels)
-    except (ImageError, OSError) as error:
-        return str(error)
-
-
-def _first(unreadable: Sequence[Unreadable]) -> str:
-    """The first file that cannot be read, for an error."""
-    return f"the first of {len(unreadable)} that cannot is {unreadable[0].path}: {unreadable[0].reason}"
+def _check_prefixes(folder: Path, prefixes: tuple[str, str], test: Sequence[bool]) -> None:
+    for prefix, count in zip(prefixes, (len(test) - sum(test), sum(test)), strict=True):
+        if not count:
+            raise ValueError(f"--split {'/'.join(prefixes)}: no image in {folder} has a name that starts with {prefix!r}.")

@@ -14,7 +14,8 @@ from threadpoolctl import threadpool_limits
 from backend.processes import die_with_parent
 from backend.simulate.curves import Curve, run_curve
 from backend.simulate.draw import draw
-from backend.simulate.images import Images, shared
+from backend.simulate.embed import shared
+from backend.simulate.images import Images
 from backend.simulate.progress import Progress
 from backend.simulate.protocol import Protocol
 from backend.simulate.store import CurveStore, Run

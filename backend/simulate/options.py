@@ -65,6 +65,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
         help="keep only a share of a class in the pool; the test keeps all",
     )
     add("--head", choices=("plain", "default"), default="plain", help="classifier: plain, or what ships (default: plain)")
+    add(
+        "--finetune",
+        choices=("last", "all"),
+        help="then retrain ResNet50 on the picks, its last stage or all of it; takes long",
+    )
+    add("--finetune-at", type=_positive, nargs="+", metavar="N", help="at which numbers of labels (default: the last)")
     add("--weights", type=Path, metavar="FILE", help="ResNet50 weights (default: MODEL_WEIGHTS)")
     add("--jobs", type=_positive, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a processor)")
     add("--cache", type=Path, metavar="DIR", help="where embeddings and curves are kept (default: DATA_DIR/simulate)")

@@ -25,7 +25,7 @@ class Progress:
 
     def reach(self, done: int, note: str = "") -> None:
         """`done` parts are done."""
-        if done == self._done:
+        if self._done >= self._total:
             return
         self._done = done
         if done < self._total:

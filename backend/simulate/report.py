@@ -61,10 +61,10 @@ def as_table(found: Found, protocol: Protocol) -> str:
     base = f1_of(found[BASELINE])[:, 0].mean()
     rows = [head, ["base model", str(labels[0]), f"{base:.3f}", *[""] * (len(head) - 3)]]
     for name, summary in summaries(found).items():
-        row = [name, f"{labels[0]} + {labels[-1] - labels[0]}", _plus_minus(summary.f1), f"{100 * summary.lift:+.1f}"]
-        row.append("" if name == BASELINE else _points(summary.f1_difference))
+        row = [name, f"{labels[0]} + {labels[-1] - labels[0]}", as_value(summary.f1), f"{100 * summary.lift:+.1f}"]
+        row.append("" if name == BASELINE else as_points(summary.f1_difference))
         if not protocol.one_shot:
-            row += [f"{summary.aubc.mean:.3f}", "" if name == BASELINE else _points(summary.aubc_difference)]
+            row += [f"{summary.aubc.mean:.3f}", "" if name == BASELINE else as_points(summary.aubc_difference)]
             row += [_needed(summary, labels[-1]), _ratio(summary)]
         rows.append(row)
     return markdown(rows)
@@ -97,11 +97,12 @@ def _estimate(value: Estimate) -> dict[str, Any]:
     return {"mean": value.mean, "ci95": list(value.interval) if value.interval else [None, None]}
 
 
-def _plus_minus(value: Estimate) -> str:
+def as_value(value: Estimate) -> str:
+    """A mean and half the width of its interval."""
     return f"{value.mean:.3f}" + (f" +- {value.interval[1] - value.mean:.3f}" if value.interval else "")
 
 
-def _points(value: Estimate) -> str:
+def as_points(value: Estimate) -> str:
     """A difference in points of F1 with its interval."""
     low_high = f" ({100 * value.interval[0]:+.1f} to {100 * value.interval[1]:+.1f})" if value.interval else ""
     return f"{100 * value.mean:+.1f}{low_high}"
