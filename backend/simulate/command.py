@@ -38,8 +38,11 @@ def simulate(options: argparse.Namespace, settings: Settings, say: Say) -> None:
     curves = _curves(images, protocol, asked, store, options, line, say)
     found = _by_name(curves, asked)
     say(as_table(found, protocol))
-    about = asdict(protocol) | {"seeds": options.seeds, "head": options.head, "copies": options.copies}
-    results = as_json(found, about)
+    for method in asked:
+        if method.name == PRODUCT:
+            say(_describe_product(method))
+    about = {"seeds": options.seeds, "copies": options.copies, "methods": {method.name: asdict(method) for method in asked}}
+    results = as_json(found, asdict(protocol) | about)
     _write(found, results, options, store.folder, say)
     if at:
         results["finetuned"] = _finetuned(images, protocol, curves, at, options, settings, line, say)
@@ -63,7 +66,10 @@ def check_size(images: Images, protocol: Protocol) -> list[int]:
     for name, _ in protocol.imbalance:
         if name not in images.classes:
             raise ValueError(f"--imbalance {name}: there is no such class; there are {', '.join(images.classes)}.")
-    return protocol.grid(len(draw(images, protocol, seed=0).pool))
+    drawn = draw(images, protocol, seed=0)
+    if not len(drawn.test):
+        raise ValueError(f"{len(images.labels)} images leave none for the test: give at least two of a class.")
+    return protocol.grid(len(drawn.pool))
 
 
 def _methods(options: argparse.Namespace, settings: Settings) -> list[Method]:
@@ -154,6 +160,11 @@ def _write(found: Found, results: dict[str, Any], options: argparse.Namespace, f
 
 def _text(path: Path, content: str) -> None:
     path.write_text(content)
+
+
+def _describe_product(method: Method) -> str:
+    start = "a cold start" if method.cold else "the random start"
+    return f"{PRODUCT} is what a new project gets: {method.strategy} from {start}, {method.explore:.0%} random slots."
 
 
 def _describe_unreadable(unreadable: Sequence[Unreadable]) -> str:

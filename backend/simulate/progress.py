@@ -16,7 +16,7 @@ class Progress:
     def start(self, what: str, total: int) -> None:
         """A step of `total` parts."""
         self._what, self._total, self._done = what, total, 0
-        self._started = time.monotonic()
+        self._started = self._last = time.monotonic()
         self._line.update(f"{what} ...")
 
     def advance(self, parts: int, note: str = "") -> None:
@@ -27,20 +27,18 @@ class Progress:
         """`done` parts are done."""
         if self._done >= self._total:
             return
-        self._done = done
+        if done > self._done:
+            self._done, self._last = done, time.monotonic()
         if done < self._total:
             self._line.update(f"{self._what} ... {done}/{self._total}{self._left()}{f'; {note}' if note else ''}")
         else:
             self._line.count(self._what, done, self._total)
 
-    def end(self) -> None:
-        """Leave the line as it stands: something else is to be said."""
-        self._line.end()
-
     def _left(self) -> str:
         if self._done < max(1, WARM_UP * self._total):
             return ""
-        seconds = (time.monotonic() - self._started) / self._done * (self._total - self._done)
+        pace = (self._last - self._started) / self._done
+        seconds = pace * (self._total - self._done) - (time.monotonic() - self._last)
         return f", about {describe_seconds(seconds)} left"
 
 
