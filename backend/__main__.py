@@ -16,6 +16,7 @@ from backend.projects import DataDirError, Projects
 from backend.queues import DEPTHS, FINETUNE, QUEUES, Work, run_worker
 from backend.redisserver import RedisUnavailable, connect_redis
 from backend.settings import Settings, SettingsError, get_settings
+from backend.simulate.options import ABOUT, add_options
 
 EPILOG = """\
 A first session:
@@ -90,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--strategies", metavar="A,B", help="which (default: all); names as in STRATEGY")
     bench.add_argument("--folder", type=Path, metavar="DIR", help="where the pool's file is made, 4 KB an image; deleted after")
     bench.add_argument("--json", action="store_true", help="for scripts")
+    add_options(add("simulate", _simulate, ABOUT))
     add("settings", _settings, "List every setting, what it means and its current value.")
     return top
 
@@ -263,6 +265,13 @@ def _bench(options: argparse.Namespace, _: Settings) -> int:
     costs = bench(asked, (lambda line: print(line, file=sys.stderr, flush=True)) if options.json else say)
     say(as_json(costs, asked) if options.json else f"\n{render(costs)}")
     return 1 if any(cost.error for cost in costs) else 0
+
+
+def _simulate(options: argparse.Namespace, settings: Settings) -> int:
+    from backend.simulate.command import simulate
+
+    simulate(options, settings, say)
+    return 0
 
 
 def _settings(_: argparse.Namespace, settings: Settings) -> int:

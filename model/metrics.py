@@ -51,7 +51,7 @@ def measure(probabilities: NDArray[np.floating], labels: NDArray[np.int64], seed
         interval=(min(low, macro), max(high, macro)),
         per_class=[float(value) if there else None for value, there in zip(f1, present, strict=True)],
         accuracy=float((predicted == labels).mean()),
-        ece=_calibration_error(probabilities, labels),
+        ece=calibration_error(probabilities, labels),
         enough=n >= ENOUGH,
     )
 
@@ -123,7 +123,7 @@ def _interval(confusion: NDArray[np.int64], others: bool, seed: int) -> tuple[fl
     return float(low), float(high)
 
 
-def _calibration_error(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
+def calibration_error(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
     """Mean gap between confidence and accuracy over equal-width confidence bins (Naeini 2015)."""
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels

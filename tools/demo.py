@@ -12,6 +12,7 @@ from pathlib import Path
 
 from backend.projects import Projects
 from backend.settings import Settings
+from backend.simulate.folder import images_by_class
 from backend.status import f1
 from backend.terminal import ProgressLine
 from model.backbone import WeightsError, load_backbone
@@ -52,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
     if images is None:
         images = data / "samples"
         draw_samples(images, progress("Drawing sample images"))
-    by_class = ls.images_by_class(images)
+    by_class = images_by_class(images)
     weights = find_weights(data / "weights" / "resnet50.safetensors")
     server = ls.LabelStudioServer(ROOT / ".venv-label-studio", data / "label-studio", options.label_studio_port)
     plugin: Plugin | None = None

@@ -17,6 +17,7 @@ from scipy.stats import t as student
 
 from backend.promotion import STOP_SHARE
 from backend.settings import get_settings
+from backend.simulate.folder import images_by_class
 from backend.terminal import ProgressLine
 from model.backbone import backbone_name, load_backbone
 from model.files import read_json, write_json
@@ -26,7 +27,6 @@ from model.inputs import PhotoInputs
 from model.metrics import macro_f1
 from model.photos import store_photo
 from model.training import predict
-from tools.label_studio import images_by_class
 
 METHODS = {"": "head only", "last": "last stage", "all": "whole network"}
 CROSS_VALIDATED = 200  # labels below which cross-validation finds the epochs, rather than a stop fold

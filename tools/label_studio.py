@@ -17,7 +17,6 @@ from backend.settings import Settings
 from tools.child import Child
 
 USER, PASSWORD = "admin@example.org", "active-learning"
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"}
 UPLOAD = 40  # images in one request
 ENVIRONMENT = {
     "USE_DEFAULT_BANNED_SUBNETS": "false",  # the backend is on loopback ...
@@ -85,19 +84,6 @@ def sign_up(http: httpx.Client, user: str, password: str) -> None:
 def csrf(http: httpx.Client) -> dict[str, str]:
     """Headers that a change through a browser session needs."""
     return {"X-CSRFToken": http.cookies["csrftoken"], "Referer": str(http.base_url)}
-
-
-def images_by_class(folder: Path) -> dict[str, list[Path]]:
-    """The images of each sub-folder of `folder`. Raises ValueError where there are fewer than two classes."""
-    found = {
-        sub.name: sorted(path for path in sub.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
-        for sub in sorted(folder.iterdir() if folder.is_dir() else [])
-        if sub.is_dir() and not sub.name.startswith(".")
-    }
-    found = {name: paths for name, paths in found.items() if paths}
-    if len(found) < 2:
-        raise ValueError(f"{folder} needs at least two sub-folders with images: their names become the classes.")
-    return found
 
 
 def label_config(classes: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ import httpx
 import numpy as np
 
 from backend.labelstudio import LabelStudio
+from backend.simulate.folder import images_by_class
 from tools import label_studio as ls
 from tools.plugin import ROOT, Plugin
 
@@ -38,7 +39,7 @@ def main() -> int:
     try:
         server.start()
         client = server.client()
-        by_class = ls.images_by_class(options.images)
+        by_class = images_by_class(options.images)
         named = dict(list(ls.anonymous_names(by_class).items())[: options.count])
         project = ls.find_or_make_project(client, f"Measure {time.strftime('%Y-%m-%d %H:%M:%S')}", list(by_class))
         ls.import_images(client, project, named, lambda *_: None)

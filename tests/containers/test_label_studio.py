@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from backend.labelstudio import LabelStudio, LabelStudioError
+from backend.simulate.folder import images_by_class
 from tests.e2e.conftest import Annotator, wait_until
 from tools import label_studio as ls
 from tools.samples import draw_samples
@@ -27,7 +28,7 @@ def samples(tmp_path_factory):
     """A few drawn images under anonymous names: name -> (class, path)."""
     folder = tmp_path_factory.mktemp("samples")
     draw_samples(folder, lambda *_: None)
-    some = {name: paths[: IMAGES // 3] for name, paths in ls.images_by_class(folder).items()}
+    some = {name: paths[: IMAGES // 3] for name, paths in images_by_class(folder).items()}
     return ls.anonymous_names(some)
 
 

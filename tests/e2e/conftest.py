@@ -16,6 +16,7 @@ from redis import Redis
 from backend.labelstudio import LabelStudio
 from backend.redisserver import connect_redis
 from backend.settings import Settings
+from backend.simulate.folder import images_by_class
 from model.versions import Version, VersionStore
 from tests.conftest import ROOT
 from tools import label_studio as ls
@@ -161,7 +162,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterator[H
 @pytest.fixture(scope="session")
 def insects(shared: Path) -> dict[str, tuple[str, Path]]:
     """Photos of ants and bees in a fixed random order, under names that give nothing away."""
-    return ls.anonymous_names(ls.images_by_class(shared / "data" / "hymenoptera"))
+    return ls.anonymous_names(images_by_class(shared / "data" / "hymenoptera"))
 
 
 def first(named: dict[str, tuple[str, Path]], start: int, stop: int) -> dict[str, tuple[str, Path]]:

@@ -1,0 +1,85 @@
+"""A learning curve: the product's rounds, with the folder in the annotator's place, judged on the test images."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from backend.rounds import Labelled, Pool, Rules, rank
+from backend.simulate.draw import Draw, Rows, draw
+from backend.simulate.images import Images
+from backend.simulate.protocol import QUEUE, Method, Protocol
+from model.head import Floats, Head, fit_head
+from model.metrics import calibration_error, macro_f1
+from strategies.slots import random_sample
+
+
+@dataclass(frozen=True)
+class Curve:
+    """labels: given at each of r points; macro_f1, ece (expected calibration error): on the test images then;
+    picked: rows of `Images` in the order in which they were labelled."""
+
+    labels: list[int]
+    macro_f1: list[float]
+    ece: list[float]
+    picked: list[int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for JSON."""
+        return asdict(self)
+
+
+def learn(labelled: Labelled, pool: Floats, classes: int, head: str, seed: int) -> Head:  # noqa: ARG001
+    """The head named `head`, of LEARNERS, on n >= 1 labels. pool: embeddings of the unlabelled images, float32 (N, D), for a
+    learner that uses them."""
+    return fit_head(labelled.embeddings, labelled.labels, classes, seed, labelled.unseen)
+
+
+def run_curve(
+    images: Images, protocol: Protocol, method: Method, seed: int, report: Callable[[], None] = lambda: None
+) -> Curve:
+    """Label the pool that `seed` draws by `method`, round after round. `report` is called after each point of the curve."""
+    drawn = draw(images, protocol, seed)
+    grid = protocol.grid(len(drawn.pool))
+    picked = np.zeros(0, np.int64) if method.cold else drawn.start
+    curve = Curve(grid, [], [], [])
+    while True:
+        labelled, pool = state(images, drawn, picked)
+        head = learn(labelled, pool.embeddings, len(images.classes), method.head, seed) if len(picked) else None
+        if head and len(picked) in grid:
+            found = head.probabilities(images.embeddings[drawn.test].astype(np.float32))
+            truth = images.labels[drawn.test]
+            curve.macro_f1.append(macro_f1(found.argmax(axis=1), truth, len(images.classes)))
+            curve.ece.append(calibration_error(found, truth))
+            report()
+        due = [labels for labels in grid if labels > len(picked)]
+        if not due:
+            break
+        size = min(protocol.batch, due[0] - len(picked))  # less than a batch on a cold start's way to the first point
+        version = f"al-{len(picked)}-{seed}"
+        queue = rank(head, pool, labelled, rules(protocol, method, len(pool.tasks)), version)
+        picked = np.concatenate([picked, drawn.rows(queue.tasks[:size])])
+    curve.picked.extend(picked.tolist())
+    return curve
+
+
+def state(images: Images, drawn: Draw, picked: Rows) -> tuple[Labelled, Pool]:
+    """What a round of the product would see once the rows `picked` are labelled."""
+    tasks = drawn.tasks[drawn.pool]
+    done = np.isin(drawn.pool, picked)
+    sample = drawn.tasks[drawn.pool[random_sample(tasks, done)]]
+    labelled = Labelled(
+        drawn.tasks[picked],
+        images.labels[picked],
+        images.embeddings[picked].astype(np.float32),
+        np.isin(drawn.tasks[picked], sample),
+        np.ones(len(picked), bool),
+    )
+    return labelled, Pool(tasks[~done], images.embeddings[drawn.pool[~done]].astype(np.float32))
+
+
+def rules(protocol: Protocol, method: Method, pool: int) -> Rules:
+    """How the queue of a round is drawn from a pool of `pool` images."""
+    size = protocol.batch if protocol.one_shot else QUEUE * protocol.batch
+    return Rules(method.strategy, min(size, pool), method.explore, protocol.batch)

@@ -1,0 +1,112 @@
+"""Embeddings of a simulation's images, cached: a stopped embedding goes on, another run finds them there."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backend.simulate.folder import Source
+from backend.simulate.images import Images
+from backend.simulate.progress import Progress
+from model.embeddings import EmbeddingStore, embedding_key
+
+if TYPE_CHECKING:
+    import torch
+
+READERS = 8
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that cannot be read, and why."""
+
+    path: Path
+    reason: str
+
+
+def embed_images(
+    images: Images, weights: Path | None, cache: Path, max_pixels: int, line: Progress
+) -> tuple[Images, list[Unreadable]]:
+    """Embed what the cache lacks; returns the images that can be read, and those that cannot.
+
+    An image without which its copies cannot be made leaves with them. Raises WeightsError; ValueError where fewer than two
+    classes are left.
+    """
+    from model.backbone import DIMENSIONS, backbone_name
+
+    store = EmbeddingStore(cache / "embeddings" / backbone_name(weights), DIMENSIONS)
+    store.refresh()
+    keys = [embedding_key(0, source.reference) for source in images.sources]
+    missing = set(store.missing(keys))
+    todo = [row for row, key in enumerate(keys) if key in missing]
+    unreadable = _embed([images.sources[row] for row in todo], [keys[row] for row in todo], store, weights, max_pixels, line)
+    store.compact()
+    values, found = store.get(keys)
+    kept = np.flatnonzero(found & found[images.originals])
+    images = images.only(kept, values[kept])
+    if len(np.unique(images.labels)) < 2:
+        raise ValueError(f"Images of fewer than two classes can be read; {_first(unreadable)}")
+    return images, unreadable
+
+
+@contextmanager
+def shared(images: Images, cache: Path) -> Iterator[Path]:
+    """A file with the embeddings for other processes to map, as long as this lasts."""
+    path = cache / "shared" / f"{images.digest[:24]}-{os.getpid()}.npy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, images.embeddings)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _embed(
+    sources: Sequence[Source], keys: Sequence[int], store: EmbeddingStore, weights: Path | None, max_pixels: int, line: Progress
+) -> list[Unreadable]:
+    """Embed `sources` shard by shard; returns those that cannot be read."""
+    if not sources:
+        return []
+    import torch
+
+    from backend.embedding import BATCH, SHARD, batched, get_backbone
+
+    backbone = get_backbone(weights)
+    unreadable: list[Unreadable] = []
+    line.start("embedding images", len(sources))
+    with ThreadPoolExecutor(READERS) as readers:
+        for shard in batched(zip(sources, keys, strict=True), SHARD):
+            tensors = readers.map(partial(_tensor, max_pixels), [source for source, _ in shard])
+            embedded: list[tuple[int, np.ndarray]] = []
+            for batch in batched(zip(shard, tensors, strict=True), BATCH):
+                good = [(key, tensor) for (_, key), tensor in batch if isinstance(tensor, torch.Tensor)]
+                unreadable += [Unreadable(source.path, found) for (source, _), found in batch if isinstance(found, str)]
+                if good:
+                    values = backbone.embed(torch.stack([tensor for _, tensor in good]))
+                    embedded += zip([key for key, _ in good], values, strict=True)
+                line.advance(len(batch))
+            if embedded:
+                store.add([key for key, _ in embedded], np.stack([value for _, value in embedded]))
+    store.refresh()
+    return unreadable
+
+
+def _tensor(max_pixels: int, source: Source) -> "torch.Tensor | str":
+    """The image as ResNet50 takes it, or why it cannot be read."""
+    from model.images import ImageError, to_tensor
+
+    try:
+        return to_tensor(source.read(max_pixels), max_pixels)
+    except (ImageError, OSError) as error:
+        return str(error)
+
+
+def _first(unreadable: Sequence[Unreadable]) -> str:
+    """The first file that cannot be read, for an error."""
+    return f"the first of {len(unreadable)} that cannot is {unreadable[0].path}: {unreadable[0].reason}"

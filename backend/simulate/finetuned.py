@@ -1,0 +1,130 @@
+"""Whether picks made on frozen embeddings still help a ResNet50 that is retrained on them (2403.01101 says: not always)."""
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backend.promotion import STOP_SHARE
+from backend.simulate.curves import Curve
+from backend.simulate.draw import Rows, draw
+from backend.simulate.folder import Source
+from backend.simulate.images import Images
+from backend.simulate.progress import Progress
+from backend.simulate.protocol import BASELINE, Protocol
+from backend.simulate.report import as_points, as_value, markdown
+from backend.simulate.statistics import estimate
+from backend.simulate.store import VERSION, Run, code_digest, digest
+from model.backbone import backbone_name, load_backbone
+from model.embeddings import embedding_key
+from model.files import read_json, write_json
+from model.finetune import Status, finetune
+from model.head import Floats, fit_head
+from model.inputs import PhotoInputs
+from model.metrics import macro_f1
+from model.photos import store_photo
+from model.training import predict
+
+STOP_FOLD_FROM = 200  # labels; below it cross-validation finds the epochs, since no image can be spared
+CROP = 224  # of the photos as they are judged
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """How ResNet50 is retrained: depth, "last" stage or "all"; from the `weights`; at which numbers of labels."""
+
+    depth: str
+    weights: Path | None
+    at: tuple[int, ...]
+    cache: Path
+    max_pixels: int
+
+
+def finetune_curves(
+    images: Images, protocol: Protocol, how: Retraining, curves: Mapping[Run, Curve], fresh: bool, line: Progress
+) -> dict[Run, list[float]]:
+    """Macro F1 on the test images for each of `how.at`, of a head on ResNet50 retrained on the labels until then. One after the
+    other, since each uses every processor; finished ones stay on disk, and equal picks are learned once."""
+    found: dict[Run, list[float]] = {run: [] for run in curves}
+    line.start(f"retraining ResNet50 ({how.depth})", len(curves) * len(how.at))
+    for run, curve in curves.items():
+        test = draw(images, protocol, run.seed).test
+        for labels in how.at:
+            picked = np.array(curve.picked[:labels])
+            found[run].append(_remembered(images, how, run, (picked, test), fresh, line))
+            line.advance(1)
+    return found
+
+
+def as_finetuned_table(
+    found: Mapping[str, Sequence[list[float]]], frozen: Mapping[str, Sequence[Curve]], at: Sequence[int]
+) -> str:
+    """In Markdown: F1 of the head alone and with ResNet50 retrained, each paired with random sampling."""
+    rows = [["sampling method", "labels", "F1, head alone", "against random", "F1, ResNet50 retrained", "against random"]]
+    for place, labels in enumerate(at):
+        for name in found:
+            cells = [name, str(labels)]
+            for values in (_at(frozen, labels), {key: np.array(value)[:, place] for key, value in found.items()}):
+                cells.append(as_value(estimate(values[name])))
+                cells.append("" if name == BASELINE else as_points(estimate(values[name] - values[BASELINE])))
+            rows.append(cells)
+    return markdown(rows)
+
+
+def _at(frozen: Mapping[str, Sequence[Curve]], labels: int) -> dict[str, Any]:
+    """F1 of each seed at a number of labels."""
+    return {name: np.array([c.macro_f1[c.labels.index(labels)] for c in curves]) for name, curves in frozen.items()}
+
+
+def _remembered(images: Images, how: Retraining, run: Run, rows: tuple[Rows, Rows], fresh: bool, line: Progress) -> float:
+    """The F1 from before, if it was the same in everything, or a new one."""
+    picked, test = rows
+    about = [[images.sources[row].reference for row in part] for part in rows]
+    key = digest(VERSION, images.digest, about, backbone_name(how.weights), how.depth, run.seed, code_digest(""))
+    path = how.cache / "finetuned" / f"{key}.json"
+    before = None if fresh else read_json(path)
+    if before:
+        return before["macro_f1"]
+    started = time.monotonic()
+
+    def report(status: Status) -> None:
+        line.advance(0, f"{run.method.name}, seed {run.seed}, {len(picked)} labels: {status.step} {status.done}/{status.total}")
+
+    folder = path.with_suffix("")
+    f1 = _retrain(images, how, picked, test, folder, run.seed, report)
+    write_json(path, {"macro_f1": f1, "seconds": time.monotonic() - started})
+    shutil.rmtree(folder, ignore_errors=True)
+    return f1
+
+
+def _retrain(images: Images, how: Retraining, picked: Rows, test: Rows, folder: Path, seed: int, report: Any) -> float:
+    """Retrain on the rows `picked`, fit a head on the new embeddings, judge it on the rows `test`."""
+    photos = [_photo(how, images.sources[row]) for row in (*picked, *test)]
+    stopped = round(STOP_SHARE * len(picked)) if len(picked) >= STOP_FOLD_FROM else 0
+    stop = np.random.default_rng(seed).permutation(len(picked)) < stopped
+    labels, weights = images.labels[picked], how.weights
+    made = finetune(
+        photos[: len(picked)], labels, stop, depth=how.depth, weights=weights, folder=folder, seed=seed, report=report
+    )
+    network, inputs = load_backbone(made.weights).network, PhotoInputs(photos, CROP, seed)
+    report(Status("judging", 0, len(test)))
+    embeddings = _unit(predict(network, inputs, np.arange(len(photos))))
+    head = fit_head(embeddings[: len(picked)], labels, len(images.classes), seed)
+    guesses = head.probabilities(embeddings[len(picked) :]).argmax(axis=1)
+    return macro_f1(guesses, images.labels[test], len(images.classes))
+
+
+def _photo(how: Retraining, source: Source) -> Path:
+    """The image as fine-tuning reads it, kept for the next one."""
+    path = how.cache / "photos" / f"{embedding_key(0, source.reference)}.jpg"
+    if not path.exists():
+        store_photo(source.read(how.max_pixels), how.max_pixels, path)
+    return path
+
+
+def _unit(values: Floats) -> Floats:
+    return values / np.linalg.norm(values, axis=1, keepdims=True)

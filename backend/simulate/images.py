@@ -1,0 +1,79 @@
+"""The images of a simulation: their classes, which are copies of which, and which are for the test."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.simulate.folder import Source, images_by_class
+
+
+@dataclass(frozen=True)
+class Images:
+    """n images, near-copies included.
+
+    classes: C names; labels: int64 (n,); originals: int64 (n,), the row of the image it is a copy of, its own for an original;
+    test: bool (n,), for the test by its file name; none: the test is drawn for each seed;
+    embeddings: float16 (n, D), L2-normalised, may be mapped from disk; (n, 0) before they are made; sources: n files.
+    """
+
+    classes: tuple[str, ...]
+    labels: NDArray[np.int64]
+    originals: NDArray[np.int64]
+    test: NDArray[np.bool_]
+    embeddings: NDArray[np.float16]
+    sources: tuple[Source, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """Of all that a curve depends on here."""
+        found = hashlib.sha256(repr(self.classes).encode())
+        for values in (self.labels, self.originals, self.test, self.embeddings):
+            found.update(np.ascontiguousarray(values).data)
+        return found.hexdigest()
+
+    def only(self, rows: NDArray[np.int64], embeddings: NDArray[np.floating]) -> "Images":
+        """The images of `rows`, sorted, with every original of a copy among them; and their embeddings, (len(rows), D)."""
+        return Images(
+            self.classes,
+            self.labels[rows],
+            np.searchsorted(rows, self.originals[rows]),
+            self.test[rows],
+            embeddings.astype(np.float16),
+            tuple(self.sources[row] for row in rows),
+        )
+
+
+def list_images(folder: Path, prefixes: tuple[str, str] | None = None, copies: int = 0) -> tuple[Images, int]:
+    """The images of `folder` with `copies` near-copies of each that may be labelled, in the order of classes and names; and how
+    many files are left out.
+
+    prefixes: of the names of files for labelling and for the test, where names say it; a file with neither is left out. Raises
+    ValueError.
+    """
+    by_class = images_by_class(folder)
+    rows: list[tuple[Source, int, int, bool]] = []
+    left_out = 0
+    for label, paths in enumerate(by_class.values()):
+        for path in paths:
+            test = prefixes is not None and path.name.startswith(prefixes[1])
+            if prefixes and not test and not path.name.startswith(prefixes[0]):
+                left_out += 1
+                continue
+            original = len(rows)
+            rows += [(Source(path, copy), label, original, test) for copy in range(1 if test else 1 + copies)]
+    if prefixes:
+        _check_prefixes(folder, prefixes, [row[3] for row in rows])
+    sources, labels, originals, tests = zip(*rows, strict=True)
+    arrays = (np.array(labels, np.int64), np.array(originals, np.int64), np.array(tests, bool))
+    return Images(tuple(by_class), *arrays, np.zeros((len(rows), 0), np.float16), sources), left_out
+
+
+def _check_prefixes(folder: Path, prefixes: tuple[str, str], test: Sequence[bool]) -> None:
+    for prefix, count in zip(prefixes, (len(test) - sum(test), sum(test)), strict=True):
+        if not count:
+            raise ValueError(f"--split {'/'.join(prefixes)}: no image in {folder} has a name that starts with {prefix!r}.")

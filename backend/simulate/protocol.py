@@ -1,0 +1,68 @@
+"""What a simulation does: how labels are given, and by which sampling methods."""
+
+from dataclasses import dataclass
+
+LEARNERS = ("plain", "default")  # heads by name; "default" is what ships
+BASELINE = "random"  # the curve that all others are compared with: random sampling, plain head
+PRODUCT = "default"  # what a new project gets
+QUEUE = 20  # batches in a queue, as QUEUE_SIZE has it
+
+
+@dataclass(frozen=True)
+class Method:
+    """A sampling method. name: in tables; strategy: its query strategy; head: its learner; explore: share of random slots;
+    cold: begins without a label, by the product's own cold start."""
+
+    name: str
+    strategy: str
+    head: str
+    explore: float
+    cold: bool
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How labels are given.
+
+    start: labels at the first point of a curve; batch: labels a round; rounds: at most, after the start; test: share of the
+    images that is tested on, where file names do not say it; imbalance: classes of which only a share may be labelled;
+    one_shot: each query picks its whole batch as one queue.
+    """
+
+    start: int = 20
+    batch: int = 10
+    rounds: int = 28
+    test: float = 0.3
+    imbalance: tuple[tuple[str, float], ...] = ()
+    one_shot: bool = False
+
+    def grid(self, pool: int) -> list[int]:
+        """The numbers of labels at which a pool of `pool` images is judged. Raises ValueError where it is too small."""
+        if pool <= self.start:
+            raise ValueError(
+                f"Only {pool} images can be labelled, the others are for the test: too few to start with {self.start} and "
+                f"query more. Give more images, or a smaller --start."
+            )
+        if self.one_shot and pool < self.start + self.batch:
+            raise ValueError(
+                f"Only {pool} images can be labelled, the others are for the test: too few for {self.start} and a query of "
+                f"{self.batch}. Give more images, or a smaller --start and --batch."
+            )
+        return [
+            min(self.start + step * self.batch, pool)
+            for step in range(self.rounds + 1)
+            if step == 0 or self.start + (step - 1) * self.batch < pool
+        ]
+
+
+def methods(strategies: list[str], head: str, cold: bool, product: Method) -> list[Method]:
+    """The sampling methods that `strategies` name, the baseline always first."""
+    found = [Method(BASELINE, "random", "plain", 0.0, cold)]
+    for name in dict.fromkeys(strategies):
+        if name == PRODUCT:
+            found.append(product)
+        elif name != "random":
+            found.append(Method(name, name, head, 0.0, cold))
+        elif head != "plain":
+            found.append(Method("random+head", "random", head, 0.0, cold))
+    return found
