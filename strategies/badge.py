@@ -14,7 +14,7 @@ from strategies.query import Query
 from strategies.strategy import Strategy, lowest
 from strategies.vectors import EXACT, squares
 
-PREFILTER = 50  # x size: of a larger pool only so many of the lowest margins; the others' gradients are near 0
+PREFILTER = 10, 50  # x size: of a larger pool only so many of the lowest margins; the others' gradients are near 0
 
 
 class Gradients:
@@ -40,7 +40,8 @@ def _pick(query: Query, size: int) -> NDArray[np.int64]:
     distance to the nearest pick. Where all distances are 0, the lowest margin. O(size n (C + D)) for n candidates."""
     candidates: NDArray[np.int64] = np.arange(len(query))
     if len(query) > EXACT:
-        candidates = np.sort(lowest(query.margins, query.hashes, max(size * PREFILTER, 1)))
+        fewest, most = PREFILTER
+        candidates = np.sort(lowest(query.margins, query.hashes, max(size * fewest, min(size * most, EXACT))))
     gradients = Gradients(query.probabilities[candidates], query.vectors(candidates))
     by_margin = lowest(query.margins[candidates], query.hashes[candidates], len(candidates))
     first = int(by_margin[gradients.squares[by_margin].argmax()])

@@ -5,13 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from strategies.chunks import chunks
 from strategies.vectors import Floats, squares
 
 SAMPLE = 20_000  # points that centres are fitted on; every point is then assigned
-START = 10  # x clusters: points among which k-means++ finds the first centres
+START = 1000, 5  # at least so many points, and so many x clusters, among which k-means++ finds the first centres
 ITERATIONS = 20  # centres hardly move after that
 
 
@@ -53,7 +52,8 @@ def cluster(points: Floats, count: int, random: np.random.Generator) -> tuple[ND
     `count`. Points that are equal share a cluster, so some may be empty. O(n k D), for centres of a sample of 20,000."""
     sample = points if len(points) <= SAMPLE else points[np.sort(random.choice(len(points), SAMPLE, replace=False))]
     count = min(count, len(sample))
-    order = random.permutation(len(sample))[: START * count]
+    fewest, times = START
+    order = random.permutation(len(sample))[: max(fewest, times * count)]
     begin, fallback = sample[order], np.arange(len(order))  # in random order
     trials = 2 + int(np.log(count))  # as scikit-learn has it
     lengths = squares(begin)
@@ -87,7 +87,8 @@ def assign(points: Floats, centres: Floats) -> NDArray[np.int64]:
 
 def _means(points: Floats, assigned: NDArray[np.int64], centres: Floats) -> Floats:
     """The mean of each cluster's points; the old centre where it has none."""
-    ones = np.ones(len(points), np.float32)
-    sums = csr_array((ones, (assigned, np.arange(len(points)))), shape=(len(centres), len(points))) @ points
-    sizes = np.bincount(assigned, minlength=len(centres)).astype(np.float32)
-    return np.where(sizes[:, None] > 0, sums / np.maximum(sizes, 1)[:, None], centres)
+    order = np.argsort(assigned, kind="stable")
+    present, starts, sizes = np.unique(assigned[order], return_index=True, return_counts=True)
+    means = centres.copy()
+    means[present] = np.add.reduceat(points[order], starts) / sizes[:, None].astype(np.float32)
+    return means

@@ -68,3 +68,16 @@ def test_the_command_lists_every_setting_and_no_secret(monkeypatch, capsys):
 def test_the_readme_explains_every_setting():
     readme = (ROOT / "README.md").read_text()
     assert [name for name in Settings.model_fields if f"`{name.upper()}`" not in readme] == []
+
+
+@pytest.mark.parametrize("name", ["margin", "badge+distinct", "typiclust+distinct+balanced"])
+def test_a_strategy_may_be_wrapped(monkeypatch, name):
+    monkeypatch.setenv("STRATEGY", name)
+    assert get_settings().strategy == name
+
+
+@pytest.mark.parametrize("name", ["best", "margin+wide", "nowhere:function"])
+def test_an_unknown_strategy_is_refused_with_what_there_is(monkeypatch, name):
+    monkeypatch.setenv("STRATEGY", name)
+    with pytest.raises(SettingsError, match=r"^STRATEGY=.*(There are: .*random|There are: .*\+distinct|cannot be imported)"):
+        get_settings()

@@ -9,6 +9,7 @@ from strategies import pick, score
 from strategies.clusters import cluster, spread_out
 from strategies.query import Query
 from strategies.stages import pick_in_stages, stages
+from strategies.typiclust import typicality
 from strategies.vectors import compact, nearest_squared_distance, squared_distances
 from tests.strategies.made_up import clusters, normalised, query
 
@@ -162,6 +163,16 @@ def test_spreading_out_takes_no_point_twice():
     )
     assert drawn[:2].tolist() == [0, 20]
     assert drawn[2:].tolist() == list(range(19, 0, -1))
+
+
+def test_spreading_out_takes_no_point_twice_where_rounding_keeps_it_away_from_itself():
+    drawn = spread_out(lambda rows: np.full((20, len(rows)), 1e-9, np.float32), 3, 20, np.arange(20), np.random.default_rng(0))
+    assert sorted(drawn.tolist()) == list(range(20))
+
+
+def test_typicality_in_a_small_cluster_looks_at_half_of_it():
+    line = np.array([[0.0], [1], [3], [7]], np.float32)
+    assert typicality(line) == pytest.approx(1 / (np.array([2, 1.5, 2.5, 5]) + 1e-5), rel=1e-5)
 
 
 def test_squared_distances_are_those_of_numpy():

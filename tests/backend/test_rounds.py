@@ -1,0 +1,60 @@
+"""How a round asks its strategy."""
+
+import numpy as np
+import pytest
+
+from backend.rounds import Labelled, Pool, Rules, rank, train
+from strategies import REGISTRY, pick
+from strategies.query import Query
+from tests.strategies.made_up import clusters
+
+SIZE = 30
+
+
+@pytest.fixture(scope="module")
+def made_up():
+    """Four overlapping classes: 40 labelled images and a pool of 160."""
+    embeddings, classes = clusters([50] * 4, noise=0.8)
+    order = np.random.default_rng(0).permutation(200)
+    known, rest = order[:40], order[40:]
+    all_of = np.ones(40, bool)
+    return Labelled(known, classes[known], embeddings[known], all_of, all_of), Pool(rest, embeddings[rest])
+
+
+def queue(made_up, strategy, explore=0.0, labelled=None):
+    known, pool = made_up
+    known = known if labelled is None else labelled
+    head, _ = train(made_up[0], 4)
+    return rank(head, pool, known, Rules(strategy, SIZE, explore, batch=5), "al-1").tasks.tolist()
+
+
+@pytest.mark.parametrize("strategy", [*REGISTRY, "margin+distinct", "badge+distinct+balanced"])
+def test_every_strategy_finds_in_a_round_what_it_needs(made_up, strategy):
+    assert len(set(queue(made_up, strategy))) == SIZE
+
+
+def test_the_strategy_sees_embeddings_labels_and_the_batch(made_up):
+    labelled, pool = made_up
+    head, _ = train(labelled, 4)
+    query = Query(
+        pool.tasks,
+        head.probabilities(pool.embeddings),
+        embeddings=pool.embeddings,
+        labelled=labelled.embeddings,
+        labels=labelled.labels,
+        batch=5,
+        seed="al-1",
+    )
+    for strategy in ("typiclust", "k_center+balanced"):
+        assert queue(made_up, strategy) == pool.tasks[pick(strategy, query, SIZE)].tolist()
+
+
+def test_the_committee_disagrees_so_that_bald_is_not_entropy(made_up):
+    assert queue(made_up, "bald")[:10] != queue(made_up, "entropy")[:10]
+    assert queue(made_up, "bald") == queue(made_up, "bald")
+
+
+def test_bald_still_ranks_when_every_label_was_taken_back(made_up):
+    none = np.zeros(0, np.int64)
+    nothing = Labelled(none, none, np.zeros((0, 16), np.float32), none.astype(bool), none.astype(bool))
+    assert len(queue(made_up, "bald", labelled=nothing)) == SIZE
