@@ -65,7 +65,7 @@ def as_table(found: Found, protocol: Protocol) -> str:
         row.append("" if name == BASELINE else as_points(summary.f1_difference))
         if not protocol.one_shot:
             row += [f"{summary.aubc.mean:.3f}", "" if name == BASELINE else as_points(summary.aubc_difference)]
-            row += [_needed(summary, labels[-1]), _ratio(summary)]
+            row += [_needed(summary, labels), _ratio(summary)]
         rows.append(row)
     return markdown(rows)
 
@@ -108,8 +108,10 @@ def as_points(value: Estimate) -> str:
     return f"{100 * value.mean:+.1f}{low_high}"
 
 
-def _needed(summary: Summary, last: int) -> str:
-    return f"more than {last}" if summary.needed is None else f"{summary.needed:.0f}"
+def _needed(summary: Summary, labels: Sequence[int]) -> str:
+    if summary.needed is None:
+        return f"more than {labels[-1]}"
+    return ("at most " if summary.needed == labels[0] else "") + f"{summary.needed:.0f}"
 
 
 def _ratio(summary: Summary) -> str:

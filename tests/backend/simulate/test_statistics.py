@@ -57,6 +57,7 @@ def test_the_baseline_needs_the_labels_it_has_where_its_curve_rises():
     rising = np.array([[0.5, 0.6, 0.7], [0.4, 0.6, 0.8]])
     summary = summarise(LABELS, rising, rising)
     assert summary.ratio == pytest.approx(1)
+    assert summary.interval == pytest.approx((1, 1))  # each draw takes the same seeds of both
     assert summary.f1_difference.mean == 0
     assert summary.aubc_difference.interval == (0, 0)
 

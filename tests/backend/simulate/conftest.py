@@ -1,0 +1,69 @@
+"""A folder of images with embeddings in the cache, so that the whole command runs without ResNet50."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from backend.__main__ import main
+from backend.settings import get_settings
+from backend.simulate.images import list_images
+from model.backbone import DIMENSIONS, backbone_name
+from model.embeddings import EmbeddingStore, embedding_key
+from tests.model.made_up import images as embedded
+
+EACH = 25
+CLASSES = ("bread", "meat", "vegetables")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_settings():
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
+
+
+def embed_made_up(folder, cache, weights, copies=0):
+    """Put made-up embeddings of the folder's images, copies close to their originals, into the cache."""
+    images, _ = list_images(folder, None, copies)
+    values, _ = embedded(len(images.labels), DIMENSIONS, len(images.classes), 0.02)
+    by_class = np.empty_like(values)
+    for label in range(len(images.classes)):
+        wanted = np.flatnonzero(images.labels == label)
+        by_class[wanted] = values[label :: len(images.classes)][: len(wanted)]
+    near = by_class[images.originals] + 0.1 * (by_class - by_class[images.originals])
+    near /= np.linalg.norm(near, axis=1, keepdims=True)
+    keys = [embedding_key(0, source.reference) for source in images.sources]
+    EmbeddingStore(cache / "embeddings" / backbone_name(weights), DIMENSIONS).add(keys, near)
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder of three classes, half of the files for the test by their names, and a cache."""
+    folder, cache, weights = tmp_path / "photos", tmp_path / "cache", tmp_path / "weights.pth"
+    weights.write_bytes(b"only its digest is read")
+    for name in CLASSES:
+        (folder / name).mkdir(parents=True)
+        for number in range(EACH):
+            prefix = "test" if number % 2 else "train"
+            (folder / name / f"{prefix}_{number}.jpg").write_bytes(f"{name} {number}".encode())
+    embed_made_up(folder, cache, weights)
+    return SimpleNamespace(folder=folder, cache=cache, weights=weights)
+
+
+@pytest.fixture
+def simulate(place, capsys):
+    """Run the command on the folder: exit status, what it said, and the JSON it wrote."""
+
+    def run(*options, folder=None):
+        out = place.cache.parent / "result.json"
+        out.unlink(missing_ok=True)
+        short = ["--start", "6", "--batch", "4", "--rounds", "3", "--seeds", "2", "--jobs", "1", "--strategies", "margin"]
+        fixed = ["--cache", str(place.cache), "--weights", str(place.weights), "--json", str(out)]
+        status = main(["simulate", str(folder or place.folder), *short, *fixed, *options])
+        said = capsys.readouterr()
+        results = json.loads(out.read_text()) if out.exists() else None
+        return SimpleNamespace(status=status, out=said.out, error=said.err, json=results)
+
+    return run

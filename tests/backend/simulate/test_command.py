@@ -1,0 +1,182 @@
+"""The command from options to files: what it writes, and what it says when it cannot."""
+
+import csv
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from backend.__main__ import main, parser
+from tests.backend.simulate.conftest import CLASSES, EACH, embed_made_up
+
+
+def curves(run, name="margin"):
+    return run.json["strategies"][name]["macro_f1"]
+
+
+def test_the_json_holds_curves_and_figures_of_every_strategy(simulate):
+    run = simulate("--strategies", "margin", "default")
+    assert run.status == 0
+    assert run.json["labels"] == [6, 10, 14, 18]
+    assert list(run.json["strategies"]) == ["default", "margin", "random"]  # sorted, as every JSON of ours
+    for figures in run.json["strategies"].values():
+        assert np.array(figures["macro_f1"]).shape == np.array(figures["ece"]).shape == (2, 4)
+        assert figures["aubc"] == pytest.approx(np.trapezoid(np.mean(figures["macro_f1"], axis=0), [6, 10, 14, 18]) / 12)
+        assert len(figures["ci95"]) == 2
+        ratio = figures["labels_saved_ratio"]
+        assert ratio is None or ratio == pytest.approx(18 / figures["labels_needed"])
+
+
+def test_random_is_always_run_and_named_once(simulate):
+    assert list(simulate("--strategies", "random").json["strategies"]) == ["random"]
+
+
+def test_strategies_may_be_given_with_commas(simulate):
+    assert set(simulate("--strategies", "margin,entropy").json["strategies"]) == {"random", "margin", "entropy"}
+
+
+def test_random_under_another_head_stands_beside_the_baseline(simulate):
+    run = simulate("--strategies", "random", "--head", "default")
+    assert set(run.json["strategies"]) == {"random", "random+head"}
+
+
+def test_default_is_what_settings_give_a_new_project(simulate, monkeypatch):
+    monkeypatch.setenv("STRATEGY", "entropy")
+    monkeypatch.setenv("EXPLORE", "0.25")
+    run = simulate("--strategies", "default")
+    about = run.json["protocol"]["methods"]["default"]
+    assert about == {"name": "default", "strategy": "entropy", "head": "default", "explore": 0.25, "cold": True}
+    assert "entropy from a cold start, 25% random slots" in run.out
+
+
+def test_the_table_has_the_specification_s_columns(simulate):
+    run = simulate()
+    lines = [line for line in run.out.splitlines() if line.startswith("|")]
+    assert [cell.strip() for cell in lines[0].split("|")][1:5] == ["sampling method", "sample size", "F1", "lift"]
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["base model", "random", "margin"]
+    assert len({len(line) for line in lines}) == 1
+    assert "6 + 12" in lines[3]
+
+
+def test_the_lift_is_that_above_the_base_model(simulate):
+    run = simulate()
+    base = np.mean([curve[0] for curve in curves(run, "random")])
+    lift = np.mean([curve[-1] for curve in curves(run)]) - base
+    assert run.json["strategies"]["margin"]["lift"] == pytest.approx(lift)
+    assert f"{100 * lift:+.1f}" in next(line for line in run.out.splitlines() if line.startswith("| margin"))
+
+
+def test_what_is_never_reached_is_said_as_more_than_the_run_has(simulate):
+    run = simulate("--seeds", "5", "--strategies", "least_confidence,margin,entropy,default")
+    rows = {line.split("|")[1].strip(): line for line in run.out.splitlines() if line.startswith("|")}
+    for name, figures in run.json["strategies"].items():
+        assert ("more than 18" in rows[name]) == (figures["labels_saved_ratio"] is None)
+
+
+def test_the_csv_has_a_line_for_each_point(simulate, tmp_path):
+    run = simulate("--csv", str(tmp_path / "points.csv"))
+    lines = list(csv.DictReader(io.StringIO((tmp_path / "points.csv").read_text())))
+    assert list(lines[0]) == ["strategy", "seed", "labels", "macro_f1", "ece"]
+    assert len(lines) == 2 * 2 * 4
+    found = [float(line["macro_f1"]) for line in lines if line["strategy"] == "margin" and line["seed"] == "1"]
+    assert found == curves(run)[1]
+
+
+def test_the_picture_is_a_png(simulate, tmp_path):
+    simulate("--plot", str(tmp_path / "curves.png"))
+    with Image.open(tmp_path / "curves.png") as image:
+        assert image.format == "PNG"
+        assert image.width > image.height > 500
+
+
+def test_files_go_below_the_cache_unless_told_otherwise(simulate, place):
+    simulate()
+    assert len(list(place.cache.glob("curves/*/curves.png"))) == len(list(place.cache.glob("curves/*/curves.csv"))) == 1
+
+
+def test_one_shot_is_one_query_from_the_base_model(simulate):
+    run = simulate("--one-shot", "--rounds", "1", "--batch", "20")
+    assert run.json["labels"] == [6, 26]
+    assert len({curve[0] for name in ("random", "margin") for curve in curves(run, name)[:1]}) == 1
+    assert "AUBC" not in run.out
+
+
+def test_one_shot_with_rounds_is_refused(simulate):
+    assert simulate("--one-shot", "--rounds", "2").error == "error: --one-shot is a single query: leave out --rounds 2.\n"
+
+
+def test_a_cold_start_takes_other_labels(simulate):
+    assert curves(simulate("--cold"), "random") != curves(simulate(), "random")
+
+
+def test_file_names_split(simulate, place):
+    (place.folder / "meat" / "other.jpg").write_bytes(b"neither")
+    run = simulate("--split", "train_/test_", "--start", "5", "--batch", "20")
+    assert run.status == 0
+    assert run.json["labels"][-1] == len(CLASSES) * (EACH // 2 + 1)
+    assert "1 images have neither of the prefixes train_ and test_" in run.out
+
+
+def test_imbalance_leaves_fewer_to_label(simulate):
+    assert simulate("--batch", "40").json["labels"][-1] == 51
+    assert simulate("--batch", "40", "--imbalance", "meat=0.25").json["labels"][-1] == 51 - 17 + 4
+
+
+def test_copies_are_labelled_and_never_tested_on(simulate, place):
+    embed_made_up(place.folder, place.cache, place.weights, copies=2)
+    run = simulate("--copies", "2", "--batch", "60")
+    assert run.json["labels"][-1] == 3 * 51
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--strategies", "best"], "--strategies best: unknown. There are: random, least_confidence, margin, entropy"),
+        (["--imbalance", "fish=0.5"], "--imbalance fish: there is no such class; there are bread, meat, vegetables."),
+        (["--split", "a_/b_"], "--split a_/b_: no image in .* has a name that starts with 'a_'"),
+        (["--start", "60"], "Only 51 images can be labelled, the others are for the test: too few to start with 60"),
+        (["--one-shot", "--rounds", "1", "--batch", "50"], "too few for 6 and a query of 50"),
+        (["--finetune", "last", "--finetune-at", "7"], "--finetune-at 7: there are figures at 6, 10, 14, 18 labels only"),
+        (["--finetune-at", "10"], "--finetune-at needs --finetune last or --finetune all"),
+        (["--weights", "nowhere.pth"], "MODEL_WEIGHTS=nowhere.pth is no file"),
+    ],
+)
+def test_what_cannot_be_is_named_with_the_next_step(simulate, options, message):
+    run = simulate(*options)
+    assert run.status == 1
+    assert re.match(f"error: .*{message}", run.error)
+
+
+@pytest.mark.parametrize(
+    "option", [["--seeds", "0"], ["--test", "1"], ["--split", "a"], ["--imbalance", "Meat"], ["--start", "x"]]
+)
+def test_a_wrong_value_is_refused_with_its_option(simulate, option, capsys):
+    with pytest.raises(SystemExit):
+        simulate(*option)
+    assert f"argument {option[0]}: " in capsys.readouterr().err
+
+
+def test_a_folder_needs_two_classes(simulate, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "needs at least two sub-folders with images" in simulate(folder=tmp_path / "empty").error
+    (tmp_path / "empty" / "only").mkdir()
+    (tmp_path / "empty" / "only" / "a.jpg").touch()
+    assert "Found: only." in simulate(folder=tmp_path / "empty").error
+
+
+def test_it_needs_neither_label_studio_nor_redis(simulate, monkeypatch):
+    monkeypatch.setenv("LABEL_STUDIO_URL", "http://192.0.2.1")
+    monkeypatch.setenv("REDIS_URL", "redis://192.0.2.1")
+    assert simulate().status == 0
+
+
+def test_the_help_teaches_by_examples(capsys):
+    with pytest.raises(SystemExit):
+        main(["simulate", "--help"])
+    text = capsys.readouterr().out
+    examples = re.findall(r"    python -m backend (simulate .*)", text)
+    assert len(examples) == 7
+    for example in examples:
+        assert parser().parse_args(example.split()).folder.name == "photos"
