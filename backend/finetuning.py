@@ -188,14 +188,14 @@ def _judge(s: Session, run: Run, name: str) -> dict[str, Any]:
     live = s.labelled()
     s.use_backbone(name)
     embed(s, unembedded(s)[0])
-    new = s.labelled()
+    new, pool = s.labelled_and_pool()
     both = np.intersect1d(live.tasks, new.tasks)
     live, new = _only(live, both), _only(new, both)
     tested = dict(zip(run.tasks[run.test].tolist(), run.labels[run.test].tolist(), strict=True))
     pairs = zip(live.tasks.tolist(), live.labels.tolist(), strict=True)
     test = np.array([tested.get(task) == label for task, label in pairs], bool) & live.unseen & new.unseen
     found = compare(live.embeddings, new.embeddings, live.labels, test, len(s.target.classes))
-    version = "" if found.promoted else s.write_version(new, *train(new, len(s.target.classes)))
+    version = "" if found.promoted else s.write_version(new, *train(new, pool, len(s.target.classes)))
     return found.as_dict() | {"promoted": found.promoted, "version": version}
 
 

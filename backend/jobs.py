@@ -120,7 +120,7 @@ def run_round(project: int, generation: int) -> dict[str, Any] | None:
         partial = embed_first(s)
         labelled, pool = s.labelled_and_pool()
         s.progress("training", 0, len(labelled.tasks))
-        head, metrics = train(labelled, len(target.classes))
+        head, metrics = train(labelled, pool, len(target.classes))
         name = s.write_version(labelled, head, metrics)
         ranking = rank(head, pool, labelled, s.rules(), name)
         try:

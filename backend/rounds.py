@@ -73,16 +73,23 @@ class Ranking:
         return Ranking(*(values[keep] for values in vars(self).values()))
 
 
-def train(labelled: Labelled, classes: int, seed: int = 0) -> tuple[Head | None, dict[str, Any]]:
-    """A head on every label, and metrics by cross-fitting on the random sample, as far as the backbone has not seen it.
+def learn(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> Head | None:
+    """The head that ships: from every label and the unlabelled pool. None without labels."""
+    if not len(labelled.labels):
+        return None
+    return fit_head(labelled.embeddings, labelled.labels, classes, seed, labelled.unseen, pool.embeddings)
+
+
+def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[Head | None, dict[str, Any]]:
+    """The head that ships, and metrics by cross-fitting on the random sample, as far as the backbone has not seen it.
 
     Without labels there is no head.
     """
-    if not len(labelled.labels):
+    head = learn(labelled, pool, classes, seed)
+    if head is None:
         return None, {}
-    head = fit_head(labelled.embeddings, labelled.labels, classes, seed, labelled.unseen)
     fair = labelled.sampled & labelled.unseen
-    held = cross_fit(labelled.embeddings, labelled.labels, classes, fair, head.temperature, seed)
+    held = cross_fit(labelled.embeddings, labelled.labels, classes, fair, head.temperature, seed, pool.embeddings)
     return head, measure(held, labelled.labels[fair], seed).as_dict()
 
 

@@ -13,16 +13,15 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from scipy.special import softmax
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from model.calibration import best_temperature
+from model.logistic import Coefficients, Floats, fit_logistic
+from model.selftraining import SelfTraining
 
-INVERSE_REGULARISATION = 50.0  # C, on L2-normalised embeddings; flat between 20 and 160 on three photo sets, random labels
 FOLDS = 5
+POOL_HELPS = 2000  # labels, at most: with more the pool teaches nothing new
 TEMPERATURE_PRIOR = 0.7  # standard deviation of log temperature: with few labels it stays near 1
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -70,10 +69,45 @@ class Head:
             )
 
 
+class _Plain:
+    """Fits on parts of n labelled images."""
+
+    def __init__(self, embeddings: Floats, labels: NDArray[np.int64], classes: int) -> None:
+        self._given = (embeddings, labels, classes)
+
+    def fit(self, rows: NDArray[np.bool_]) -> Coefficients:
+        embeddings, labels, classes = self._given
+        return fit_logistic(embeddings[rows], labels[rows], classes)
+
+
+class _WithPool(_Plain):
+    """The same with the unlabelled pool, where it can help."""
+
+    def __init__(self, embeddings: Floats, labels: NDArray[np.int64], classes: int, pool: Floats, seed: int) -> None:
+        super().__init__(embeddings, labels, classes)
+        self._labels = labels
+        self._learner = SelfTraining(embeddings, labels, classes, pool, seed)
+
+    def fit(self, rows: NDArray[np.bool_]) -> Coefficients:
+        one_class = len(np.unique(self._labels[rows])) < 2
+        return super().fit(rows) if one_class else self._learner.fit(rows)
+
+
+def _learner(embeddings: Floats, labels: NDArray[np.int64], classes: int, pool: Floats | None, seed: int) -> _Plain:
+    if pool is None or not len(pool) or len(labels) > POOL_HELPS or len(np.unique(labels)) < 2:
+        return _Plain(embeddings, labels, classes)
+    return _WithPool(embeddings, labels, classes, pool, seed)
+
+
 def fit_head(
-    embeddings: Floats, labels: NDArray[np.int64], classes: int, seed: int = 0, unseen: NDArray[np.bool_] | None = None
+    embeddings: Floats,
+    labels: NDArray[np.int64],
+    classes: int,
+    seed: int = 0,
+    unseen: NDArray[np.bool_] | None = None,
+    pool: Floats | None = None,
 ) -> Head:
-    """Fit a head on n >= 1 labelled images.
+    """Fit a head on n >= 1 labelled images, and the unlabelled `pool`, float32 (N, D), where one is given.
 
     embeddings: float32 of shape (n, D), L2-normalised; labels: int64 of shape (n,), in [0, classes).
     Each class weighs the same in the loss, whatever its count. The temperature is fitted on out-of-fold logits
@@ -85,67 +119,43 @@ def fit_head(
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(f"labels outside [0, {classes})")
     counts = np.bincount(labels, minlength=classes)
-    weights, bias = _fit(embeddings, labels, classes)
+    learner = _learner(embeddings, labels, classes, pool, seed)
+    weights, bias = learner.fit(np.ones(len(labels), bool))
     judged = np.ones(len(labels), bool) if unseen is None else unseen
-    return Head(weights, bias, _temperature(embeddings, labels, classes, seed, judged), counts)
+    return Head(weights, bias, _temperature(learner, embeddings, labels, seed, judged), counts)
 
 
 def cross_fit(
-    embeddings: Floats, labels: NDArray[np.int64], classes: int, held: NDArray[np.bool_], temperature: float, seed: int = 0
+    embeddings: Floats,
+    labels: NDArray[np.int64],
+    classes: int,
+    held: NDArray[np.bool_],
+    temperature: float,
+    seed: int = 0,
+    pool: Floats | None = None,
 ) -> Floats:
-    """Probabilities of the `held` images by heads that never saw them: float32 of shape (held.sum(), classes).
+    """Probabilities of the `held` images by heads that never saw their labels: float32 of shape (held.sum(), classes).
 
-    The held images are split into folds; each fold is predicted by a head fitted on every other labelled image.
+    The held images are split into folds; each fold is predicted by a head fitted on every other labelled image, and on the
+    `pool` where one is given.
     """
     where = np.flatnonzero(held)
     out = np.zeros((len(where), classes), np.float32)
     folds = np.random.default_rng(seed).permutation(len(where)) % min(FOLDS, max(len(where), 1))
+    learner = _learner(embeddings, labels, classes, pool, seed) if len(where) else None
     for fold in np.unique(folds):
         train = np.ones(len(labels), bool)
         train[where[folds == fold]] = False
-        if not train.any():
+        if learner is None or not train.any():
             out[folds == fold] = 1.0 / classes
             continue
-        weights, bias = _fit(embeddings[train], labels[train], classes)
+        weights, bias = learner.fit(train)
         head = Head(weights, bias, temperature, np.bincount(labels[train], minlength=classes))
         out[folds == fold] = head.probabilities(embeddings[where[folds == fold]])
     return out
 
 
-def _fit(embeddings: Floats, labels: NDArray[np.int64], classes: int) -> tuple[Floats, Floats]:
-    """Weights (classes, D) and bias (classes,); rows of classes without a label are zero.
-
-    With fewer images than dimensions the fit runs in the span of the images: the regularised solution lies there, so
-    this changes nothing but the time.
-    """
-    weights = np.zeros((classes, embeddings.shape[1]), np.float32)
-    bias = np.zeros(classes, np.float32)
-    seen = np.unique(labels)
-    if len(seen) < 2:
-        return weights, bias
-    inputs, basis = _span(embeddings)
-    model = LogisticRegression(C=INVERSE_REGULARISATION, class_weight="balanced", max_iter=1000, tol=1e-4)
-    model.fit(inputs, labels)
-    rows = model.coef_ if basis is None else model.coef_ @ basis
-    if len(seen) == 2:  # scikit-learn keeps one row for two classes
-        weights[seen[1]], bias[seen[1]] = rows[0], model.intercept_[0]
-    else:
-        weights[seen], bias[seen] = rows, model.intercept_
-    return weights, bias
-
-
-def _span(embeddings: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Coordinates (n, r) of the embeddings in an orthonormal basis (r, D) of their span; the basis is None for n >= D."""
-    values = embeddings.astype(np.float64)
-    if len(values) >= values.shape[1]:
-        return values, None
-    squares, vectors = np.linalg.eigh(values @ values.T)
-    keep = squares > squares[-1] * 1e-10
-    lengths = np.sqrt(squares[keep])
-    return vectors[:, keep] * lengths, (vectors[:, keep] / lengths).T @ values
-
-
-def _temperature(embeddings: Floats, labels: NDArray[np.int64], classes: int, seed: int, judged: NDArray[np.bool_]) -> float:
+def _temperature(learner: _Plain, embeddings: Floats, labels: NDArray[np.int64], seed: int, judged: NDArray[np.bool_]) -> float:
     """The temperature that fits out-of-fold logits of the `judged` images best, drawn towards 1 by a log-normal prior."""
     present, inverse = np.unique(labels, return_inverse=True)
     smallest = int(np.bincount(inverse).min())
@@ -154,7 +164,6 @@ def _temperature(embeddings: Floats, labels: NDArray[np.int64], classes: int, se
     logits = np.zeros((len(labels), len(present)))
     folds = StratifiedKFold(min(FOLDS, smallest), shuffle=True, random_state=seed)
     for train, test in folds.split(embeddings, labels):
-        weights, bias = _fit(embeddings[train], labels[train], classes)
+        weights, bias = learner.fit(np.isin(np.arange(len(labels)), train))
         logits[test] = embeddings[test] @ weights[present].T + bias[present]
-
     return best_temperature(logits[judged], inverse[judged], TEMPERATURE_PRIOR)

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from backend.rounds import Labelled, Pool, Rules, rank
+from backend.rounds import Labelled, Pool, Rules, learn, rank
 from backend.simulate.draw import Draw, Rows, draw
 from backend.simulate.images import Images
 from backend.simulate.protocol import QUEUE, Method, Protocol
-from model.head import Floats, Head, fit_head
+from model.head import Head, fit_head
 from model.metrics import calibration_error, macro_f1
 from strategies.slots import random_sample
 
@@ -30,10 +30,11 @@ class Curve:
         return asdict(self)
 
 
-def learn(labelled: Labelled, pool: Floats, classes: int, head: str, seed: int) -> Head:  # noqa: ARG001
-    """The head named `head`, of LEARNERS, on n >= 1 labels. pool: embeddings of the unlabelled images, float32 (N, D), for a
-    learner that uses them."""
-    return fit_head(labelled.embeddings, labelled.labels, classes, seed, labelled.unseen)
+def head_of(name: str, labelled: Labelled, pool: Pool, classes: int, seed: int) -> Head | None:
+    """The head `name`, of LEARNERS, on the labels so far; None without any."""
+    if name == "plain" and len(labelled.labels):
+        return fit_head(labelled.embeddings, labelled.labels, classes, seed)
+    return learn(labelled, pool, classes, seed)
 
 
 def run_curve(
@@ -46,7 +47,7 @@ def run_curve(
     curve = Curve(grid, [], [], [])
     while True:
         labelled, pool = state(images, drawn, picked)
-        head = learn(labelled, pool.embeddings, len(images.classes), method.head, seed) if len(picked) else None
+        head = head_of(method.head, labelled, pool, len(images.classes), seed)
         if head and len(picked) in grid:
             found = head.probabilities(images.embeddings[drawn.test].astype(np.float32))
             truth = images.labels[drawn.test]

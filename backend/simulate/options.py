@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from strategies import REGISTRY
+from strategies import REGISTRY, get
 
 ABOUT = "Measure on your own labelled images what each query strategy saves: a folder with a sub-folder for each class answers \
 for the annotator, round after round, by the code that real rounds run. Needs neither Label Studio nor Redis."
@@ -44,7 +44,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
         nargs="+",
         default=list(DEFAULTS),
         metavar="NAME",
-        help=f"{', '.join(REGISTRY)}; or default: what a new project gets, cold start, strategy, random slots and head "
+        help=f"{', '.join(REGISTRY)}, with +distinct or +balanced if wanted; or default: what a new project gets, cold "
+        "start, strategy, random slots and head "
         f"(default: {' '.join(DEFAULTS)}). random is always run",
     )
     add("--start", type=_positive, metavar="N", help="random labels to begin with (default: 20; 250 with --one-shot)")
@@ -82,8 +83,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def check_strategy(name: str) -> None:
     """Raises ValueError where there is no strategy `name`. The only place that knows which there are."""
-    if name not in REGISTRY:
-        raise ValueError(f"--strategies {name}: unknown. There are: {', '.join(REGISTRY)}, and default.")
+    try:
+        get(name)
+    except ValueError as error:
+        raise ValueError(f"--strategies: {error} And default.") from error
 
 
 def _positive(text: str) -> int:

@@ -7,7 +7,8 @@ import pytest
 from safetensors import SafetensorError
 from sklearn.linear_model import LogisticRegression
 
-from model.head import INVERSE_REGULARISATION, Head, fit_head
+from model.head import Head, fit_head
+from model.logistic import INVERSE_REGULARISATION
 from tests.model.made_up import arc, images, uncalibrated
 
 

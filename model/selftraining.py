@@ -1,0 +1,67 @@
+"""Logistic regression that learns from the unlabelled pool too, by self-training (Yarowsky 1995; Lee 2013).
+
+What the labels alone teach guesses the pool; a few steps of the optimiser towards labels and guesses together change the
+guesses, and so on. A guess counts by its margin, and the guesses of each class together as much as those of any other.
+"""
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.extmath import randomized_svd
+
+from model.logistic import INVERSE_REGULARISATION, Coefficients, Floats, coefficients
+
+DIMENSIONS = 256  # principal ones of labels and pool, in which the fit runs
+SAMPLE = 2000  # images of the pool that are guessed: more would change little
+ROUNDS = 3
+STEPS = 10  # of the optimiser in each round; more of them make the model believe its own guesses too much
+
+
+class SelfTraining:
+    """Fits on parts of n labelled images, with one pool beside them.
+
+    embeddings: float32 (n, D); labels: int64 (n,) in [0, classes); pool: float32 (N, D), N >= 1. Reading them takes
+    O((n + N) D 256) time, for N of at most 2,000 images, drawn by `seed`.
+    """
+
+    def __init__(self, embeddings: Floats, labels: NDArray[np.int64], classes: int, pool: Floats, seed: int) -> None:
+        if len(pool) > SAMPLE:
+            pool = pool[np.sort(np.random.default_rng(seed).choice(len(pool), SAMPLE, replace=False))]
+        both = np.vstack([embeddings, pool]).astype(np.float32, copy=False)
+        size = min(DIMENSIONS, *both.shape)
+        self._basis = randomized_svd(both, size, n_iter=2, random_state=seed)[2]
+        inputs = (both @ self._basis.T).astype(np.float64)
+        self._labelled, self._pool = inputs[: len(labels)], inputs[len(labels) :]
+        self._labels, self._classes = labels, classes
+
+    def fit(self, rows: NDArray[np.bool_]) -> Coefficients:
+        """Weights (C, D) and bias (C,) from the labelled images `rows`, bool (n,), of two classes or more, and the pool."""
+        given, labels = self._labelled[rows], self._labels[rows]
+        weights = len(labels) * _equal_shares(labels, np.ones(len(labels)), self._classes)
+        model = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=1000, tol=1e-4, warm_start=True)
+        model.fit(given, labels, sample_weight=weights)
+        inputs = np.vstack([given, self._pool])
+        model.max_iter = STEPS
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # stopped early on purpose
+            for _ in range(ROUNDS):
+                guesses, trust = _guess(model, self._pool)
+                guessed = len(labels) * _equal_shares(guesses, trust, self._classes)
+                model.fit(inputs, np.concatenate([labels, guesses]), sample_weight=np.concatenate([weights, guessed]))
+        return coefficients(model, self._classes, self._basis)
+
+
+def _guess(model: LogisticRegression, pool: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The most probable class of each image of the pool, and by how much it leads."""
+    p = model.predict_proba(pool)
+    second, first = np.partition(p, -2, axis=1)[:, -2:].T
+    return model.classes_[p.argmax(axis=1)], first - second
+
+
+def _equal_shares(labels: NDArray[np.int64], weights: NDArray[np.float64], classes: int) -> NDArray[np.float64]:
+    """`weights` scaled so that those of each class sum to the same, and all of them to 1."""
+    sums = np.bincount(labels, weights, minlength=classes)
+    return weights / np.maximum(sums, np.finfo(float).tiny)[labels] / max(np.count_nonzero(sums), 1)
