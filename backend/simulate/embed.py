@@ -58,13 +58,26 @@ def embed_images(
 @contextmanager
 def shared(images: Images, cache: Path) -> Iterator[Path]:
     """A file with the embeddings for other processes to map, as long as this lasts."""
-    path = cache / "shared" / f"{images.digest[:24]}-{os.getpid()}.npy"
+    path = cache / "shared" / f"{os.getpid()}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob("*.npy"):
+        if not _runs(int(left.stem)):  # its run was killed
+            left.unlink(missing_ok=True)
     np.save(path, images.embeddings)
     try:
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _embed(

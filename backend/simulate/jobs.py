@@ -1,6 +1,7 @@
 """Runs the curves of a simulation, several at once. Each process uses one thread, so that their number changes no result."""
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -90,6 +91,9 @@ _counter: "Synchronized[int]"
 def _begin(bare: Work, path: Path, counter: "Synchronized[int]") -> None:
     global _work, _counter
     die_with_parent()
+    parent = multiprocessing.parent_process()
+    if parent and not parent.is_alive():  # it was killed while this process started
+        os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this process
     threadpool_limits(1)
     _work = replace(bare, images=replace(bare.images, embeddings=np.load(path, mmap_mode="r")))

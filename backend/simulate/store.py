@@ -19,7 +19,12 @@ from model.files import read_json, write_json
 
 VERSION = 1  # raise it when results change by other code than that which CODE names
 ROOT = Path(__file__).resolve().parent.parent.parent
-CODE = ("strategies/**/*.py", "model/*.py", "backend/rounds.py", "backend/simulate/draw.py", "backend/simulate/curves.py")
+CODE = (
+    "strategies/**/*.py",
+    "model/*.py",
+    "backend/rounds.py",
+    *(f"backend/simulate/{name}.py" for name in ("protocol", "draw", "curves")),
+)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -180,3 +181,8 @@ def test_the_help_teaches_by_examples(capsys):
     assert len(examples) == 7
     for example in examples:
         assert parser().parse_args(example.split()).folder.name == "photos"
+
+
+def test_too_few_images_are_refused_before_embedding_takes_its_minutes(simulate, place):
+    shutil.rmtree(place.cache)  # so that embedding would begin, and fail at the made-up weights
+    assert "Only 51 images can be labelled" in simulate("--start", "60").error

@@ -31,8 +31,11 @@ def test_two_processes_find_what_one_finds(simulate):
     assert two.json == one.json
 
 
-def test_processes_leave_no_shared_file_behind(simulate, place):
-    simulate("--jobs", "2")
+def test_processes_leave_no_shared_file_behind_and_clean_up_after_a_killed_run(simulate, place):
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    (place.cache / "shared").mkdir(parents=True)
+    (place.cache / "shared" / f"{int(dead.stdout)}.npy").touch()
+    assert simulate("--jobs", "2").status == 0
     assert list((place.cache / "shared").iterdir()) == []
 
 
