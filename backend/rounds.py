@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from model.head import Head, cross_fit, fit_head
 from model.metrics import measure
-from strategies import pick, score
+from strategies import get, score
 from strategies.places import pool_places, queue_places
 from strategies.query import Committee, Query
 from strategies.slots import interleave, slot_order
-from strategies.spread import spread
 
-SPREAD_ONLY = "spread"  # what orders the queue while the head cannot tell images apart
+COLD_START = "typiclust"  # draws the queue while the head cannot tell images apart
 COMMITTEE = 10  # heads
 
 
@@ -101,20 +100,18 @@ def separates(head: Head | None) -> bool:
 def rank(head: Head | None, pool: Pool, labelled: Labelled, rules: Rules, version: str) -> Ranking:
     """The queue of at most `rules.size` images: picks of the strategy with random slots between them."""
     probabilities = head.probabilities(pool.embeddings) if head else np.ones((len(pool.tasks), 1), np.float32)
-    if rules.strategy.partition("+")[0] == "random" or separates(head):
-        query = Query(
-            pool.tasks,
-            probabilities,
-            embeddings=pool.embeddings,
-            labelled=labelled.embeddings,
-            labels=labelled.labels,
-            committee=_committee(head, pool, labelled),
-            batch=rules.batch,
-            seed=version,
-        )
-        chosen = pick(rules.strategy, query, rules.size)
-    else:
-        chosen = spread(pool.embeddings, labelled.embeddings, rules.size, first=rules.batch)
+    query = Query(
+        pool.tasks,
+        probabilities,
+        embeddings=pool.embeddings,
+        labelled=labelled.embeddings,
+        labels=labelled.labels if head else None,
+        committee=_committee(head, pool, labelled),
+        batch=rules.batch,
+        seed=version,
+    )
+    strategy = get(rules.strategy)
+    chosen = (strategy if strategy.headless or separates(head) else get(COLD_START)).order(query, rules.size)
     slots = pool.tasks[slot_order(pool.tasks)[: rules.size]]
     counts = (len(labelled.tasks), int(labelled.sampled.sum()))
     tasks, is_slot = interleave(pool.tasks[chosen], slots, rules.size, rules.explore, *counts)

@@ -26,7 +26,7 @@ from strategies.typiclust import typiclust
 __all__ = ["REGISTRY", "WRAPPERS", "Query", "Strategy", "get", "pick", "score"]
 
 REGISTRY: dict[str, Strategy] = {
-    "random": Strategy(random),
+    "random": Strategy(random, headless=True),
     "least_confidence": Strategy(least_confidence),
     "margin": Strategy(margin),
     "entropy": Strategy(entropy),

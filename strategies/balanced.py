@@ -24,7 +24,7 @@ def balanced(inner: Strategy) -> Strategy:
         order = inner.choice(query, size)
         return order[_take_turns(_predicted(query, order), _labels(query), size)]
 
-    return Strategy(inner.score, pick)
+    return Strategy(inner.score, pick, inner.headless)
 
 
 def _take_turns(classes: NDArray[np.int64], counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:

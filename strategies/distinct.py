@@ -21,20 +21,30 @@ def distinct(inner: Strategy) -> Strategy:
     """
 
     def pick(query: Query, size: int) -> NDArray[np.int64]:
-        order, tau = inner.choice(query, size), near_duplicate_distance(query)
-        kept: NDArray[np.int64] = np.zeros(0, np.int64)
-        vectors: Floats = np.zeros((0, query.vectors(slice(0, 0)).shape[1]), np.float32)
-        for start in range(0, len(order), BLOCK):
-            block = order[start : start + BLOCK]
-            found = query.vectors(block)
-            known = np.minimum(_to_labelled(query, found), nearest_squared_distance(found, vectors))
-            new = _apart(found, known >= tau**2, tau)
-            kept, vectors = np.concatenate([kept, block[new]]), np.vstack([vectors, found[new]])
-            if len(kept) >= size:
-                return kept[:size]
+        tau = near_duplicate_distance(query)
+        order = inner.order(query, size)
+        kept = _without_near_duplicates(query, order, tau, size)
+        if len(kept) < len(order):
+            order = inner.choice(query, size)
+            kept = _without_near_duplicates(query, order, tau, size)
         return np.concatenate([kept, order[~np.isin(order, kept)]])[:size]
 
-    return Strategy(inner.score, pick)
+    return Strategy(inner.score, pick, inner.headless)
+
+
+def _without_near_duplicates(query: Query, order: NDArray[np.int64], tau: float, size: int) -> NDArray[np.int64]:
+    """The first `size` of `order`, int64 (n,), that are at least tau from those before and from the labelled images."""
+    kept: NDArray[np.int64] = np.zeros(0, np.int64)
+    vectors: Floats = np.zeros((0, query.vectors(slice(0, 0)).shape[1]), np.float32)
+    for start in range(0, len(order), BLOCK):
+        block = order[start : start + BLOCK]
+        found = query.vectors(block)
+        known = np.minimum(_to_labelled(query, found), nearest_squared_distance(found, vectors))
+        new = _apart(found, known >= tau**2, tau)
+        kept, vectors = np.concatenate([kept, block[new]]), np.vstack([vectors, found[new]])
+        if len(kept) >= size:
+            break
+    return kept[:size]
 
 
 def near_duplicate_distance(query: Query) -> float:

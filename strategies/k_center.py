@@ -27,4 +27,4 @@ def _pick(query: Query, size: int) -> NDArray[np.int64]:
     return picks
 
 
-k_center = Strategy(margin, _pick)
+k_center = Strategy(margin, _pick, headless=True)

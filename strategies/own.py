@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,9 @@ def load(name: str) -> Strategy:
         ) from error
     found = getattr(module, attribute, None)
     if isinstance(found, Strategy):
-        return Strategy(_checked_score(name, found.score), _checked_pick(name, found.pick) if found.pick else None)
+        return replace(
+            found, score=_checked_score(name, found.score), pick=_checked_pick(name, found.pick) if found.pick else None
+        )
     if callable(found):
         return Strategy(_checked_score(name, found))
     raise ValueError(

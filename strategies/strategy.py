@@ -19,10 +19,12 @@ CHOICE_OF_PICKS = 3  # ... and here as many more picks
 class Strategy:
     """score: pointwise, float64 of shape (N,) in [0, 1], lowest first; a task has the same score alone as in a batch.
     pick: indices of at most `size` of the N images, best first; None picks the lowest scores, ties by `query.hashes`.
+    headless: whether the order means something before a head can tell classes apart, that is without probabilities.
     """
 
     score: Score
     pick: Pick | None = None
+    headless: bool = False
 
     def order(self, query: Query, size: int) -> NDArray[np.int64]:
         """Indices of min(size, N) images, int64, best first."""

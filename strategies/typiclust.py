@@ -71,4 +71,4 @@ def typicality(points: Floats) -> NDArray[np.float64]:
     return 1 / (nearest.sum(axis=1, dtype=np.float64) / k + 1e-5)
 
 
-typiclust = Strategy(margin, _pick)
+typiclust = Strategy(margin, _pick, headless=True)

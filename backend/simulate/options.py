@@ -86,7 +86,7 @@ def check_strategy(name: str) -> None:
     try:
         get(name)
     except ValueError as error:
-        raise ValueError(f"--strategies: {error} And default.") from error
+        raise ValueError(f"--strategies: {error} Or default: what a new project gets.") from error
 
 
 def _positive(text: str) -> int:

@@ -134,7 +134,10 @@ def test_copies_are_labelled_and_never_tested_on(simulate, place):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--strategies", "best"], "--strategies best: unknown. There are: random, least_confidence, margin, entropy"),
+        (
+            ["--strategies", "best"],
+            "--strategies: strategy 'best' is unknown. There are: random, least_confidence, margin, entropy",
+        ),
         (["--imbalance", "fish=0.5"], "--imbalance fish: there is no such class; there are bread, meat, vegetables."),
         (["--split", "a_/b_"], "--split a_/b_: no image in .* has a name that starts with 'a_'"),
         (["--start", "60"], "Only 51 images can be labelled, the others are for the test: too few to start with 60"),
