@@ -116,6 +116,6 @@ def _needed(summary: Summary, labels: Sequence[int]) -> str:
 
 def _ratio(summary: Summary) -> str:
     """Labels of random at the end over those needed, with the interval as far as the run can tell."""
-    low, high = ("less" if end is None else f"{end:.2f}" for end in summary.interval)
+    low, high = ("under 1" if end is None else f"{end:.2f}" for end in summary.interval)
     known = f" ({low} to {high})" if any(end is not None for end in summary.interval) else ""
     return ("under 1" if summary.ratio is None else f"{summary.ratio:.2f}") + known

@@ -106,5 +106,6 @@ def estimate(values: NDArray[np.float64]) -> Estimate:
 
 def _saved(labels: list[int], curves: Curves, baseline: Curves) -> tuple[float | None, float | None]:
     """Labels needed for the baseline's mean F1 at the end, and its labels over those."""
-    needed = labels_needed(labels, curves.mean(axis=0), float(baseline[:, -1].mean()))
+    target = baseline.mean(axis=0)[-1]  # the same sum as the curve's: the baseline must not miss its own end by a rounding
+    needed = labels_needed(labels, curves.mean(axis=0), target)
     return needed, (labels[-1] / needed if needed else None)

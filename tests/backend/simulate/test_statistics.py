@@ -101,3 +101,12 @@ def test_a_single_seed_has_no_interval():
     one = np.array([[0.5, 0.6, 0.7]])
     assert estimate(one[:, -1]).interval is None
     assert ratio_interval(LABELS, one, one) == (None, None)
+
+
+def test_the_baseline_reaches_its_own_end_in_every_draw():
+    noisy = np.random.default_rng(1).uniform(0.5, 0.9, (20, 3)) + np.array(
+        [0, 0.1, 0.2]
+    )  # means of 20 round differently by axis
+    summary = summarise(LABELS, noisy, noisy)
+    assert summary.ratio == pytest.approx(1)
+    assert summary.interval == pytest.approx((1, 1))
