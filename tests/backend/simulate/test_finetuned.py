@@ -25,6 +25,7 @@ def bees_and_ants(shared, tmp_path):
     return tmp_path / "photos"
 
 
+@pytest.mark.soak
 def test_picks_are_judged_with_resnet50_retrained_on_them(bees_and_ants, weights, tmp_path, capsys):
     out = tmp_path / "result.json"
     command = ["simulate", str(bees_and_ants), "--cache", str(tmp_path / "cache"), "--weights", str(weights)]

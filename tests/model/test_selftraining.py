@@ -1,0 +1,116 @@
+"""The head that learns from the unlabelled pool too."""
+
+import numpy as np
+import pytest
+
+from model.head import POOL_HELPS, cross_fit, fit_head
+from model.selftraining import SAMPLE, SelfTraining, _equal_shares
+from tests.model.made_up import images
+
+
+def crowds(n, seed=0, apart=1.0, dimensions=40, classes=3):
+    """Images in round crowds, of which a few labels tell the middle badly and the pool tells it well."""
+    random = np.random.default_rng(seed)
+    centres = np.random.default_rng(99).normal(size=(classes, dimensions))
+    labels = random.integers(classes, size=n)
+    found = apart * centres[labels] + 2 * random.normal(size=(n, dimensions))
+    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32), labels
+
+
+def accuracy(head, embeddings, labels):
+    return float((head.probabilities(embeddings).argmax(axis=1) == labels).mean())
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_the_pool_makes_few_labels_go_further(classes):
+    test = crowds(1000, 1000, classes=classes)
+    better = []
+    for seed in range(8):
+        embeddings, labels = crowds(500, seed, classes=classes)
+        few, pool = slice(0, 6 * classes), slice(6 * classes, None)
+        plain = fit_head(embeddings[few], labels[few], classes)
+        taught = fit_head(embeddings[few], labels[few], classes, pool=embeddings[pool])
+        better.append(accuracy(taught, *test) - accuracy(plain, *test))
+    assert np.mean(better) > 0.03
+    assert np.mean(np.array(better) > 0) > 0.7
+
+
+def test_equal_seeds_give_equal_heads():
+    embeddings, labels = crowds(4000)
+    heads = [fit_head(embeddings[:30], labels[:30], 3, 7, pool=embeddings[30:]) for _ in range(2)]
+    assert (heads[0].weights == heads[1].weights).all()
+    assert heads[0].temperature == heads[1].temperature
+
+
+def test_an_empty_pool_changes_nothing():
+    embeddings, labels = images(40)
+    plain = fit_head(embeddings, labels, 3)
+    assert (fit_head(embeddings, labels, 3, pool=embeddings[:0]).weights == plain.weights).all()
+
+
+def test_with_very_many_labels_the_pool_is_left_alone():
+    embeddings, labels = crowds(POOL_HELPS + 200)
+    known, pool = slice(0, POOL_HELPS + 1), slice(POOL_HELPS + 1, None)
+    plain = fit_head(embeddings[known], labels[known], 3)
+    assert (fit_head(embeddings[known], labels[known], 3, pool=embeddings[pool]).weights == plain.weights).all()
+
+
+def test_labels_of_one_class_make_a_head_that_knows_no_other():
+    embeddings, _ = crowds(50)
+    head = fit_head(embeddings[:5], np.ones(5, np.int64), 3, pool=embeddings[5:])
+    assert not head.weights.any()
+    assert (head.probabilities(embeddings).argmax(axis=1) == 1).all()
+
+
+def test_a_class_without_a_label_is_never_guessed():
+    embeddings, labels = crowds(300)
+    two = np.flatnonzero(labels < 2)[:20]
+    head = fit_head(embeddings[two], labels[two] * 2, 3, pool=embeddings)
+    assert not head.weights[1].any()
+    assert not (head.probabilities(embeddings).argmax(axis=1) == 1).any()
+
+
+@pytest.mark.parametrize("pool", [1, 2, 3000])
+def test_any_size_of_pool_will_do(pool):
+    embeddings, labels = crowds(20 + pool)
+    assert accuracy(fit_head(embeddings[:20], labels[:20], 3, pool=embeddings[20:]), embeddings[:20], labels[:20]) > 0.8
+
+
+def test_identical_embeddings_are_no_trouble():
+    same = np.full((30, 16), 0.25, np.float32)
+    p = fit_head(same[:10], np.arange(10) % 3, 3, pool=same[10:]).probabilities(same)
+    assert np.isfinite(p).all()
+
+
+def test_a_large_pool_is_sampled():
+    embeddings, labels = crowds(SAMPLE + 500)
+    assert len(SelfTraining(embeddings[:9], labels[:9], 3, embeddings[9:], 0)._pool) == SAMPLE
+
+
+def test_a_held_out_image_is_predicted_without_its_label():
+    """Were the label of a held-out image used, random labels would be guessed better than by chance."""
+    embeddings, _ = crowds(240, apart=0)
+    labels = np.random.default_rng(5).integers(2, size=120)
+    held = np.ones(120, bool)
+    p = cross_fit(embeddings[:120], labels, 2, held, 1.0, pool=embeddings[120:])
+    assert (p.argmax(axis=1) == labels).mean() < 0.62
+
+
+def test_every_class_has_an_equal_share_of_the_weight():
+    labels, weights = np.array([0, 0, 0, 2]), np.array([1.0, 2.0, 1.0, 0.1])
+    assert _equal_shares(labels, weights, 3) == pytest.approx([0.125, 0.25, 0.125, 0.5])
+
+
+def test_guesses_nobody_trusts_weigh_nothing():
+    assert (_equal_shares(np.array([0, 1]), np.zeros(2), 2) == 0).all()
+
+
+def test_it_stays_calibrated():
+    """Out-of-fold logits tell the temperature, so believing its own guesses makes the head no surer of itself than it may be."""
+    errors = []
+    for seed in range(5):
+        embeddings, labels = crowds(600, seed)
+        head = fit_head(embeddings[:60], labels[:60], 3, pool=embeddings[60:300])
+        p = head.probabilities(embeddings[300:])
+        errors.append(abs(p.max(axis=1).mean() - (p.argmax(axis=1) == labels[300:]).mean()))
+    assert np.mean(errors) < 0.1
