@@ -106,7 +106,7 @@ def test_guesses_nobody_trusts_weigh_nothing():
 
 
 def test_it_stays_calibrated():
-    """Out-of-fold logits tell the temperature, so believing its own guesses makes the head no surer of itself than it may be."""
+    """Out-of-fold logits tell the temperature: believing its own guesses makes the head no surer than it may be."""
     errors = []
     for seed in range(5):
         embeddings, labels = crowds(600, seed)
