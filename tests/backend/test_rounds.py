@@ -24,7 +24,7 @@ def made_up():
 def queue(made_up, strategy, explore=0.0, labelled=None):
     known, pool = made_up
     known = known if labelled is None else labelled
-    head, _ = train(made_up[0], 4)
+    head, _ = train(*made_up, 4)
     return rank(head, pool, known, Rules(strategy, SIZE, explore, batch=5), "al-1").tasks.tolist()
 
 
@@ -35,7 +35,7 @@ def test_every_strategy_finds_in_a_round_what_it_needs(made_up, strategy):
 
 def test_the_strategy_sees_embeddings_labels_and_the_batch(made_up):
     labelled, pool = made_up
-    head, _ = train(labelled, 4)
+    head, _ = train(labelled, pool, 4)
     query = Query(
         pool.tasks,
         head.probabilities(pool.embeddings),
