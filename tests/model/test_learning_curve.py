@@ -15,20 +15,24 @@ def curve(a=0.95, b=2.0, c=0.5):
     return lambda size: a - b * np.asarray(size, float) ** -c
 
 
-def answers(law, sizes, n, seed):
-    """Heads that are right as often as `law` says of the labels they learned, mostly on the same images: (answers, labels)."""
+def answers(law, sizes, n, seed, luck=0.0):
+    """Heads that are right as often as `law` says of the labels they learned, mostly on the same images: (answers, labels).
+
+    luck: how much heads of one size differ because they learned different labels; the last head has all of them.
+    """
     random = np.random.default_rng(seed)
     labels = np.arange(n) % CLASSES
     hard = np.sqrt(0.8) * random.normal(size=n) + np.sqrt(0.2) * random.normal(size=(len(sizes), n))
+    hard[:-1] += luck * random.normal(size=(len(sizes) - 1, 1))
     right = hard < norm.ppf(law(sizes))[:, None]
     wrong = (labels + random.integers(1, CLASSES, size=right.shape)) % CLASSES
     return np.where(right, labels, wrong), labels
 
 
-def told(law, n, known=300, ahead=50, seed=0):
+def told(law, n, known=300, ahead=50, seed=0, luck=0.0):
     """The gain told by heads on parts of the labels, each silent on what it learned, and by the cross-fitted one."""
     sizes = [*curve_sizes(known), known]
-    predicted, labels = answers(law, sizes, n, seed)
+    predicted, labels = answers(law, sizes, n, seed, luck)
     random = np.random.default_rng(seed + 1)
     for row, size in zip(predicted[:-1], sizes, strict=False):
         row[random.random(n) < size / known] = -1
@@ -56,6 +60,11 @@ def test_the_interval_covers_the_true_gain_nearly_always():
     covered = [gain.interval[0] <= truth(curve()) <= gain.interval[1] for gain in gains]
     assert 0.9 <= np.mean(covered) <= 0.995
     assert np.mean([gain.macro_f1 for gain in gains]) == pytest.approx(truth(curve()), abs=0.003)
+
+
+def test_the_interval_grows_where_heads_of_one_size_differ():
+    (low, high), (lucky_low, lucky_high) = told(curve(), 2000).interval, told(curve(), 2000, luck=0.4).interval
+    assert lucky_high - lucky_low > 1.25 * (high - low)
 
 
 def test_more_images_narrow_the_interval():
