@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.head import Head, cross_fit, fit_head
-from model.metrics import measure
+from model.head import FOLDS, Head, cross_fit, fit_head, out_of_bag
+from model.learning_curve import NEXT, curve_sizes, expected_gain
+from model.metrics import ENOUGH, measure
 from strategies import get, score
 from strategies.places import pool_places, queue_places
 from strategies.query import Committee, Query
@@ -82,14 +83,33 @@ def learn(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> Head |
 def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[Head | None, dict[str, Any]]:
     """The head that ships, and metrics by cross-fitting on the random sample, as far as the backbone has not seen it.
 
-    Without labels there is no head.
+    "gain" among them is what the next labels are expected to bring. Without labels there is no head.
     """
     head = learn(labelled, pool, classes, seed)
     if head is None:
         return None, {}
     fair = labelled.sampled & labelled.unseen
     held = cross_fit(labelled.embeddings, labelled.labels, classes, fair, head.temperature, seed, pool.embeddings)
-    return head, measure(held, labelled.labels[fair], seed).as_dict()
+    metrics = measure(held, labelled.labels[fair], seed).as_dict()
+    return head, metrics | {"gain": _gain(labelled, pool, fair, held.argmax(axis=1), classes, seed)}
+
+
+def _gain(
+    labelled: Labelled, pool: Pool, fair: NDArray[np.bool_], predicted: NDArray[np.int64], classes: int, seed: int
+) -> dict[str, Any] | None:
+    """What the next labels are expected to bring; None with too few random slots, one class, or nothing left to label.
+
+    predicted: cross-fitted classes of the `fair` images, int64 (fair.sum(),): the upper end of the learning curve.
+    """
+    known, slots = len(labelled.labels), int(fair.sum())
+    ahead = min(NEXT, known, len(pool.tasks))  # no further ahead than doubling the labels
+    if slots < ENOUGH or not ahead:
+        return None
+    sizes = curve_sizes(known)
+    answers = out_of_bag(labelled.embeddings, labelled.labels, classes, fair, sizes, seed, pool.embeddings)
+    sizes_and_all, answers = [*sizes, known - slots / FOLDS], np.vstack([answers, predicted])
+    gain = expected_gain(sizes_and_all, answers, labelled.labels[fair], classes, known, ahead, seed)
+    return gain.as_dict() if gain else None
 
 
 def separates(head: Head | None) -> bool:

@@ -17,6 +17,7 @@ from model.versions import VersionError, VersionStore
 
 NO_WORKER_SECONDS = 15
 PROGRESS = ("step", "done", "total", "macro_f1", "seconds_left")  # what a job's meta tells
+SMALL_GAIN = 0.005  # of macro F1: what hardly anybody would label on for
 DEPTH_NAMES = {"last": "last stage", "all": "whole network"}
 
 
@@ -70,6 +71,7 @@ def _version(versions: VersionStore, name: str) -> dict[str, Any]:
         "interval": metrics.get("interval"),
         "random_slots": metrics.get("n", 0),
         "enough": metrics.get("enough", False),
+        "gain": metrics.get("gain"),
     }
 
 
@@ -96,6 +98,7 @@ def _render_project(p: dict[str, Any]) -> list[str]:
         f"Project {p['project']} ({', '.join(words)}), strategy {p['strategy']}",
         f"  live version   {p['live'] or 'none yet'}" + (f", {live['labels']} labels" if live and "labels" in live else ""),
         f"  macro F1       {f1(live)}",
+        f"  {next_labels(live)}",
         f"  tasks          {tasks['labelled']} labelled, {tasks['unlabelled']} to do, {tasks['skipped']} skipped, "
         f"{tasks['unusable']} tied or empty, {tasks['unreadable']} unreadable",
         f"  queue          {p['queue_left']} images left in order; {p['pending_labels']} labels wait for the next round",
@@ -115,6 +118,20 @@ def f1(version: dict[str, Any] | None) -> str:
     low, high = version["interval"]
     text = f"{version['macro_f1']:.3f} ({low:.3f} to {high:.3f}, 95 %) on {version['random_slots']} random slots"
     return text if version["enough"] else f"{text}: too few yet"
+
+
+def next_labels(version: dict[str, Any] | None) -> str:
+    """What the next labels are expected to bring, and whether that is worth them, or why it cannot be told."""
+    if not version or not version.get("enough"):
+        return "next labels    too few random slots to tell yet"
+    gain = version.get("gain")
+    if not gain:
+        return "next labels    not measured: one class only, or nothing left to label"
+    name = f"next {gain['labels']} labels"
+    low, high = gain["interval"]
+    advice = "hardly worth it" if high < SMALL_GAIN else "worth it" if low > 0 else "not sure that they help"
+    expected = f"{100 * gain['macro_f1']:+.1f} points of macro F1 expected ({100 * low:+.1f} to {100 * high:+.1f}, 95 %)"
+    return f"{name:<14} {expected}: {advice}"
 
 
 def _served(work: Work, job: Job) -> bool:

@@ -5,6 +5,7 @@ them gets 1 / (n + C), the labelled classes share the rest. So an unseen class n
 uncertain rather than impossible, and the treatment fades as labels come in.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,6 +153,32 @@ def cross_fit(
         weights, bias = learner.fit(train)
         head = Head(weights, bias, temperature, np.bincount(labels[train], minlength=classes))
         out[folds == fold] = head.probabilities(embeddings[where[folds == fold]])
+    return out
+
+
+def out_of_bag(
+    embeddings: Floats,
+    labels: NDArray[np.int64],
+    classes: int,
+    held: NDArray[np.bool_],
+    sizes: Sequence[int],
+    seed: int = 0,
+    pool: Floats | None = None,
+) -> NDArray[np.int64]:
+    """Classes of the `held` images by heads that learned fewer labels: int64 of shape (H, held.sum()).
+
+    Head h is fitted on `sizes[h]` of the n labelled images, drawn at random, and on the `pool` where one is given. It answers
+    -1 for those that it learned itself (Breiman 1996).
+    """
+    where, random = np.flatnonzero(held), np.random.default_rng(seed)
+    out = np.full((len(sizes), len(where)), -1, np.int64)
+    learner = _learner(embeddings, labels, classes, pool, seed)
+    for answers, size in zip(out, sizes, strict=True):
+        taught = np.zeros(len(labels), bool)
+        taught[random.permutation(len(labels))[:size]] = True
+        head = Head(*learner.fit(taught), 1.0, np.bincount(labels[taught], minlength=classes))
+        others = ~taught[where]
+        answers[others] = head.probabilities(embeddings[where[others]]).argmax(axis=1)
     return out
 
 

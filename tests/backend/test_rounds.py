@@ -1,5 +1,7 @@
 """How a round asks its strategy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,3 +60,24 @@ def test_bald_still_ranks_when_every_label_was_taken_back(made_up):
     none = np.zeros(0, np.int64)
     nothing = Labelled(none, none, np.zeros((0, 16), np.float32), none.astype(bool), none.astype(bool))
     assert len(queue(made_up, "bald", labelled=nothing)) == SIZE
+
+
+def test_metrics_carry_what_the_next_labels_are_expected_to_bring(made_up):
+    labelled, pool = made_up
+    _, metrics = train(labelled, pool, 4)
+    low, high = metrics["gain"]["interval"]
+    assert metrics["gain"]["labels"] == 40  # no further ahead than doubling the labels
+    assert low < metrics["gain"]["macro_f1"] < high
+
+
+def test_no_gain_is_told_on_few_random_slots_or_without_a_pool(made_up):
+    labelled, pool = made_up
+    few = replace(labelled, sampled=np.arange(40) < 29)
+    empty = Pool(pool.tasks[:0], pool.embeddings[:0])
+    assert train(few, pool, 4)[1]["gain"] is None
+    assert train(labelled, empty, 4)[1]["gain"] is None
+
+
+def test_no_further_ahead_than_the_pool_reaches(made_up):
+    labelled, pool = made_up
+    assert train(labelled, Pool(pool.tasks[:7], pool.embeddings[:7]), 4)[1]["gain"]["labels"] == 7

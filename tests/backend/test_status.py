@@ -1,10 +1,12 @@
 """What `status` says about a fine-tuning."""
 
+import numpy as np
 import pytest
 
-from backend.projects import ProjectState, finetune_depth
+from backend.projects import Projects, ProjectState, finetune_depth
 from backend.queues import FINETUNE, Work
-from backend.status import describe, describe_finetuned, follow
+from backend.status import describe, describe_finetuned, follow, render, status
+from model.versions import Version, VersionStore
 
 RESULT = {
     "depth": "last",
@@ -63,3 +65,50 @@ def test_a_job_that_no_worker_takes_says_which_to_start(work: Work, monkeypatch)
     monkeypatch.setattr("backend.status.NO_WORKER_SECONDS", -1)
     with pytest.raises(RuntimeError, match=f"no worker takes jobs from {FINETUNE}.*backend worker {FINETUNE}"):
         follow(work, work.wake("finetune_last", 1), seconds=5)
+
+
+@pytest.fixture
+def told(work: Work, make_settings):
+    """What `status` says, as values and as text, of a project whose live version has the given metrics."""
+
+    def say(**metrics):
+        settings = make_settings()
+        projects, name, none = Projects(settings.data_dir), "al-1-00000a", np.zeros(0, np.int64)
+        with projects.edit(1) as state:
+            state.live = name
+        store = VersionStore(projects.folder(1) / "versions")
+        store.write(Version(name, 0.0, {}, "base", "margin", None, none, none, 0, metrics))
+        found = status(settings, work)
+        return found["projects"][0]["versions"][0], render(found)
+
+    return say
+
+
+def gain(low, expected, high):
+    measured = {"n": 40, "macro_f1": 0.85, "interval": (0.7, 0.9), "enough": True}
+    return measured | {"gain": {"labels": 50, "macro_f1": expected, "interval": (low, high)}}
+
+
+@pytest.mark.parametrize(
+    ("low", "expected", "high", "advice"),
+    [
+        (-0.008, 0.004, 0.016, "+0.4 points of macro F1 expected (-0.8 to +1.6, 95 %): not sure that they help"),
+        (-0.002, 0.001, 0.004, "+0.1 points of macro F1 expected (-0.2 to +0.4, 95 %): hardly worth it"),
+        (0.006, 0.012, 0.018, "+1.2 points of macro F1 expected (+0.6 to +1.8, 95 %): worth it"),
+    ],
+)
+def test_status_tells_what_the_next_labels_bring(told, low, expected, high, advice):
+    version, text = told(**gain(low, expected, high))
+    assert version["gain"] == {"labels": 50, "macro_f1": expected, "interval": [low, high]}
+    assert f"  next 50 labels {advice}\n" in text
+
+
+def test_status_says_that_random_slots_are_too_few_to_tell(told):
+    version, text = told(n=9, macro_f1=0.8, interval=(0.5, 0.9), enough=False, gain=None)
+    assert version["gain"] is None
+    assert "  next labels    too few random slots to tell yet\n" in text
+
+
+def test_a_version_from_before_the_gain_was_measured_still_shows(told):
+    _, text = told(n=40, macro_f1=0.8, interval=(0.7, 0.9), enough=True)
+    assert "  next labels    not measured" in text

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.head import cross_fit, fit_head
+from model.head import cross_fit, fit_head, out_of_bag
 from tests.model.made_up import images, uncalibrated
 
 
@@ -54,3 +54,25 @@ def test_a_single_label_that_is_held_says_nothing():
 def test_cross_fitting_is_the_same_on_every_call():
     embeddings, labels = images(40, apart=0.2)
     assert (cross(embeddings, labels, 3) == cross(embeddings, labels, 3)).all()
+
+
+def test_out_of_bag_heads_are_silent_on_what_they_learned():
+    embeddings, labels = images(60)
+    held = np.arange(60) < 40
+    answers = out_of_bag(embeddings, labels, 3, held, [15, 15, 60])
+    assert (answers[2] == -1).all()
+    assert 0 < (answers[0] == -1).sum() <= 15
+    assert (answers[0] != answers[1]).any()
+
+
+def test_out_of_bag_heads_never_saw_what_they_answer():
+    embeddings, labels = images(300, 400, apart=0)
+    answers = out_of_bag(embeddings, labels, 3, np.ones(300, bool), [150] * 4)
+    assert (answers[answers >= 0] == np.tile(labels, (4, 1))[answers >= 0]).mean() < 0.42
+
+
+def test_more_labels_make_better_out_of_bag_heads():
+    embeddings, labels = images(240, apart=0.3)
+    answers = out_of_bag(embeddings, labels, 3, np.ones(240, bool), [12] * 6 + [160] * 6)
+    few, many = ((a[a >= 0] == np.tile(labels, (6, 1))[a >= 0]).mean() for a in (answers[:6], answers[6:]))
+    assert many > few + 0.05
