@@ -126,6 +126,7 @@ def rank(head: Head | None, pool: Pool, labelled: Labelled, rules: Rules, versio
         embeddings=pool.embeddings,
         labelled=labelled.embeddings,
         labels=labelled.labels if head else None,
+        labelled_probabilities=head.probabilities(labelled.embeddings) if head else None,
         committee=_committee(head, pool, labelled),
         batch=rules.batch,
         seed=version,

@@ -35,7 +35,7 @@ class Settings(BaseSettings):
         None, description="ResNet50 weights (.safetensors or .pth). Default: torchvision's IMAGENET1K_V1, downloaded once."
     )
     strategy: str = Field(
-        "margin_kmeans+distinct",
+        "bait+distinct",
         description=f"Query strategy: {', '.join(REGISTRY)}, or module:function of your own; each may be followed by "
         f"{' and '.join(f'+{wrapper}' for wrapper in WRAPPERS)}. `connect --strategy` sets it for one project.",
     )

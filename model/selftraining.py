@@ -14,9 +14,9 @@ from sklearn.utils.extmath import randomized_svd
 
 from model.logistic import INVERSE_REGULARISATION, Coefficients, Floats, coefficients
 
-DIMENSIONS = 256  # principal ones of labels and pool, in which the fit runs
+DIMENSIONS = 512  # principal ones of labels and pool, in which the fit runs
 SAMPLE = 2000  # images of the pool that are guessed: more would change little
-ROUNDS = 3
+ROUNDS = 6
 STEPS = 10  # of the optimiser in each round; more of them make the model believe its own guesses too much
 
 

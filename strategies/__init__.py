@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategies.badge import badge
+from strategies.bait import bait
 from strategies.balanced import balanced
 from strategies.bald import bald
 from strategies.distinct import distinct
@@ -33,6 +34,7 @@ REGISTRY: dict[str, Strategy] = {
     "bald": bald,
     "k_center": k_center,
     "badge": badge,
+    "bait": bait,
     "typiclust": typiclust,
     "margin_kmeans": margin_kmeans,
 }

@@ -19,7 +19,7 @@ class Query:
 
     tasks: their ids, int64 of shape (N,); probabilities: of shape (N, C), rows sum to 1.
     embeddings: L2-normalised, of shape (N, D), any float type, may be a memory map; labelled: embeddings of what is labelled,
-    of shape (M, D); labels: their classes, int64 of shape (M,).
+    of shape (M, D); labels: their classes, int64 of shape (M,); labelled_probabilities: of those by the model, of shape (M, C).
     committee: class probabilities of shape (T, n, C) by T heads for n rows of the pool, given as int64 of shape (n,).
     batch: labels given before the next query, so that the first `batch` picks, the first 2 `batch` ... should each be good;
     0: as many as are asked for. seed: names the model version, so that what is random changes from version to version and
@@ -35,6 +35,7 @@ class Query:
     embeddings: NDArray[np.floating] | None = None
     labelled: NDArray[np.floating] | None = None
     labels: NDArray[np.int64] | None = None
+    labelled_probabilities: NDArray[np.floating] | None = None
     committee: Committee | None = None
     batch: int = 0
     seed: str = ""
@@ -51,6 +52,8 @@ class Query:
             _check_labelled(self.labelled, e)
         if self.labels is not None:
             _check_labels(self.labels, self.labelled, p.shape[1])
+        if self.labelled_probabilities is not None:
+            _check_labelled_probabilities(self.labelled_probabilities, self.labelled_count, p.shape[1])
         if self.batch < 0:
             raise ValueError(f"batch={self.batch} must be the number of labels before the next query, or 0")
 
@@ -112,6 +115,15 @@ def _check_labelled(labelled: NDArray[np.floating], embeddings: NDArray[np.float
     if labelled.ndim != 2 or (embeddings is not None and labelled.shape[1] != embeddings.shape[1]):
         of = None if embeddings is None else embeddings.shape
         raise ValueError(f"labelled of shape {labelled.shape} does not fit embeddings of shape {of}: both need D columns")
+
+
+def _check_labelled_probabilities(p: NDArray[np.floating], labelled: int, classes: int) -> None:
+    if p.shape != (labelled, classes):
+        raise ValueError(
+            f"labelled_probabilities of shape {p.shape} do not fit {labelled} labelled images of {classes} classes"
+        )
+    for rows in chunks(*p.shape):
+        _check_probabilities(p[rows])
 
 
 def _check_labels(labels: NDArray[np.int64], labelled: NDArray[np.floating] | None, classes: int) -> None:

@@ -16,7 +16,7 @@ every_strategy = pytest.mark.parametrize("name", REGISTRY)
 every_name = pytest.mark.parametrize("name", [*REGISTRY, *WRAPPED])
 pointwise = pytest.mark.parametrize("name", POINTWISE)
 needs_embeddings = pytest.mark.parametrize(
-    "name", ["k_center", "badge", "typiclust", "margin_kmeans", "margin+distinct", "badge+balanced"]
+    "name", ["k_center", "badge", "bait", "typiclust", "margin_kmeans", "margin+distinct", "badge+balanced"]
 )
 
 
@@ -187,7 +187,7 @@ def test_what_picks_in_stages_begins_alike_whatever_the_size(name):
     assert pick(name, query(n=200, batch=5), 20)[:5].tolist() == pick(name, query(n=200, batch=5), 100)[:5].tolist()
 
 
-@pytest.mark.parametrize("name", [name for name in REGISTRY if name not in ("bald", "k_center")])
+@pytest.mark.parametrize("name", [name for name in REGISTRY if name not in ("bald", "k_center", "bait")])
 def test_ties_fall_otherwise_in_the_next_version(name):
     same = {"probabilities": np.full((40, 4), 0.25), "embeddings": normalised(np.random.default_rng(0).normal(size=(40, 16)))}
     assert pick(name, query(n=40, **same), 40).tolist() != pick(name, query(n=40, seed="al-2", **same), 40).tolist()
