@@ -25,9 +25,10 @@ def _pick(query: Query, size: int) -> NDArray[np.int64]:
     """Repeat: the image whose label lowers the pool's uncertainty most, given the labels and picks so far. Ties by margin.
 
     The pool's uncertainty is trace(S M): S the covariance of the head's weights, M the sum of u x x^T over the pool's images x,
-    and u = 1 - sum p^2 the trace of diag(p) - p p^T, the Fisher information that an answer gives about its logits, spread evenly
-    over the classes. S is (I / PRIOR + sum of u x x^T)^-1 over what is labelled and picked. A label of x lowers the uncertainty
-    by u x^T S M S x / (1 + u x^T S x).
+    and u = 1 - sum p^2 the trace of diag(p) - p p^T, the Fisher information that an answer gives about its logits. To spread it
+    evenly over the classes, as u does, is exact for two of them, and spares matrices of C D rows. S is the inverse of
+    I / PRIOR + the sum of u x x^T over what is labelled and picked. A label of x lowers the uncertainty by
+    u x^T S M S x / (1 + u x^T S x). The paper also drops picks again, backwards; here each place in the queue is final.
 
     O((n + M) D d) for n candidates and M labelled images in d dimensions, then O(n d + d^2) for each pick.
     """
@@ -37,8 +38,9 @@ def _pick(query: Query, size: int) -> NDArray[np.int64]:
     inputs = _principal(vectors, int(query.generator("bait").integers(2**31)))
     x, others, known = np.split(inputs, [len(candidates), len(candidates) + len(crowd)])
     u, of_others = (information(query.probabilities[rows]) for rows in (candidates, crowd))
-    of_known = np.full(len(known), of_others.mean())
-    if query.labelled_probabilities is not None:
+    if query.labelled_probabilities is None:
+        of_known: Doubles = np.full(len(known), of_others.mean())
+    else:
         of_known = information(query.labelled_probabilities)
     covariance = np.linalg.inv(np.eye(inputs.shape[1]) / PRIOR + (known.T * of_known) @ known)
     return candidates[most_informative(x, u, covariance, (others.T * of_others) @ others, size)]

@@ -27,7 +27,7 @@ def pool(embeddings, p=None, **others):
     return Query(np.arange(len(embeddings)), p, embeddings=embeddings, seed="al-1", **others)
 
 
-@pytest.mark.parametrize("name", ["k_center", "badge", "typiclust", "margin_kmeans"])
+@pytest.mark.parametrize("name", ["k_center", "badge", "bait", "typiclust", "margin_kmeans"])
 def test_a_task_by_itself_is_scored_by_its_margin(name):
     assert score(name, query()).tolist() == score("margin", query()).tolist()
 
@@ -199,7 +199,7 @@ def test_few_dimensions_are_not_projected():
     assert compact(pool(at(*range(50))), exact=10).shape == (50, 2)
 
 
-@pytest.mark.parametrize("name", ["k_center", "typiclust", "badge", "margin_kmeans"])
+@pytest.mark.parametrize("name", ["k_center", "typiclust", "badge", "bait", "margin_kmeans"])
 def test_a_large_pool_is_covered_too(name, monkeypatch):
     """The ways taken beyond EXACT images: projected, sampled, prefiltered, read in chunks."""
     for module, limit, value in [
@@ -207,6 +207,7 @@ def test_a_large_pool_is_covered_too(name, monkeypatch):
         ("typiclust", "EXACT", 50),
         ("typiclust", "MEMBERS", 30),
         ("badge", "EXACT", 50),
+        ("bait", "CROWD", 100),
         ("clusters", "SAMPLE", 300),
         ("chunks", "CHUNK", 2**12),
     ]:
