@@ -51,7 +51,7 @@ def information(probabilities: NDArray[np.floating]) -> Doubles:
     return np.maximum(1 - rowwise(lambda p: np.square(p.astype(np.float64)).sum(axis=1), probabilities), 0)
 
 
-def most_informative(x: Doubles, u: Doubles, covariance: Doubles, pool: Doubles, size: int) -> NDArray[np.int64]:
+def most_informative(x: Doubles, u: Doubles, covariance: NDArray[np.floating], pool: Doubles, size: int) -> NDArray[np.int64]:
     """Positions of `size` of n images, the most informative first, the earliest of equals.
 
     x: (n, d); u: (n,); covariance: S, (d, d), before the first pick; pool: M, (d, d). A pick replaces S by S - c v v^T, with
