@@ -4,7 +4,7 @@ VENV := .venv/.ready
 LABEL_STUDIO := .venv-label-studio/.ready
 PIP := -m pip install --disable-pip-version-check --quiet
 
-.PHONY: help demo test soak check measure finetuning clean
+.PHONY: help demo test soak check measure clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,7 +14,6 @@ help:
 	@echo "make soak              the tests that take long by nature"
 	@echo "make check             lint and types"
 	@echo "make measure IMAGES=DIR  seconds from Submit to the switched queue; webhook latency"
-	@echo "make finetuning IMAGES=DIR  what retraining ResNet50 itself is worth (an hour)"
 	@echo "make clean             remove both virtual environments (data/ stays)"
 
 demo: $(VENV) $(LABEL_STUDIO)
@@ -28,9 +27,6 @@ soak: $(VENV) $(LABEL_STUDIO)
 
 measure: $(VENV) $(LABEL_STUDIO)
 	@.venv/bin/python -m tools.measure --images "$(IMAGES)"
-
-finetuning: $(VENV)
-	@.venv/bin/python -m tools.finetuning --images "$(IMAGES)"
 
 check: $(VENV)
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy

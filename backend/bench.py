@@ -159,6 +159,7 @@ def _pick(name: str, embeddings: NDArray, probabilities: NDArray, batch: int, ro
         embeddings=pool,
         labelled=pool[known],
         labels=p[known].argmax(axis=1),
+        labelled_probabilities=p[known],
         committee=lambda asked: softmax(pool[asked].astype(np.float32) @ heads, axis=2),
         batch=batch,
         seed="bench",

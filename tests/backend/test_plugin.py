@@ -4,6 +4,8 @@ import base64
 import io
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -104,6 +106,18 @@ def test_a_project_without_a_version_gets_places_and_no_class(predict):
 
 def test_a_version_for_other_classes_predicts_nothing(predict):
     assert all(result["result"] == [] for result in predict(TASKS, label_config(["A", "C"])))
+
+
+def test_a_strategy_of_the_users_own_that_is_gone_costs_the_order_and_no_prediction(predict, environment, caplog):
+    projects = Projects(Path(environment["DATA_DIR"]))
+    store = VersionStore(projects.folder(1) / "versions")
+    store.write(replace(store.load(NAME), name="al-2-00000b", strategy="gone_module:novelty"))
+    with projects.edit(1) as state:
+        state.live = "al-2-00000b"
+    results = predict(TASKS)
+    assert all(result["result"] and 0.5 <= result["score"] < 1 for result in results)
+    assert {result["model_version"] for result in results} == {"al-2-00000b"}
+    assert "gone_module" in caplog.text
 
 
 def test_tasks_of_several_projects_come_back_in_their_order(predict):
