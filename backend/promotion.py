@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.rounds import Labelled
-from model.head import Floats, cross_fit
+from model.head import cross_fit
+from model.learner import Learner
+from model.logistic import Floats
 from model.metrics import ENOUGH, macro_f1, paired_bootstrap
 from strategies.slots import slot_order
 
@@ -71,7 +73,8 @@ def compare(live: Floats, new: Floats, labels: NDArray[np.int64], test: NDArray[
     if not test.any():
         return Comparison(0)
     truth = labels[test]
-    guesses = [cross_fit(values, labels, classes, test, temperature=1.0).argmax(axis=1) for values in (live, new)]
+    learners = [Learner(values, labels, classes) for values in (live, new)]
+    guesses = [cross_fit(learner, test, temperature=1.0).argmax(axis=1) for learner in learners]
     probability, interval = paired_bootstrap(guesses[0], guesses[1], truth, classes)
     f1_live, f1_new = (macro_f1(guess, truth, classes) for guess in guesses)
     return Comparison(len(truth), f1_live, f1_new, probability, interval)

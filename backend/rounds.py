@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.head import FOLDS, Head, cross_fit, fit_head, out_of_bag
+from model.learner import Learner
 from model.learning_curve import NEXT, curve_sizes, expected_gain
 from model.metrics import ENOUGH, measure
 from strategies import get, score
@@ -73,42 +74,36 @@ class Ranking:
         return Ranking(*(values[keep] for values in vars(self).values()))
 
 
-def learn(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> Head | None:
-    """The head that ships: from every label and the unlabelled pool. None without labels."""
-    if not len(labelled.labels):
-        return None
-    return fit_head(labelled.embeddings, labelled.labels, classes, seed, labelled.unseen, pool.embeddings)
-
-
 def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[Head | None, dict[str, Any]]:
-    """The head that ships, and metrics by cross-fitting on the random sample, as far as the backbone has not seen it.
+    """The head that ships, from every label and the pool, and metrics by cross-fitting on the random sample, as far as the
+    backbone has not seen it.
 
     "gain" among them is what the next labels are expected to bring. Without labels there is no head.
     """
-    head = learn(labelled, pool, classes, seed)
-    if head is None:
+    if not len(labelled.labels):
         return None, {}
+    learner = Learner(labelled.embeddings, labelled.labels, classes, pool.embeddings, seed)
+    head = fit_head(learner, labelled.unseen)
     fair = labelled.sampled & labelled.unseen
-    held = cross_fit(labelled.embeddings, labelled.labels, classes, fair, head.temperature, seed, pool.embeddings)
+    held = cross_fit(learner, fair, head.temperature)
     metrics = measure(held, labelled.labels[fair], seed).as_dict()
-    return head, metrics | {"gain": _gain(labelled, pool, fair, held.argmax(axis=1), classes, seed)}
+    return head, metrics | {"gain": _gain(learner, fair, held.argmax(axis=1), len(pool.tasks))}
 
 
-def _gain(
-    labelled: Labelled, pool: Pool, fair: NDArray[np.bool_], predicted: NDArray[np.int64], classes: int, seed: int
-) -> dict[str, Any] | None:
+def _gain(learner: Learner, fair: NDArray[np.bool_], predicted: NDArray[np.int64], left: int) -> dict[str, Any] | None:
     """What the next labels are expected to bring; None with too few random slots, one class, or nothing left to label.
 
-    predicted: cross-fitted classes of the `fair` images, int64 (fair.sum(),): the upper end of the learning curve.
+    predicted: cross-fitted classes of the `fair` images, int64 (fair.sum(),): the upper end of the learning curve;
+    left: images to label.
     """
-    known, slots = len(labelled.labels), int(fair.sum())
-    ahead = min(NEXT, known, len(pool.tasks))  # no further ahead than doubling the labels
+    known, slots = len(learner.labels), int(fair.sum())
+    ahead = min(NEXT, known, left)  # no further ahead than doubling the labels
     if slots < ENOUGH or not ahead:
         return None
     sizes = curve_sizes(known)
-    answers = out_of_bag(labelled.embeddings, labelled.labels, classes, fair, sizes, seed, pool.embeddings)
+    answers = out_of_bag(learner, fair, sizes)
     sizes_and_all, answers = [*sizes, known - slots / FOLDS], np.vstack([answers, predicted])
-    gain = expected_gain(sizes_and_all, answers, labelled.labels[fair], classes, known, ahead, seed)
+    gain = expected_gain(sizes_and_all, answers, learner.labels[fair], learner.classes, known, ahead, learner.seed)
     return gain.as_dict() if gain else None
 
 
@@ -156,8 +151,8 @@ def _committee(head: Head | None, pool: Pool, labelled: Labelled) -> Committee |
         if not n:  # every label was taken back
             return [head]
         draws = np.random.default_rng(0).integers(n, size=(COMMITTEE, n))
-        fitted = [fit_head(labelled.embeddings[d], labelled.labels[d], len(head.counts), 0, uncalibrated) for d in draws]
-        return [replace(member, temperature=head.temperature) for member in fitted]
+        learners = [Learner(labelled.embeddings[d], labelled.labels[d], len(head.counts)) for d in draws]
+        return [replace(fit_head(learner, uncalibrated), temperature=head.temperature) for learner in learners]
 
     return lambda rows: np.stack([member.probabilities(pool.embeddings[rows]) for member in heads()])
 

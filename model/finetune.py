@@ -17,6 +17,7 @@ from model.backbone import Backbone, load_backbone, save_backbone
 from model.files import read_json, write_atomically, write_json
 from model.head import fit_head
 from model.inputs import FeatureInputs, PhotoInputs
+from model.learner import Learner
 from model.training import Classifier, Epoch, Inputs, Lesson, Progress, Recipe, Rows, groups, predict, train
 
 FOLDS = 3  # of the cross-validation that finds the epochs where no stop fold can be spared
@@ -166,7 +167,7 @@ class _Run:
         else:
             self.stages.load_state_dict(self.base)
             classes = int(self.labels.max()) + 1
-            head = fit_head(self.embeddings[learned], self.labels[learned], classes, self.options.seed)
+            head = fit_head(Learner(self.embeddings[learned], self.labels[learned], classes, seed=self.options.seed))
             model = Classifier(self.stages, head.weights, head.bias).to(self.backbone.device)
             until = epochs or self.recipe.epochs
             seconds = (self.options.seconds - self.spent) / (self.parts - self.finished)

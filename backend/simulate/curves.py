@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from backend.rounds import Labelled, Pool, Rules, learn, rank
+from backend.rounds import Labelled, Pool, Rules, rank
 from backend.simulate.draw import Draw, Rows, draw
 from backend.simulate.images import Images
 from backend.simulate.protocol import QUEUE, Method, Protocol
 from model.head import Head, fit_head
+from model.learner import Learner
 from model.metrics import calibration_error, macro_f1
 from strategies.slots import random_sample
 
@@ -32,9 +33,10 @@ class Curve:
 
 def head_of(name: str, labelled: Labelled, pool: Pool, classes: int, seed: int) -> Head | None:
     """The head `name`, of LEARNERS, on the labels so far; None without any."""
-    if name == "plain" and len(labelled.labels):
-        return fit_head(labelled.embeddings, labelled.labels, classes, seed)
-    return learn(labelled, pool, classes, seed)
+    if not len(labelled.labels):
+        return None
+    taught_by = None if name == "plain" else pool.embeddings
+    return fit_head(Learner(labelled.embeddings, labelled.labels, classes, taught_by, seed), labelled.unseen)
 
 
 def run_curve(

@@ -23,8 +23,10 @@ from model.backbone import backbone_name, load_backbone
 from model.embeddings import embedding_key
 from model.files import read_json, write_json
 from model.finetune import Status, finetune
-from model.head import Floats, fit_head
+from model.head import fit_head
 from model.inputs import PhotoInputs
+from model.learner import Learner
+from model.logistic import Floats
 from model.metrics import macro_f1
 from model.photos import store_photo
 from model.training import predict
@@ -113,7 +115,7 @@ def _retrain(images: Images, how: Retraining, picked: Rows, test: Rows, folder: 
     network, inputs = load_backbone(made.weights).network, PhotoInputs(photos, CROP, seed)
     report(Status("judging", 0, len(test)))
     embeddings = _unit(predict(network, inputs, np.arange(len(photos))))
-    head = fit_head(embeddings[: len(picked)], labels, len(images.classes), seed)
+    head = fit_head(Learner(embeddings[: len(picked)], labels, len(images.classes), seed=seed))
     guesses = head.probabilities(embeddings[len(picked) :]).argmax(axis=1)
     return macro_f1(guesses, images.labels[test], len(images.classes))
 

@@ -18,6 +18,7 @@ from backend.projects import Projects
 from backend.settings import get_settings
 from model.backbone import DIMENSIONS, backbone_name
 from model.head import fit_head
+from model.learner import Learner
 from model.versions import Version, VersionStore
 from tests.conftest import ROOT
 from tests.e2e.conftest import free_port, wait_until
@@ -53,7 +54,7 @@ def environment(tmp_path, weights, monkeypatch):
     embeddings = np.random.default_rng(0).normal(size=(20, DIMENSIONS)).astype(np.float32)
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     labels = np.arange(20) % 2
-    head = fit_head(embeddings, labels, 2)
+    head = fit_head(Learner(embeddings, labels, 2))
     target = parse_label_config(CONFIG).as_dict()
     projects = Projects(tmp_path / "data")
     projects.prepare()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from backend.rounds import Labelled, Pool, Rules, rank, train
+from model import selftraining
 from strategies import REGISTRY, pick
 from strategies.query import Query
 from tests.strategies.made_up import clusters
@@ -81,3 +82,16 @@ def test_no_gain_is_told_on_few_random_slots_or_without_a_pool(made_up):
 def test_no_further_ahead_than_the_pool_reaches(made_up):
     labelled, pool = made_up
     assert train(labelled, Pool(pool.tasks[:7], pool.embeddings[:7]), 4)[1]["gain"]["labels"] == 7
+
+
+def test_a_round_reads_the_pool_once_for_its_head_its_metrics_and_its_gain(made_up, monkeypatch):
+    read, svd = [], selftraining.randomized_svd
+    monkeypatch.setattr(selftraining, "randomized_svd", lambda *args, **rest: read.append(1) or svd(*args, **rest))
+    assert train(*made_up, 4)[1]["gain"]
+    assert len(read) == 1
+
+
+def test_a_round_without_labels_has_no_head(made_up):
+    none = np.zeros(0, np.int64)
+    nothing = Labelled(none, none, np.zeros((0, 16), np.float32), none.astype(bool), none.astype(bool))
+    assert train(nothing, made_up[1], 4) == (None, {})

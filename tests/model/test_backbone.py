@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from model.backbone import DIMENSIONS, WeightsError, backbone_name, load_backbone
 from model.head import fit_head
 from model.images import to_tensor
+from model.learner import Learner
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_an_image_has_the_same_embedding_alone_as_in_a_batch(photos, backbone):
 def test_ten_labels_a_class_tell_ants_from_bees(photos):
     order = np.random.default_rng(0).permutation(30)
     train, test = (np.concatenate([part, part + 30]) for part in (order[:10], order[10:]))
-    head = fit_head(photos.embeddings[train], photos.labels[train], 2)
+    head = fit_head(Learner(photos.embeddings[train], photos.labels[train], 2))
     assert (head.probabilities(photos.embeddings[test]).argmax(axis=1) == photos.labels[test]).mean() > 0.8
 
 

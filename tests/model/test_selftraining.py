@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from model.head import POOL_HELPS, cross_fit, fit_head
+from model.head import cross_fit, fit_head
+from model.learner import Learner
 from model.selftraining import SAMPLE, SelfTraining, _equal_shares
-from tests.model.made_up import images
 
 
 def crowds(n, seed=0, apart=1.0, dimensions=40, classes=3):
@@ -28,8 +28,8 @@ def test_the_pool_makes_few_labels_go_further(classes):
     for seed in range(8):
         embeddings, labels = crowds(500, seed, classes=classes)
         few, pool = slice(0, 6 * classes), slice(6 * classes, None)
-        plain = fit_head(embeddings[few], labels[few], classes)
-        taught = fit_head(embeddings[few], labels[few], classes, pool=embeddings[pool])
+        plain = fit_head(Learner(embeddings[few], labels[few], classes))
+        taught = fit_head(Learner(embeddings[few], labels[few], classes, pool=embeddings[pool]))
         better.append(accuracy(taught, *test) - accuracy(plain, *test))
     assert np.mean(better) > 0.03
     assert np.mean(np.array(better) > 0) > 0.7
@@ -37,27 +37,14 @@ def test_the_pool_makes_few_labels_go_further(classes):
 
 def test_equal_seeds_give_equal_heads():
     embeddings, labels = crowds(4000)
-    heads = [fit_head(embeddings[:30], labels[:30], 3, 7, pool=embeddings[30:]) for _ in range(2)]
+    heads = [fit_head(Learner(embeddings[:30], labels[:30], 3, embeddings[30:], seed=7)) for _ in range(2)]
     assert (heads[0].weights == heads[1].weights).all()
     assert heads[0].temperature == heads[1].temperature
 
 
-def test_an_empty_pool_changes_nothing():
-    embeddings, labels = images(40)
-    plain = fit_head(embeddings, labels, 3)
-    assert (fit_head(embeddings, labels, 3, pool=embeddings[:0]).weights == plain.weights).all()
-
-
-def test_with_very_many_labels_the_pool_is_left_alone():
-    embeddings, labels = crowds(POOL_HELPS + 200)
-    known, pool = slice(0, POOL_HELPS + 1), slice(POOL_HELPS + 1, None)
-    plain = fit_head(embeddings[known], labels[known], 3)
-    assert (fit_head(embeddings[known], labels[known], 3, pool=embeddings[pool]).weights == plain.weights).all()
-
-
 def test_labels_of_one_class_make_a_head_that_knows_no_other():
     embeddings, _ = crowds(50)
-    head = fit_head(embeddings[:5], np.ones(5, np.int64), 3, pool=embeddings[5:])
+    head = fit_head(Learner(embeddings[:5], np.ones(5, np.int64), 3, pool=embeddings[5:]))
     assert not head.weights.any()
     assert (head.probabilities(embeddings).argmax(axis=1) == 1).all()
 
@@ -65,7 +52,7 @@ def test_labels_of_one_class_make_a_head_that_knows_no_other():
 def test_a_class_without_a_label_is_never_guessed():
     embeddings, labels = crowds(300)
     two = np.flatnonzero(labels < 2)[:20]
-    head = fit_head(embeddings[two], labels[two] * 2, 3, pool=embeddings)
+    head = fit_head(Learner(embeddings[two], labels[two] * 2, 3, pool=embeddings))
     assert not head.weights[1].any()
     assert not (head.probabilities(embeddings).argmax(axis=1) == 1).any()
 
@@ -73,12 +60,13 @@ def test_a_class_without_a_label_is_never_guessed():
 @pytest.mark.parametrize("pool", [1, 2, 3000])
 def test_any_size_of_pool_will_do(pool):
     embeddings, labels = crowds(20 + pool)
-    assert accuracy(fit_head(embeddings[:20], labels[:20], 3, pool=embeddings[20:]), embeddings[:20], labels[:20]) > 0.8
+    head = fit_head(Learner(embeddings[:20], labels[:20], 3, pool=embeddings[20:]))
+    assert accuracy(head, embeddings[:20], labels[:20]) > 0.8
 
 
 def test_identical_embeddings_are_no_trouble():
     same = np.full((30, 16), 0.25, np.float32)
-    p = fit_head(same[:10], np.arange(10) % 3, 3, pool=same[10:]).probabilities(same)
+    p = fit_head(Learner(same[:10], np.arange(10) % 3, 3, pool=same[10:])).probabilities(same)
     assert np.isfinite(p).all()
 
 
@@ -92,7 +80,7 @@ def test_a_held_out_image_is_predicted_without_its_label():
     embeddings, _ = crowds(240, apart=0)
     labels = np.random.default_rng(5).integers(2, size=120)
     held = np.ones(120, bool)
-    p = cross_fit(embeddings[:120], labels, 2, held, 1.0, pool=embeddings[120:])
+    p = cross_fit(Learner(embeddings[:120], labels, 2, pool=embeddings[120:]), held, 1.0)
     assert (p.argmax(axis=1) == labels).mean() < 0.62
 
 
@@ -110,7 +98,7 @@ def test_it_stays_calibrated():
     errors = []
     for seed in range(5):
         embeddings, labels = crowds(600, seed)
-        head = fit_head(embeddings[:60], labels[:60], 3, pool=embeddings[60:300])
+        head = fit_head(Learner(embeddings[:60], labels[:60], 3, pool=embeddings[60:300]))
         p = head.probabilities(embeddings[300:])
         errors.append(abs(p.max(axis=1).mean() - (p.argmax(axis=1) == labels[300:]).mean()))
     assert np.mean(errors) < 0.1

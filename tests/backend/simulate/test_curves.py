@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend.rounds import Labelled, Pool, Rules, rank
-from backend.simulate.curves import run_curve, state
+from backend.rounds import Labelled, Pool, Rules, rank, train
+from backend.simulate.curves import head_of, run_curve, state
 from backend.simulate.draw import draw
 from backend.simulate.protocol import Method, Protocol
 from model.head import fit_head
+from model.learner import Learner
 from model.metrics import macro_f1
 from tests.backend.simulate.made_up import DEFAULT, MARGIN, RANDOM, clusters
 
@@ -30,10 +31,20 @@ def test_the_first_labels_after_the_start_are_the_head_of_the_product_s_queue():
     images = clusters()
     drawn = draw(images, SHORT, seed=3)
     labelled, pool = by_hand(images, drawn, drawn.start)
-    head = fit_head(labelled.embeddings, labelled.labels, 3, seed=3)
+    head = fit_head(Learner(labelled.embeddings, labelled.labels, 3, seed=3))
     queue = rank(head, pool, labelled, Rules("margin", len(pool.tasks), 0.0, 5), "al-10-3")
     curve = run_curve(images, SHORT, MARGIN, seed=3)
     assert drawn.tasks[curve.picked[10:15]].tolist() == queue.tasks[:5].tolist()
+
+
+def test_the_default_head_is_the_one_that_a_round_ships():
+    images = clusters()
+    drawn = draw(images, SHORT, seed=3)
+    labelled, pool = by_hand(images, drawn, drawn.start)
+    shipped, _ = train(labelled, pool, 3, seed=3)
+    simulated = head_of(DEFAULT.head, labelled, pool, 3, seed=3)
+    assert (simulated.weights == shipped.weights).all()
+    assert simulated.temperature == shipped.temperature
 
 
 def test_a_cold_start_is_the_product_s_first_queue():
@@ -52,7 +63,7 @@ def test_a_point_is_the_macro_f1_of_a_head_on_the_labels_until_then():
     embeddings = images.embeddings.astype(np.float32)
     for labels, f1 in zip(curve.labels, curve.macro_f1, strict=True):
         rows = np.array(curve.picked[:labels])
-        guesses = fit_head(embeddings[rows], images.labels[rows], 3, seed=1).probabilities(embeddings[drawn.test])
+        guesses = fit_head(Learner(embeddings[rows], images.labels[rows], 3, seed=1)).probabilities(embeddings[drawn.test])
         assert f1 == macro_f1(guesses.argmax(axis=1), images.labels[drawn.test], 3)
 
 
@@ -97,7 +108,7 @@ def test_one_query_picks_its_whole_batch_from_the_base_model():
     once = Protocol(start=10, batch=40, rounds=1, one_shot=True)
     drawn = draw(images, once, seed=0)
     labelled, pool = by_hand(images, drawn, drawn.start)
-    head = fit_head(labelled.embeddings, labelled.labels, 3, seed=0)
+    head = fit_head(Learner(labelled.embeddings, labelled.labels, 3, seed=0))
     queue = rank(head, pool, labelled, Rules("margin", 40, 0.0, 40), "al-10-0")
     curve = run_curve(images, once, MARGIN, seed=0)
     assert curve.labels == [10, 50]

@@ -1,0 +1,61 @@
+"""What a learner refuses, and when it learns from the pool."""
+
+import numpy as np
+import pytest
+
+from model import selftraining
+from model.learner import POOL_HELPS, Learner
+from model.logistic import fit_logistic
+from tests.model.made_up import images
+
+
+def is_plain(learner):
+    """Whether it learns as from the labels alone."""
+    weights, bias = fit_logistic(learner.embeddings, learner.labels, learner.classes)
+    found = learner.fit(np.ones(len(learner.labels), bool))
+    return (found[0] == weights).all() and (found[1] == bias).all()
+
+
+def test_the_pool_teaches():
+    embeddings, labels = images(100, apart=0.3)
+    assert not is_plain(Learner(embeddings[:40], labels[:40], 3, embeddings[40:]))
+
+
+def test_an_empty_pool_changes_nothing():
+    embeddings, labels = images(40)
+    assert is_plain(Learner(embeddings, labels, 3, embeddings[:0]))
+
+
+@pytest.mark.parametrize(("labels", "plain"), [(POOL_HELPS, False), (POOL_HELPS + 1, True)])
+def test_with_very_many_labels_the_pool_is_left_alone(labels, plain):
+    embeddings, classes = images(POOL_HELPS + 200, apart=0.3)
+    assert is_plain(Learner(embeddings[:labels], classes[:labels], 3, embeddings[labels:])) == plain
+
+
+def test_the_pool_is_read_for_the_first_fit_that_needs_it_and_once(monkeypatch):
+    read, svd = [], selftraining.randomized_svd
+    monkeypatch.setattr(selftraining, "randomized_svd", lambda *args, **rest: read.append(1) or svd(*args, **rest))
+    embeddings, labels = images(100)
+    learner = Learner(embeddings[:40], labels[:40], 3, embeddings[40:])
+    learner.fit(labels[:40] == 1)  # one class, from which nothing can be guessed
+    assert len(read) == 0
+    learner.fit(labels[:40] < 2)
+    learner.fit(np.ones(40, bool))
+    assert len(read) == 1
+
+
+@pytest.mark.parametrize("n", [0, 2, 4])
+def test_labels_that_do_not_fit_three_images_are_refused(n):
+    with pytest.raises(ValueError, match=f"{n} labels do not fit 3 embeddings"):
+        Learner(images(3)[0], np.zeros(n, np.int64), 2)
+
+
+def test_no_labels_at_all_are_refused():
+    with pytest.raises(ValueError, match="0 labels"):
+        Learner(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), 2)
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_a_label_that_is_no_class_is_refused(label):
+    with pytest.raises(ValueError, match=r"labels outside \[0, 3\)"):
+        Learner(images(2)[0], np.array([0, label]), 3)
