@@ -68,8 +68,8 @@ class Comparison:
 def compare(live: Floats, new: Floats, labels: NDArray[np.int64], test: NDArray[np.bool_], classes: int) -> Comparison:
     """Compare two backbones by their embeddings of n labelled images, float32 (n, D) each, on the images `test`, bool (n,).
 
-    Each gets heads on the labels alone, since the new one has not embedded the pool yet; cross-fitted, so that no head has seen what
-    it is judged on.
+    Each gets heads on the labels alone, since the new one has not embedded the pool yet; cross-fitted, so that no head has seen
+    what it is judged on.
     """
     if not test.any():
         return Comparison(0)
