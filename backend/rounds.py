@@ -103,7 +103,7 @@ def _gain(learner: Learner, fair: NDArray[np.bool_], predicted: NDArray[np.int64
     sizes = curve_sizes(known)
     answers = out_of_bag(learner, fair, sizes)
     sizes_and_all, answers = [*sizes, known - slots / FOLDS], np.vstack([answers, predicted])
-    gain = expected_gain(sizes_and_all, answers, learner.labels[fair], learner.classes, known, ahead, learner.seed)
+    gain = expected_gain(sizes_and_all, answers, learner.labels[fair], known, ahead, learner.seed)
     return gain.as_dict() if gain else None
 
 

@@ -48,7 +48,6 @@ def expected_gain(
     sizes: Sequence[float],
     predicted: NDArray[np.int64],
     labels: NDArray[np.int64],
-    classes: int,
     known: int,
     ahead: int,
     seed: int = 0,
@@ -67,10 +66,13 @@ def expected_gain(
     """
     if len(labels) < ENOUGH or len(np.unique(labels)) < 2 or ahead < 1:
         return None
+    occurring = np.unique(np.append(predicted[predicted >= 0], labels))  # of others the doubts alone would make an F1
+    predicted = np.where(predicted >= 0, np.searchsorted(occurring, predicted), -1)
+    labels = np.searchsorted(occurring, labels)
     points, at = np.unique(np.asarray(sizes, float), return_inverse=True)
     answers = [predicted[at == i] for i in range(len(points))]
-    measured = _macro_f1(answers, labels, classes, None)
-    drawn = _macro_f1(answers, labels, classes, np.random.default_rng(seed))
+    measured = _macro_f1(answers, labels, len(occurring), None)
+    drawn = _macro_f1(answers, labels, len(occurring), np.random.default_rng(seed))
     gain = float(_extrapolate(points, measured, known, ahead)[0])
     low, high = np.percentile(_extrapolate(points, drawn, known, ahead), [2.5, 97.5])
     return Gain(ahead, gain, (min(float(low), gain), max(float(high), gain)))
@@ -83,7 +85,9 @@ def _macro_f1(answers: list[NDArray[np.int64]], labels: NDArray[np.int64], class
     """
     draws, n = DRAWS if random else 1, len(labels)
     images = random.exponential(size=(draws, n)) if random else np.ones((1, n))
-    hits, sizes = _doubts(len(answers), classes, random) if random else np.zeros((2, 1, len(answers), classes))
+    hits, sizes = np.zeros((2, 1, len(answers), classes))
+    if random:
+        hits, sizes = _doubts(len(answers), np.unique(labels), classes, random)
     for i, answer in enumerate(answers):
         heads = random.exponential(size=(draws, len(answer))) if random else np.ones((1, len(answer)))
         head, image = np.nonzero(answer >= 0)
@@ -104,13 +108,14 @@ def _sums(images: Floats, heads: Floats, image: Integers, head: Integers, kind: 
     return np.einsum("dhc,dh->dc", (images @ answers).reshape(draws, count, classes), heads)
 
 
-def _doubts(points: int, classes: int, random: Random) -> tuple[Floats, Floats]:
-    """Hits and sizes, (DRAWS, points, classes), of two images: one right from some point on, one wrong from there."""
+def _doubts(points: int, true: Integers, classes: int, random: Random) -> tuple[Floats, Floats]:
+    """Hits and sizes, (DRAWS, points, classes), of two images of the `true` classes: one right from some point on, one wrong
+    from there."""
     hits, sizes = np.zeros((2, DRAWS, points, classes))
     each, point = np.arange(DRAWS)[:, None], np.arange(points)
     for learned in (True, False):
         weight = random.gamma(DOUBT, size=(DRAWS, 1))
-        truth = random.integers(classes, size=(DRAWS, 1))
+        truth = random.choice(true, size=(DRAWS, 1))
         mistake = (truth + random.integers(1, classes, size=(DRAWS, 1))) % classes
         right = (point >= random.integers(1, points, size=(DRAWS, 1))) == learned
         guess = np.where(right, truth, mistake)

@@ -16,7 +16,8 @@ from strategies.strategy import Strategy, lowest
 Doubles = NDArray[np.float64]
 
 PREFILTER = 20  # x size: candidates, the lowest margins ...
-CROWD = 2000  # ... and at least so many; as many drawn at random stand for the pool
+CANDIDATES = 2000, 10_000  # ... but at least and at most so many
+CROWD = 2000  # images drawn at random that stand for the pool
 DIMENSIONS = 256  # principal ones, to which the head's weights are confined
 PRIOR = 2.0  # variance of the head's weights before any label; little changes between 1 and 5 on two photo sets
 
@@ -32,7 +33,7 @@ def _pick(query: Query, size: int) -> NDArray[np.int64]:
 
     O((n + M) D d) for n candidates and M labelled images in d dimensions, then O(n d + d^2) for each pick.
     """
-    candidates = lowest(query.margins, query.hashes, max(size * PREFILTER, CROWD))
+    candidates = lowest(query.margins, query.hashes, max(size, int(np.clip(size * PREFILTER, *CANDIDATES))))
     crowd = np.sort(lowest(query.hashes, query.hashes, CROWD))
     vectors = np.vstack([query.vectors(candidates), query.vectors(crowd), query.labelled_vectors()])
     inputs = _principal(vectors, int(query.generator("bait").integers(2**31)))

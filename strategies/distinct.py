@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from strategies.chunks import chunks
 from strategies.query import Query
-from strategies.strategy import Strategy
+from strategies.strategy import CHOICE_OF_SCORES, Strategy, lowest
 from strategies.vectors import Floats, nearest_squared_distance, squared_distances
 
 BLOCK = 512  # images read at a time
@@ -16,8 +16,8 @@ QUANTILE, SHARE = 0.1, 0.55  # what tau is made of
 def distinct(inner: Strategy) -> Strategy:
     """`inner` without images nearer than tau to an earlier pick or to a labelled image.
 
-    They come last rather than never, so any size can be had. Looks at the start of inner's order (`Strategy.choice`), and
-    only until there are enough: O(n (M + size) D) for n images looked at.
+    They come last rather than never, so any size can be had. Looks at the start of inner's order (`Strategy.choice`), then at
+    its lowest scores, and only until there are enough: O(n (M + size) D) for n images looked at.
     """
 
     def pick(query: Query, size: int) -> NDArray[np.int64]:
@@ -26,6 +26,8 @@ def distinct(inner: Strategy) -> Strategy:
         kept = _without_near_duplicates(query, order, tau, size)
         if len(kept) < len(order):
             order = inner.choice(query, size)
+            rest = lowest(inner.score(query), query.hashes, size * CHOICE_OF_SCORES)
+            order = np.concatenate([order, rest[~np.isin(rest, order)]])
             kept = _without_near_duplicates(query, order, tau, size)
         return np.concatenate([kept, order[~np.isin(order, kept)]])[:size]
 

@@ -36,7 +36,7 @@ def told(law, n, known=300, ahead=50, seed=0, luck=0.0):
     random = np.random.default_rng(seed + 1)
     for row, size in zip(predicted[:-1], sizes, strict=False):
         row[random.random(n) < size / known] = -1
-    return expected_gain(sizes, predicted, labels, CLASSES, known, ahead)
+    return expected_gain(sizes, predicted, labels, known, ahead)
 
 
 def truth(law, known=300, ahead=50):
@@ -79,7 +79,7 @@ def test_a_flat_curve_may_seem_to_fall():
 
 def test_heads_without_an_error_do_not_prove_that_nothing_is_left_to_gain():
     labels = np.arange(ENOUGH) % CLASSES
-    gain = expected_gain([10, 20, 40], np.tile(labels, (3, 1)), labels, CLASSES, 40, 20)
+    gain = expected_gain([10, 20, 40], np.tile(labels, (3, 1)), labels, 40, 20)
     assert gain.macro_f1 == pytest.approx(0)
     assert gain.interval[1] - gain.interval[0] > 0.002
 
@@ -89,8 +89,15 @@ def test_f1_never_grows_beyond_1():
     labels = np.arange(n) % CLASSES
     predicted = np.tile(labels, (3, 1))
     predicted[0, :60], predicted[1, :9] = (labels[:60] + 1) % CLASSES, (labels[:9] + 1) % CLASSES
-    gain = expected_gain([10, 20, 40], predicted, labels, CLASSES, 40, 40_000_000)
+    gain = expected_gain([10, 20, 40], predicted, labels, 40, 40_000_000)
     assert 0 <= gain.macro_f1 <= 0.05
+
+
+def test_classes_that_nobody_labelled_or_guessed_change_nothing():
+    sizes = [*curve_sizes(300), 300]
+    predicted, labels = answers(curve(), sizes, 200, 0)
+    apart = np.where(predicted >= 0, 7 * predicted + 2, -1)
+    assert expected_gain(sizes, apart, 7 * labels + 2, 300, 50) == expected_gain(sizes, predicted, labels, 300, 50)
 
 
 def test_too_few_images_tell_nothing():
@@ -100,7 +107,7 @@ def test_too_few_images_tell_nothing():
 
 def test_one_class_alone_tells_nothing():
     same = np.zeros(40, np.int64)
-    assert expected_gain([10, 20, 40], np.tile(same, (3, 1)), same, CLASSES, 40, 20) is None
+    assert expected_gain([10, 20, 40], np.tile(same, (3, 1)), same, 40, 20) is None
 
 
 def test_each_share_of_the_labels_is_measured_by_as_many_heads():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from strategies import pick
-from strategies.bait import CROWD, PRIOR, information, most_informative
+from strategies.bait import PRIOR, information, most_informative
 from strategies.query import Query
 from tests.strategies.made_up import clusters, normalised, probabilities
 
@@ -77,12 +77,12 @@ def test_a_batch_is_spread_over_what_the_head_is_unsure_of():
     assert sorted(of[pick("bait", Query(np.arange(180), p, embeddings=found, seed="al-1"), 4)].tolist()) == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_it_keeps_away_from_what_is_labelled_where_that_told_something(known):
-    found, of = clusters([30, 30], noise=0.2)
-    told = {"labelled_probabilities": np.array([DOUBT] * 5)} if known else {}
-    q = Query(np.arange(55), np.full((55, 2), 0.5), embeddings=found[5:], labelled=found[:5], seed="al-1", **told)
-    assert of[5:][pick("bait", q, 1)].tolist() == [1]
+@pytest.mark.parametrize("told", [{}, {"labelled_probabilities": np.array([DOUBT] * 5)}])
+def test_it_keeps_away_from_what_is_labelled(told):
+    found, of = clusters([40, 30], noise=0.2)
+    parts = {"tasks": np.arange(65), "probabilities": np.full((65, 2), 0.5), "embeddings": found[5:], "seed": "al-1"}
+    assert of[5:][pick("bait", Query(**parts), 1)].tolist() == [0]
+    assert of[5:][pick("bait", Query(**parts, labelled=found[:5], **told), 1)].tolist() == [1]
 
 
 def test_labels_of_what_was_certain_tell_nothing():
@@ -102,12 +102,13 @@ def test_certain_images_come_last_by_the_order_of_margin():
 
 
 def test_of_a_large_pool_it_looks_at_the_lowest_margins_only(monkeypatch):
-    monkeypatch.setattr(sys.modules["strategies.bait"], "CROWD", 50)
+    monkeypatch.setattr(sys.modules["strategies.bait"], "CANDIDATES", (50, 100))
     found, of = clusters([200, 200], noise=0.3)
     p = np.where(of[:, None] == 1, [0.7, 0.3], [0.9, 0.1]) + np.linspace(0, 0.01, 400)[:, None] * [1, -1]
     q = Query(np.arange(400), p, embeddings=found, seed="al-1")
     assert (of[pick("bait", q, 5)] == 1).all()
-    assert CROWD >= 2000
+    assert (of[pick("bait", q, 60)] == 1).all()
+    assert len(pick("bait", q, 150)) == 150
 
 
 @pytest.mark.parametrize("shape", [(5, 4), (6, 3), (6,)])

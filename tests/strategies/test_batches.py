@@ -208,6 +208,7 @@ def test_a_large_pool_is_covered_too(name, monkeypatch):
         ("typiclust", "MEMBERS", 30),
         ("badge", "EXACT", 50),
         ("bait", "CROWD", 100),
+        ("bait", "CANDIDATES", (50, 300)),
         ("clusters", "SAMPLE", 300),
         ("chunks", "CHUNK", 2**12),
     ]:

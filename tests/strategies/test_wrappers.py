@@ -58,7 +58,7 @@ def test_no_pair_of_images_makes_no_threshold():
     assert near_duplicate_distance(query(embeddings, np.zeros(1, np.int64))) == 0
 
 
-@pytest.mark.parametrize("name", ["random", "margin", "typiclust", "margin_kmeans", "k_center"])
+@pytest.mark.parametrize("name", ["random", "margin", "typiclust", "margin_kmeans", "k_center", "bait"])
 def test_of_copies_only_one_is_picked(name):
     embeddings, of, classes = photos(60, 5)
     picks = pick(f"{name}+distinct", query(embeddings, classes, batch=10), 40)
@@ -70,6 +70,14 @@ def test_copies_of_labelled_images_are_not_picked():
     held = of < 30
     q = query(embeddings[~held], classes[~held], labelled=embeddings[of < 40])
     assert sorted(of[~held][pick("margin+distinct", q, 20)].tolist()) == list(range(40, 60))
+
+
+@pytest.mark.parametrize("name", ["margin", "bait", "badge"])
+def test_all_that_is_new_is_found_among_many_copies_of_labelled_images(name):
+    embeddings, of, classes = photos(120, 5)
+    held = np.isin(np.arange(len(of)), np.unique(of, return_index=True)[1][:80])  # one copy of each that is labelled
+    q = query(embeddings[~held], classes[~held], labelled=embeddings[held])
+    assert sorted(of[~held][pick(f"{name}+distinct", q, 40)].tolist()) == list(range(80, 120))
 
 
 def test_copies_come_last_rather_than_never():
