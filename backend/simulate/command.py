@@ -21,6 +21,10 @@ from backend.simulate.store import CurveStore, Run
 from model.files import write_atomically, write_json
 
 LABELS = 300  # at the end, unless told otherwise
+ALL_LABELLED = (
+    "All {labels} images of the pool are labelled at the end, so every method ends with the same labels: the last F1 and the \
+ratio say little. Compare the areas (AUBC), or give more images or fewer --rounds."
+)
 NAMED = 3  # files that are named where more cannot be read
 Say = Callable[[str], None]
 T = TypeVar("T")
@@ -33,11 +37,14 @@ def simulate(options: argparse.Namespace, settings: Settings, say: Say) -> None:
     protocol, line = read_protocol(options), Progress()
     asked = _methods(options, settings)
     images = _images(options, protocol, settings, line, say)
-    at = _retrain_at(options, check_size(images, protocol))
+    grid = check_size(images, protocol)
+    at = _retrain_at(options, grid)
     store = CurveStore(options.cache / "curves", images, protocol)
     curves = _curves(images, protocol, asked, store, options, line, say)
     found = _by_name(curves, asked)
     say(as_table(found, protocol))
+    if grid[-1] == len(draw(images, protocol, seed=0).pool):
+        say(ALL_LABELLED.format(labels=grid[-1]))
     for method in asked:
         if method.name == PRODUCT:
             say(_describe_product(method))
@@ -88,6 +95,8 @@ def _images(options: argparse.Namespace, protocol: Protocol, settings: Settings,
     images, unreadable = embed_images(listed, options.weights, options.cache, settings.max_image_pixels, line)
     if unreadable:
         say(_describe_unreadable(unreadable))
+    if options.split and not images.test.any():
+        raise ValueError(f"--split: no image whose name starts with {options.split[1]!r} can be read, so there is no test.")
     if left_out:
         say(f"{left_out} images have neither of the prefixes {' and '.join(options.split)}: left out.")
     return images

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from backend.promotion import STOP_SHARE
 from backend.simulate.curves import Curve
@@ -32,6 +33,7 @@ from model.photos import store_photo
 from model.training import predict
 
 STOP_FOLD_FROM = 200  # labels; below it cross-validation finds the epochs, since no image can be spared
+CODE = ("backend/simulate/finetuned.py", "backend/promotion.py")  # beside what curves depend on
 CROP = 224  # of the photos as they are judged
 
 
@@ -49,8 +51,10 @@ class Retraining:
 def finetune_curves(
     images: Images, protocol: Protocol, how: Retraining, curves: Mapping[Run, Curve], fresh: bool, line: Progress
 ) -> dict[Run, list[float]]:
-    """Macro F1 on the test images for each of `how.at`, of a head on ResNet50 retrained on the labels until then. One after the
-    other, since each uses every processor; finished ones stay on disk, and equal picks are learned once."""
+    """Macro F1 on the test images for each of `how.at`, of a plain head on ResNet50 retrained on the labels until then.
+
+    One after the other, since each uses every processor; finished ones stay on disk, and equal picks are learned once.
+    """
     found: dict[Run, list[float]] = {run: [] for run in curves}
     line.start(f"retraining ResNet50 ({how.depth})", len(curves) * len(how.at))
     for run, curve in curves.items():
@@ -86,7 +90,8 @@ def _remembered(images: Images, how: Retraining, run: Run, rows: tuple[Rows, Row
     """The F1 from before, if it was the same in everything, or a new one."""
     picked, test = rows
     about = [[images.sources[row].reference for row in part] for part in rows]
-    key = digest(VERSION, images.digest, about, backbone_name(how.weights), how.depth, run.seed, code_digest(""))
+    made_by = (code_digest("", *CODE), torch.__version__, how.depth, backbone_name(how.weights))
+    key = digest(VERSION, images.digest, about, run.seed, made_by)
     path = how.cache / "finetuned" / f"{key}.json"
     before = None if fresh else read_json(path)
     if before:

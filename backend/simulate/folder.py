@@ -12,6 +12,7 @@ from PIL import ImageOps
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"}
 AREA = (0.80, 0.95)  # of an image that a near-copy shows
 QUALITY = (30, 90)  # of its JPEG
+RECIPE = f"crop{AREA}-mirror-jpeg{QUALITY}-v1"  # of near-copies: another one makes other images
 
 
 def images_by_class(folder: Path) -> dict[str, list[Path]]:
@@ -44,9 +45,9 @@ class Source:
 
     @property
     def reference(self) -> str:
-        """Names the content without reading it: another size or time of change is another image."""
-        status = self.path.stat()
-        return f"{self.path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\0{self.copy}"
+        """Names the content without reading it: another size or time of change is another image, as is another copy."""
+        status, copy = self.path.stat(), f"{self.copy} {RECIPE}" if self.copy else "0"
+        return f"{self.path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\0{copy}"
 
 
 def near_copy(content: bytes, number: int, max_pixels: int) -> bytes:

@@ -28,7 +28,8 @@ Examples:
 
 Reading the table: `lift` is in points of macro F1 above the base model; `against random` is the paired difference to random
 sampling, with its 95 % interval over seeds; AUBC is the mean macro F1 over the range of labels; `ratio` is how many times as
-many labels random sampling needs for the F1 it has at the end. A stopped run goes on where it was."""
+many labels random sampling needs for the F1 it has at the end. Where curves are flat a little luck makes a large ratio: take
+20 seeds for it, and look at AUBC first. A stopped run goes on where it was."""
 
 DEFAULTS = ("least_confidence", "margin", "entropy", "default")
 

@@ -64,10 +64,11 @@ def digest(*about: object) -> str:
 
 
 @lru_cache
-def code_digest(strategy: str) -> str:
-    """Of the code that a curve of `strategy` depends on, a user's own `module:function` included as far as that module goes."""
+def code_digest(strategy: str, *others: str) -> str:
+    """Of the code that a curve of `strategy` depends on, a user's own `module:function` included as far as that module goes,
+    and of `others`, patterns like those of CODE."""
     found = hashlib.sha256(" ".join(module.__version__ for module in (np, scipy, sklearn)).encode())
-    files = sorted(path for pattern in CODE for path in ROOT.glob(pattern))
+    files = sorted(path for pattern in (*CODE, *others) for path in ROOT.glob(pattern))
     if ":" in strategy:
         spec = importlib.util.find_spec(strategy.split(":")[0])
         files += [Path(spec.origin)] if spec and spec.origin else []

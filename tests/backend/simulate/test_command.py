@@ -120,6 +120,24 @@ def test_file_names_split(simulate, place):
     assert "1 images have neither of the prefixes train_ and test_" in run.out
 
 
+def test_a_test_of_which_nothing_can_be_read_is_no_test(simulate, weights, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "few" / name).mkdir(parents=True)
+        for number in range(8):
+            Image.new("RGB", (32, 32), (30 * number, 90, 10 if name == "a" else 200)).save(
+                tmp_path / "few" / name / f"train_{number}.png"
+            )
+        (tmp_path / "few" / name / "test_0.png").write_bytes(b"no image")
+    found = simulate("--split", "train_/test_", "--weights", str(weights), folder=tmp_path / "few")
+    assert found.status == 1
+    assert "no image whose name starts with 'test_' can be read" in found.error
+
+
+def test_a_pool_that_runs_out_is_said_since_all_methods_meet_there(simulate):
+    assert "images of the pool are labelled at the end" in simulate("--rounds", "99").out
+    assert "images of the pool are labelled at the end" not in simulate().out
+
+
 def test_imbalance_leaves_fewer_to_label(simulate):
     assert simulate("--batch", "40").json["labels"][-1] == 51
     assert simulate("--batch", "40", "--imbalance", "meat=0.25").json["labels"][-1] == 51 - 17 + 4
