@@ -119,7 +119,8 @@ def top_up(session: Session, version: Version, labelled: Labelled, pool: Pool, c
     if not free.any() or len(waiting) > min(len(queued), session.settings.queue_size) / 2:
         return 0
     rest = Pool(pool.tasks[free], pool.embeddings[free])
-    ranking = rank(version.head, rest, labelled, session.rules(), version.name)
+    before = pool.embeddings[np.isin(pool.tasks, list(waiting))]
+    ranking = rank(version.head, rest, labelled, session.rules(), version.name, before)
     if queued:
         ranking = ranking.at(refill_places(max(queued.values()), len(ranking.tasks)))
     withdraw(session, version.name, set(published) & set(ranking.tasks.tolist()))

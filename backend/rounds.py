@@ -112,16 +112,24 @@ def separates(head: Head | None) -> bool:
     return head is not None and int((head.counts > 0).sum()) >= 2
 
 
-def rank(head: Head | None, pool: Pool, labelled: Labelled, rules: Rules, version: str) -> Ranking:
-    """The queue of at most `rules.size` images: picks of the strategy with random slots between them."""
+def rank(
+    head: Head | None, pool: Pool, labelled: Labelled, rules: Rules, version: str, waiting: NDArray[np.float32] | None = None
+) -> Ranking:
+    """The queue of at most `rules.size` images: picks of the strategy with random slots between them.
+
+    waiting: embeddings of images that will be labelled before these, float32 (W, D). To the strategy they are labelled, by the
+    head's own guess.
+    """
     probabilities = head.probabilities(pool.embeddings) if head else np.ones((len(pool.tasks), 1), np.float32)
+    known = labelled.embeddings if waiting is None else np.vstack([labelled.embeddings, waiting])
+    of_known = head.probabilities(known) if head else None
     query = Query(
         pool.tasks,
         probabilities,
         embeddings=pool.embeddings,
-        labelled=labelled.embeddings,
-        labels=labelled.labels if head else None,
-        labelled_probabilities=head.probabilities(labelled.embeddings) if head else None,
+        labelled=known,
+        labels=None if of_known is None else np.append(labelled.labels, of_known[len(labelled.labels) :].argmax(axis=1)),
+        labelled_probabilities=of_known,
         committee=_committee(head, pool, labelled),
         batch=rules.batch,
         seed=version,

@@ -45,11 +45,25 @@ def test_the_strategy_sees_embeddings_labels_and_the_batch(made_up):
         embeddings=pool.embeddings,
         labelled=labelled.embeddings,
         labels=labelled.labels,
+        labelled_probabilities=head.probabilities(labelled.embeddings),
         batch=5,
         seed="al-1",
     )
-    for strategy in ("typiclust", "k_center+balanced"):
+    for strategy in ("typiclust", "k_center+balanced", "bait"):
         assert queue(made_up, strategy) == pool.tasks[pick(strategy, query, SIZE)].tolist()
+
+
+@pytest.mark.parametrize("strategy", ["bait+distinct", "margin+distinct+balanced", "k_center"])
+def test_images_like_those_that_wait_in_the_queue_come_last(made_up, strategy):
+    labelled, pool = made_up
+    head, _ = train(labelled, pool, 4)
+    rules = Rules(strategy, SIZE, 0.0, batch=5)
+    first = rank(head, pool, labelled, rules, "al-1").tasks
+    waiting = pool.embeddings[np.isin(pool.tasks, first)]
+    copies = Pool(np.append(pool.tasks, 1000 + np.arange(SIZE)), np.vstack([pool.embeddings, waiting]))
+    rest = Pool(copies.tasks[~np.isin(copies.tasks, first)], copies.embeddings[~np.isin(copies.tasks, first)])
+    assert (rank(head, rest, labelled, rules, "al-1").tasks >= 1000).any()
+    assert (rank(head, rest, labelled, rules, "al-1", waiting).tasks < 1000).all()
 
 
 def test_the_committee_disagrees_so_that_bald_is_not_entropy(made_up):
