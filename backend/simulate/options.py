@@ -2,7 +2,9 @@
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from strategies import REGISTRY, get
 
@@ -31,7 +33,28 @@ sampling, with its 95 % interval over seeds; AUBC is the mean macro F1 over the 
 many labels random sampling needs for the F1 it has at the end. Where curves are flat a little luck makes a large ratio: take
 20 seeds for it, and look at AUBC first. A stopped run goes on where it was."""
 
+T = TypeVar("T")
 DEFAULTS = ("least_confidence", "margin", "entropy", "default")
+
+
+def _a(kind: Callable[[str], T], fits: Callable[[T], bool], what: str) -> Callable[[str], T]:
+    """Reads an option's text as a `kind` that `fits`, or says that it is no `what`."""
+
+    def read(text: str) -> T:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not fits(value):
+            raise argparse.ArgumentTypeError(f"{text!r} is no {what}")
+        return value
+
+    return read
+
+
+_positive = _a(int, lambda value: value >= 1, "number of 1 or more")
+_natural = _a(int, lambda value: value >= 0, "number of 0 or more")
+_share = _a(float, lambda value: 0 < value < 1, "share between 0 and 1")
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -88,33 +111,6 @@ def check_strategy(name: str) -> None:
         get(name)
     except ValueError as error:
         raise ValueError(f"--strategies: {error} Or default: what a new project gets.") from error
-
-
-def _positive(text: str) -> int:
-    value = _natural(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value
-
-
-def _natural(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = -1
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of 0 or more")
-    return value
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share between 0 and 1")
-    return value
 
 
 def _prefixes(text: str) -> tuple[str, str]:
