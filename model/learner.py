@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from model.logistic import Coefficients, Floats, fit_logistic
 from model.selftraining import SelfTraining
@@ -38,9 +39,15 @@ class Learner:
         whatever its count; rows of classes without a label are zero, and all are where there is one class only."""
         labels = self.labels[rows]
         one_class = len(np.unique(labels)) < 2  # from which nothing can be guessed
-        if one_class or self._with_pool is None:
-            return fit_logistic(self.embeddings[rows], labels, self.classes)
-        return self._with_pool.fit(rows)
+        with_pool = None if one_class else self._with_pool
+        with self._threads.limit(limits=1):  # threads that wait for each other in products so small take five times as long
+            if with_pool is None:
+                return fit_logistic(self.embeddings[rows], labels, self.classes)
+            return with_pool.fit(rows)
+
+    @cached_property
+    def _threads(self) -> ThreadpoolController:
+        return ThreadpoolController()
 
     @cached_property
     def _with_pool(self) -> SelfTraining | None:
