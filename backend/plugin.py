@@ -18,11 +18,9 @@ from backend.session import Session
 from backend.settings import get_settings
 from model.backbone import WeightsError
 from model.versions import NO_VERSION, Version, VersionError
-from strategies import get
 from strategies.places import LAST
 
 log = logging.getLogger(__name__)
-FALLBACK = "random"  # strategy
 SECONDS = 70  # Label Studio waits 100 s for /predict; an image may take IMAGE_SECONDS more
 
 
@@ -57,7 +55,8 @@ def _predict(session: Session, tasks: list[dict[str, Any]]) -> list[dict[str, An
     name = live.name if live else NO_VERSION
     embeddings, found = _embeddings(session, tasks)
     ids = np.array([task["id"] for task in tasks], np.int64)
-    places, probabilities = place_outside_queue(live.head if live else None, ids, embeddings, _strategy(live), name)
+    strategy = live.strategy if live else "random"
+    places, probabilities = place_outside_queue(live.head if live else None, ids, embeddings, strategy, name)
     results = []
     for row, readable in enumerate(found):
         result = []
@@ -77,19 +76,6 @@ def _live(session: Session) -> Version | None:
         log.warning("%s", error)
         return None
     return live if live and session.fits(live) else None
-
-
-def _strategy(live: Version | None) -> str:
-    """The live version's strategy; random where there is none, and where it is the user's own and its module is gone: whoever
-    asks for predictions gets them, wherever they stand."""
-    if not live:
-        return FALLBACK
-    try:
-        get(live.strategy)
-    except ValueError as error:
-        log.error("Version %s: %s Places are random meanwhile.", live.name, error)
-        return FALLBACK
-    return live.strategy
 
 
 def _embeddings(session: Session, tasks: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:

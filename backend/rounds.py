@@ -1,5 +1,6 @@
 """One active-learning round: labels and a pool in, a head, its metrics and a ranking out. No Label Studio, no RQ in here."""
 
+import logging
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -16,6 +17,7 @@ from strategies.places import pool_places, queue_places
 from strategies.query import Committee, Query
 from strategies.slots import interleave, slot_order
 
+log = logging.getLogger(__name__)
 COLD_START = "typiclust"  # draws the queue while the head cannot tell images apart
 COMMITTEE = 10  # heads
 
@@ -170,13 +172,20 @@ def place_outside_queue(
 ) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
     """Places in [0.5, 1] of single tasks, float64 (N,), and their class probabilities, float32 (N, C), where known.
 
-    A task gets the same place alone as in a batch.
+    A task gets the same place alone as in a batch. A strategy of the user's own that is gone, or wrong, costs the order among
+    them, not their classes: places are random then.
     """
     if not separates(head):
         return pool_places(score("random", Query(tasks, np.ones((len(tasks), 1), np.float32), seed=version))), None
     assert head  # noqa: S101  for the type checker
     probabilities = head.probabilities(embeddings)
-    return pool_places(score(strategy, Query(tasks, probabilities, seed=version))), probabilities
+    query = Query(tasks, probabilities, seed=version)
+    try:
+        scores = score(strategy, query)
+    except ValueError as error:
+        log.error("Version %s: %s Places outside the queue are random meanwhile.", version, error)
+        scores = score("random", query)
+    return pool_places(scores), probabilities
 
 
 def _positions(among: NDArray[np.int64], tasks: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -39,11 +39,10 @@ class Learner:
         whatever its count; rows of classes without a label are zero, and all are where there is one class only."""
         labels = self.labels[rows]
         one_class = len(np.unique(labels)) < 2  # from which nothing can be guessed
-        with_pool = None if one_class else self._with_pool
         with self._threads.limit(limits=1):  # threads that wait for each other in products so small take five times as long
-            if with_pool is None:
+            if one_class or self._with_pool is None:
                 return fit_logistic(self.embeddings[rows], labels, self.classes)
-            return with_pool.fit(rows)
+            return self._with_pool.fit(rows)
 
     @cached_property
     def _threads(self) -> ThreadpoolController:

@@ -6,7 +6,6 @@ odd or ambiguous; and it knows what an earlier pick will have said already.
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.extmath import randomized_svd
 
 from strategies.chunks import rowwise
 from strategies.margin import margin
@@ -79,6 +78,8 @@ def most_informative(x: Doubles, u: Doubles, covariance: NDArray[np.floating], p
 
 def _principal(rows: NDArray[np.float32], seed: int) -> Doubles:
     """`rows`, (n, D), in their principal dimensions, at most DIMENSIONS of them (Halko 0909.4061)."""
+    from sklearn.utils.extmath import randomized_svd  # takes a second, and settings, that is every command, import this module
+
     basis = randomized_svd(rows, min(DIMENSIONS, *rows.shape), n_iter=2, random_state=seed)[2]
     return (rows @ basis.T).astype(np.float64)
 

@@ -1,5 +1,7 @@
 """A filter of near-duplicates, a wrapper for any strategy: what looks like a pick or a labelled image teaches nothing new."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,16 +24,22 @@ def distinct(inner: Strategy) -> Strategy:
 
     def pick(query: Query, size: int) -> NDArray[np.int64]:
         tau = near_duplicate_distance(query)
-        order = inner.order(query, size)
-        kept = _without_near_duplicates(query, order, tau, size)
-        if len(kept) < len(order):
-            order = inner.choice(query, size)
-            rest = lowest(inner.score(query), query.hashes, size * CHOICE_OF_SCORES)
-            order = np.concatenate([order, rest[~np.isin(rest, order)]])
+        for order in _longer_and_longer(inner, query, size):
             kept = _without_near_duplicates(query, order, tau, size)
+            if len(kept) == size:
+                break
         return np.concatenate([kept, order[~np.isin(order, kept)]])[:size]
 
     return Strategy(inner.score, pick, inner.headless)
+
+
+def _longer_and_longer(inner: Strategy, query: Query, size: int) -> Iterator[NDArray[np.int64]]:
+    """Inner's order, its start among more, and where that is made of picks, with the lowest scores behind it."""
+    yield inner.order(query, size)
+    yield (order := inner.choice(query, size))
+    if inner.pick:
+        scores = lowest(inner.score(query), query.hashes, size * CHOICE_OF_SCORES)
+        yield np.concatenate([order, scores[~np.isin(scores, order)]])
 
 
 def _without_near_duplicates(query: Query, order: NDArray[np.int64], tau: float, size: int) -> NDArray[np.int64]:

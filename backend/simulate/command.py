@@ -22,8 +22,8 @@ from model.files import write_atomically, write_json
 
 LABELS = 300  # at the end, unless told otherwise
 ALL_LABELLED = (
-    "All {labels} images of the pool are labelled at the end, so every method ends with the same labels: the last F1 and the \
-ratio say little. Compare the areas (AUBC), or give more images or fewer --rounds."
+    "All {labels} images of the pool are labelled at the end, so every method ends with the same labels: the last F1 and the "
+    "ratio say little. Compare the areas (AUBC), or give more images or fewer --rounds."
 )
 NAMED = 3  # files that are named where more cannot be read
 Say = Callable[[str], None]

@@ -117,6 +117,11 @@ def test_without_a_project_there_is_a_clear_error(given):
         project_id(given)
 
 
+def test_commands_start_without_importing_what_takes_a_second():
+    code = "import sys, backend.__main__; assert not {'torch', 'sklearn', 'scipy', 'matplotlib'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
 def test_the_server_answers_webhooks_without_importing_torch():
     code = "import sys, backend.app, backend.events, backend.__main__; assert 'torch' not in sys.modules, 'torch'"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

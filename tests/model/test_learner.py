@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from model import selftraining
 from model.learner import POOL_HELPS, Learner
@@ -42,6 +44,22 @@ def test_the_pool_is_read_for_the_first_fit_that_needs_it_and_once(monkeypatch):
     learner.fit(labels[:40] < 2)
     learner.fit(np.ones(40, bool))
     assert len(read) == 1
+
+
+@pytest.mark.parametrize("pool", [None, images(100)[0]])
+def test_fits_keep_to_one_thread_as_threads_that_wait_for_each_other_take_five_times_as_long(pool, monkeypatch):
+    used, fit = [], LogisticRegression.fit
+
+    def watched(*args, **rest):
+        used.extend(library["num_threads"] for library in threadpool_info())
+        return fit(*args, **rest)
+
+    monkeypatch.setattr(LogisticRegression, "fit", watched)
+    embeddings, labels = images(40)
+    with threadpool_limits(2):
+        Learner(embeddings, labels, 3, pool).fit(np.ones(40, bool))
+        assert max(library["num_threads"] for library in threadpool_info()) == 2
+    assert set(used) == {1}
 
 
 @pytest.mark.parametrize("n", [0, 2, 4])
