@@ -9,12 +9,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from backend.events import SOON
-from backend.labelconfig import LabelConfigError
-from backend.labelstudio import LabelStudioError
-from backend.projects import DataDirError, Projects
-from backend.queues import DEPTHS, FINETUNE, QUEUES, Work, run_worker
-from backend.redisserver import RedisUnavailable, connect_redis
+from backend.labelstudio.client import LabelStudioError
+from backend.labelstudio.labelling_config import LabelConfigError
+from backend.project.state import DataDirError, Projects
+from backend.queue.redis_server import RedisUnavailable, connect_redis
+from backend.queue.work import DEPTHS, FINETUNE, QUEUES, Work, run_worker
+from backend.server.events import SOON
 from backend.settings import Settings, SettingsError, get_settings
 from backend.simulate.options import ABOUT, add_options
 
@@ -138,7 +138,7 @@ def _queues(options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _up(_: argparse.Namespace, settings: Settings) -> int:
-    from backend.up import up
+    from backend.commands.up import up
 
     return up(settings)
 
@@ -146,7 +146,7 @@ def _up(_: argparse.Namespace, settings: Settings) -> int:
 def _serve(_: argparse.Namespace, settings: Settings) -> int:
     import uvicorn
 
-    from backend.app import create_app
+    from backend.server.app import create_app
 
     uvicorn.run(create_app(settings), host=settings.host, port=settings.port, http="h11", access_log=False, log_level="warning")
     return 0
@@ -154,8 +154,7 @@ def _serve(_: argparse.Namespace, settings: Settings) -> int:
 
 def _worker(options: argparse.Namespace, settings: Settings) -> int:
     queues = _queues(options)
-    import backend.finetuning
-    import backend.jobs  # noqa: F401  imported once here, so that a forked job starts at once
+    from backend.jobs import clean, embed, finetune, reconcile, rollback, round  # noqa: F401  once, so that a fork starts at once
 
     projects, work = Projects(settings.data_dir), _work(settings)
     projects.prepare()
@@ -171,7 +170,7 @@ def _worker(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _health(options: argparse.Namespace, settings: Settings) -> int:
-    from backend.health import check_server, check_worker
+    from backend.commands.health import check_server, check_worker
 
     if options.part == "serve":
         say(check_server(settings))
@@ -181,8 +180,8 @@ def _health(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _connect(options: argparse.Namespace, settings: Settings) -> int:
-    from backend.connect import connect
-    from backend.status import follow
+    from backend.commands.connect import connect
+    from backend.commands.status import follow
 
     work = _work(settings)
     job = connect(settings, work, options.project, say, options.strategy, options.finetune)
@@ -197,14 +196,14 @@ def _connect(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _disconnect(options: argparse.Namespace, settings: Settings) -> int:
-    from backend.connect import disconnect
+    from backend.commands.connect import disconnect
 
     disconnect(settings, _work(settings), options.project, say)
     return 0
 
 
 def _status(options: argparse.Namespace, settings: Settings) -> int:
-    from backend.status import render, status
+    from backend.commands.status import render, status
 
     found = status(settings, _work(settings))
     say(json.dumps(found, indent=1) if options.json else render(found))
@@ -212,7 +211,7 @@ def _status(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _retrain(options: argparse.Namespace, settings: Settings) -> int:
-    from backend.status import describe_finetuned, follow
+    from backend.commands.status import describe_finetuned, follow
 
     _known(settings, options.project)
     work = _work(settings)
@@ -231,8 +230,8 @@ def _retrain(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _rollback(options: argparse.Namespace, settings: Settings) -> int:
-    from backend.status import follow
-    from model.versions import VersionStore
+    from backend.commands.status import follow
+    from model.version_store import VersionStore
 
     VersionStore(_known(settings, options.project).folder(options.project) / "versions").about(options.to)
     work = _work(settings)
@@ -258,7 +257,7 @@ def _resume(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _bench(options: argparse.Namespace, _: Settings) -> int:
-    from backend.bench import NAMES, Bench, as_json, bench, render
+    from backend.simulate.bench import NAMES, Bench, as_json, bench, render
 
     names = tuple(options.strategies.split(",")) if options.strategies else NAMES
     asked = Bench(options.rows, options.size, options.batch, names, options.folder)

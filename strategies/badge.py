@@ -8,11 +8,11 @@ right: g = a outer e, with a = p - onehot(argmax p) of C numbers and the embeddi
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.clusters import spread_out
+from strategies.arrays.clusters import spread_out
+from strategies.arrays.vectors import EXACT, squares
 from strategies.margin import margin
 from strategies.query import Query
 from strategies.strategy import Strategy, lowest
-from strategies.vectors import EXACT, squares
 
 PREFILTER = 10, 50  # x size: of a larger pool only so many of the lowest margins; the others' gradients are near 0
 

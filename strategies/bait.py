@@ -7,7 +7,7 @@ odd or ambiguous; and it knows what an earlier pick will have said already.
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.chunks import rowwise
+from strategies.arrays.chunks import rowwise
 from strategies.margin import margin
 from strategies.query import Query
 from strategies.strategy import Strategy, lowest

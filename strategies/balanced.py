@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heappush
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.chunks import rowwise
+from strategies.arrays.chunks import rowwise
 from strategies.query import Query
 from strategies.strategy import Strategy
 

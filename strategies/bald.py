@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.chunks import chunks
+from strategies.arrays.chunks import chunks
 from strategies.entropy import entropy, shannon
 from strategies.query import Query
 from strategies.strategy import Strategy, lowest

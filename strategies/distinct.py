@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.chunks import chunks
+from strategies.arrays.chunks import chunks
+from strategies.arrays.vectors import Floats, nearest_squared_distance, squared_distances
 from strategies.query import Query
 from strategies.strategy import CHOICE_OF_SCORES, Strategy, lowest
-from strategies.vectors import Floats, nearest_squared_distance, squared_distances
 
 BLOCK = 512  # images read at a time
 SAMPLE = 1000  # images whose distances tell tau

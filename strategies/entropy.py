@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.chunks import rowwise
+from strategies.arrays.chunks import rowwise
 from strategies.query import Query
 
 

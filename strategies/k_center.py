@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from strategies.arrays.vectors import compact, nearest_squared_distance, squares
 from strategies.margin import margin
 from strategies.query import Query
 from strategies.strategy import Strategy
-from strategies.vectors import compact, nearest_squared_distance, squares
 
 
 def _pick(query: Query, size: int) -> NDArray[np.int64]:

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.clusters import cluster
+from strategies.arrays.clusters import cluster
+from strategies.arrays.stages import pick_in_stages
 from strategies.margin import margin
 from strategies.query import Query
-from strategies.stages import pick_in_stages
 from strategies.strategy import Strategy, lowest
 
 PREFILTER = 10  # x batch: candidates, the lowest margins

@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.chunks import chunks, rowwise
-from strategies.hashing import generator, uniform_hash
+from strategies.arrays.chunks import chunks, rowwise
+from strategies.arrays.hashing import generator, uniform_hash
 
 Committee = Callable[[NDArray[np.int64]], NDArray[np.floating]]
 

@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.clusters import cluster
+from strategies.arrays.clusters import cluster
+from strategies.arrays.stages import pick_in_stages
+from strategies.arrays.vectors import Floats, compact, squared_distances
 from strategies.margin import margin
 from strategies.query import Query
-from strategies.stages import pick_in_stages
 from strategies.strategy import Strategy
-from strategies.vectors import Floats, compact, squared_distances
 
 MAX_CLUSTERS = 500
 SMALL = 5  # images up to which a cluster counts as an outlier and comes last

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from backend.queues import Work
-from backend.redisserver import EmbeddedRedis, connect_redis
+from backend.queue.redis_server import EmbeddedRedis, connect_redis
+from backend.queue.work import Work
 from backend.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from backend.projects import Projects
+from backend.commands.status import f1
+from backend.project.state import Projects
 from backend.settings import Settings
 from backend.simulate.folder import images_by_class
-from backend.status import f1
 from backend.terminal import ProgressLine
 from model.backbone import WeightsError, load_backbone
-from model.versions import VersionError, VersionStore
+from model.version_store import VersionError, VersionStore
 from tools import label_studio as ls
 from tools.plugin import ROOT, Plugin
 from tools.samples import draw_samples

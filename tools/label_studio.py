@@ -12,7 +12,7 @@ from xml.sax.saxutils import quoteattr
 
 import httpx
 
-from backend.labelstudio import LabelStudio
+from backend.labelstudio.client import LabelStudio
 from backend.settings import Settings
 from tools.child import Child
 

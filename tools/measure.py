@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from backend.labelstudio import LabelStudio
+from backend.labelstudio.client import LabelStudio
 from backend.simulate.folder import images_by_class
 from tools import label_studio as ls
 from tools.plugin import ROOT, Plugin

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from backend.rounds import Labelled, Pool, Rules, rank
+from backend.learning.rounds import Labelled, Pool, Rules, rank
+from backend.learning.slots import random_sample
 from backend.simulate.draw import Draw, Rows, draw
 from backend.simulate.images import Images
 from backend.simulate.protocol import QUEUE, Method, Protocol
 from model.head import Head, fit_head
 from model.learner import Learner
 from model.metrics import calibration_error, macro_f1
-from strategies.slots import random_sample
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from backend.simulate.folder import Source
 from backend.simulate.images import Images
 from backend.simulate.progress import Progress
-from model.embeddings import EmbeddingStore, embedding_key
+from model.embedding_store import EmbeddingStore, embedding_key
 
 if TYPE_CHECKING:
     import torch
@@ -88,7 +88,7 @@ def _embed(
         return []
     import torch
 
-    from backend.embedding import BATCH, SHARD, batched, get_backbone
+    from backend.project.embedding import BATCH, SHARD, batched, get_backbone
 
     backbone = get_backbone(weights)
     unreadable: list[Unreadable] = []

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from backend.promotion import STOP_SHARE
+from backend.learning.promotion import STOP_SHARE
 from backend.simulate.curves import Curve
 from backend.simulate.draw import Rows, draw
 from backend.simulate.folder import Source
@@ -21,7 +21,7 @@ from backend.simulate.report import as_points, as_value, markdown
 from backend.simulate.statistics import estimate
 from backend.simulate.store import VERSION, Run, code_digest, digest
 from model.backbone import backbone_name, load_backbone
-from model.embeddings import embedding_key
+from model.embedding_store import embedding_key
 from model.files import read_json, write_json
 from model.finetune import Status, finetune
 from model.head import fit_head
@@ -33,7 +33,7 @@ from model.photos import store_photo
 from model.training import predict
 
 STOP_FOLD_FROM = 200  # labels; below it cross-validation finds the epochs, since no image can be spared
-CODE = ("backend/simulate/finetuned.py", "backend/promotion.py")  # beside what curves depend on
+CODE = ("backend/simulate/finetuned.py", "backend/learning/promotion.py")  # beside what curves depend on
 CROP = 224  # of the photos as they are judged
 
 

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 CODE = (
     "strategies/**/*.py",
     "model/*.py",
-    "backend/rounds.py",
+    "backend/learning/*.py",
     *(f"backend/simulate/{name}.py" for name in ("protocol", "draw", "curves")),
 )
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from backend.labelstudio import LabelStudio
-from backend.redisserver import _binary
+from backend.labelstudio.client import LabelStudio
+from backend.queue.redis_server import _binary
 from tests.containers import postgres
 from tests.containers.files import VALUES
 from tests.containers.services import Stack

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from backend.labelstudio import LabelStudio, LabelStudioError
+from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.simulate.folder import images_by_class
 from tests.e2e.conftest import Annotator, wait_until
 from tools import label_studio as ls

@@ -13,11 +13,11 @@ import httpx
 import pytest
 from redis import Redis
 
-from backend.labelstudio import LabelStudio
-from backend.redisserver import connect_redis
+from backend.labelstudio.client import LabelStudio
+from backend.queue.redis_server import connect_redis
 from backend.settings import Settings
 from backend.simulate.folder import images_by_class
-from model.versions import Version, VersionStore
+from model.version_store import Version, VersionStore
 from tests.conftest import ROOT
 from tools import label_studio as ls
 from tools.plugin import Plugin

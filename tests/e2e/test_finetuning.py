@@ -15,14 +15,14 @@ import pytest
 import torch
 from rq import Worker
 
-from backend.projects import Projects
-from backend.queues import FINETUNE
-from backend.redisserver import connect_redis
+from backend.learning.slots import slot_order
+from backend.project.state import Projects
+from backend.queue.redis_server import connect_redis
+from backend.queue.work import FINETUNE
 from backend.settings import Settings
 from model.backbone import load_backbone, save_backbone
-from model.backbones import About, BackboneStore
+from model.backbone_store import About, BackboneStore
 from model.metrics import ENOUGH
-from strategies.slots import slot_order
 from tests.backend.test_up import children
 from tests.e2e.conftest import Annotator, House, first, free_port, wait_until
 from tools.label_studio import name_of

@@ -5,10 +5,10 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from backend.embedding import unembedded
-from backend.labelstudio import LabelStudioError
-from backend.session import Session
-from strategies.slots import slot_order
+from backend.labelstudio.client import LabelStudioError
+from backend.learning.slots import slot_order
+from backend.project.embedding import unembedded
+from backend.project.session import Session
 from tools import label_studio as ls
 
 pytestmark = pytest.mark.soak
@@ -60,7 +60,7 @@ def test_a_reading_that_breaks_off_loses_no_label(house, project, monkeypatch):
         with pytest.raises(LabelStudioError):
             session.sync()
         monkeypatch.setattr(session.label_studio, "tasks", whole)
-        monkeypatch.setattr("backend.labelstudio.OVERLAP", timedelta(0))
+        monkeypatch.setattr("backend.labelstudio.client.OVERLAP", timedelta(0))
         session.sync()
         assert {row.task for row in session.index.rows() if row.label} >= {tasks[0], tasks[-2]}
 

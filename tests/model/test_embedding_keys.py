@@ -1,6 +1,6 @@
 """Keys of embeddings: one for each image of each task."""
 
-from model.embeddings import embedding_key
+from model.embedding_store import embedding_key
 
 
 def test_a_changed_reference_is_a_new_key():

@@ -12,10 +12,10 @@ import torch
 from PIL import EpsImagePlugin, Image
 
 from model.backbone import WeightsError, backbone_name, load_backbone
-from model.embeddings import EmbeddingStore
+from model.embedding_store import EmbeddingStore
 from model.head import Head
 from model.images import ImageError, decode
-from model.versions import Version, VersionError, VersionStore
+from model.version_store import Version, VersionError, VersionStore
 from tests.conftest import ROOT
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from strategies import pick, score
-from strategies.clusters import cluster, spread_out
+from strategies.arrays.clusters import cluster, spread_out
+from strategies.arrays.stages import pick_in_stages, stages
+from strategies.arrays.vectors import compact, nearest_squared_distance, squared_distances
 from strategies.query import Query
-from strategies.stages import pick_in_stages, stages
 from strategies.typiclust import typicality
-from strategies.vectors import compact, nearest_squared_distance, squared_distances
 from tests.strategies.made_up import clusters, normalised, query
 
 EVEN, SURE = [0.5, 0.5], [0.9, 0.1]
@@ -43,7 +43,7 @@ def test_bald_picks_where_heads_disagree_not_where_they_all_hesitate():
 
 
 def test_bald_asks_the_committee_for_each_row_once(monkeypatch):
-    monkeypatch.setattr(sys.modules["strategies.chunks"], "CHUNK", 64)
+    monkeypatch.setattr(sys.modules["strategies.arrays.chunks"], "CHUNK", 64)
     asked = []
 
     def committee(rows):
@@ -150,7 +150,7 @@ def test_k_means_finds_clear_clusters():
 
 
 def test_k_means_on_a_sample_assigns_every_point(monkeypatch):
-    monkeypatch.setattr(sys.modules["strategies.clusters"], "SAMPLE", 60)
+    monkeypatch.setattr(sys.modules["strategies.arrays.clusters"], "SAMPLE", 60)
     found, of = clusters([100, 100, 100], noise=0.2)
     assigned, _ = cluster(found, 3, np.random.default_rng(0))
     assert len({(a, b) for a, b in zip(assigned.tolist(), of.tolist(), strict=True)}) == 3

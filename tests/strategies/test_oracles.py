@@ -11,9 +11,9 @@ from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 
 from strategies import pick, score
+from strategies.arrays.clusters import assign, lloyd
 from strategies.badge import Gradients
 from strategies.bald import disagreement
-from strategies.clusters import assign, lloyd
 from strategies.query import Query
 from strategies.typiclust import typicality
 from tests.strategies.made_up import clusters, committee_on, normalised

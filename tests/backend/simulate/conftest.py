@@ -10,7 +10,7 @@ from backend.__main__ import main
 from backend.settings import get_settings
 from backend.simulate.images import list_images
 from model.backbone import DIMENSIONS, backbone_name
-from model.embeddings import EmbeddingStore, embedding_key
+from model.embedding_store import EmbeddingStore, embedding_key
 from tests.model.made_up import images as embedded
 
 EACH = 25

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend.rounds import Labelled, Pool, Rules, rank, train
+from backend.learning.rounds import Labelled, Pool, Rules, rank, train
 from backend.simulate.curves import head_of, run_curve, state
 from backend.simulate.draw import draw
 from backend.simulate.protocol import Method, Protocol

@@ -1,0 +1,1 @@
+"""What workers run: each job can be run again from its start."""

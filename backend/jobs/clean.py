@@ -1,0 +1,53 @@
+"""The job that deletes the predictions of older versions, slowly enough that no annotator waits for it."""
+
+import time
+from typing import Any
+
+from backend.jobs.job import job
+from backend.learning.places import LAST
+from backend.project.session import Session
+from model.version_store import NAME
+
+CLEAN_SLICE = 15  # seconds of one clean job
+
+
+def clean(project: int, generation: int) -> int:
+    """Delete the predictions of older versions, singly and paced. Returns how many there were."""
+    with job("clean", project) as at:
+        at.begin(generation)
+        stale = stale_predictions(at.session)
+        if not delete_predictions(at.session, stale, CLEAN_SLICE):
+            at.wake("clean", 5)
+        return len(stale)
+    return 0
+
+
+def stale_predictions(session: Session) -> list[dict[str, Any]]:
+    """Predictions of our versions older than the live one, last places first. Newer ones may belong to a round about to
+    switch; those of the version that Label Studio really follows, or that a rollback returns to, are spared."""
+    state = session.projects.read(session.project)
+    spared = (state.returning, session.look()["model_version"])
+    match = NAME.fullmatch(state.live)
+    if not match:
+        return []
+    number = int(match[1])
+    found = [(NAME.fullmatch(p["model_version"] or ""), p) for p in session.label_studio.predictions(session.project)]
+    stale = [p for name, p in found if name and int(name[1]) < number and name[0] not in spared]
+    return sorted(stale, key=lambda p: (p["model_version"], LAST if p["score"] is None else p["score"]), reverse=True)
+
+
+def delete_predictions(session: Session, predictions: list[dict[str, Any]], seconds: float) -> bool:
+    """Delete predictions one by one, resting as long as each took: bulk deletion would block annotators for seconds.
+
+    Returns whether all were deleted; stops after `seconds`, and where a rollback returns to one of their versions.
+    """
+    deadline = time.monotonic() + seconds
+    for done, prediction in enumerate(predictions):
+        state = session.projects.read(session.project)
+        if time.monotonic() > deadline or prediction["model_version"] in (state.live, state.returning):
+            return False
+        started = time.monotonic()
+        session.label_studio.delete_prediction(prediction["id"])
+        session.progress("deleting old predictions", done + 1, len(predictions))
+        time.sleep(time.monotonic() - started)
+    return True

@@ -1,0 +1,223 @@
+"""The job that retrains ResNet50 on a project's labels, and lets rounds use the result if it is better.
+
+Quick rounds go on meanwhile with the old backbone. A killed job goes on where it was: labels, photos, cached features and
+checkpoints lie in the project's folder `finetune` until it is done.
+"""
+
+import logging
+import os
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backend.commands.status import describe_finetuned
+from backend.jobs.job import job
+from backend.jobs.publish import config_unchanged
+from backend.learning.promotion import Split, compare, split
+from backend.learning.rounds import Labelled, train
+from backend.project.embedding import FETCHERS, embed, note_errors, unembedded
+from backend.project.index import Row
+from backend.project.session import Session
+from model.backbone_store import About
+from model.files import read_json, write_json
+from model.finetune import Status, TooFewLabels
+from model.finetune import finetune as retrain_resnet50
+from model.images import ImageError
+from model.photos import store_photo
+from model.version_store import fingerprint
+
+log = logging.getLogger(__name__)
+MADE = "made.json"  # in a run's folder: the backbone is there, and what is left is to judge it
+LEARN_FROM = 12  # labelled images, at least
+NICE = 10  # on top of a worker's own: rounds, embedding and the server go first
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one fine-tuning learns from, fixed when it begins. tasks, labels: int64 (n,); test, stop: bool (n,)."""
+
+    folder: Path
+    tasks: np.ndarray
+    labels: np.ndarray
+    test: np.ndarray
+    stop: np.ndarray
+
+
+class ConfigChanged(RuntimeError):
+    """The labelling config asks something else than when the fine-tuning began."""
+
+
+def finetune(project: int, generation: int, depth: str) -> dict[str, Any] | None:
+    """Retrain ResNet50 for `project`, "last" or "all" of it. Returns what came of it, which `status` shows too."""
+    os.nice(NICE)
+    with job(f"finetune_{depth}", project) as at:
+        s = at.session
+        at.begin(generation)
+        folder = s.finetuning / depth
+        if not s.state.connected or (s.state.paused and not folder.exists()):
+            return {"ignored": "the project is paused" if s.state.connected else "the project is not connected"}
+        started = time.time()
+        s.sync()
+        try:
+            run = _begin(s, folder, generation)
+            made = _make(s, run, depth)
+            result = made | _judge(s, run, made["backbone"]) | {"labels": len(run.tasks)}
+        except (TooFewLabels, ConfigChanged) as reason:
+            shutil.rmtree(folder, ignore_errors=True)
+            return {"ignored": str(reason)}
+        if result["promoted"]:
+            _embed_pool(s, made["backbone"])
+        _finish(s, result | {"seconds": time.time() - started})
+        if result["promoted"]:
+            at.wake("round")
+        shutil.rmtree(folder, ignore_errors=True)
+        log.info("Project %s: %s", project, describe_finetuned(s.state.finetuned))
+        return s.state.finetuned
+    return None
+
+
+def _begin(s: Session, folder: Path, generation: int) -> Run:
+    """Take up the run that a killed job left behind, or begin one with the labels of now. Raises TooFewLabels."""
+    embed(s, unembedded(s)[0])
+    labelled = s.labelled()
+    about = {"target": s.target.as_dict(), "base": s.backbones.base, "created_at": s.info["created_at"]}
+    here = fingerprint(labelled.tasks, labelled.labels, s.target.as_dict())
+    left = read_json(folder / "run.json") or {}
+    same = {key: left.get(key) for key in about} == about
+    if same and (left["generation"] == generation or left["labelled"] == here or (folder / MADE).exists()):
+        log.info("Project %s: fine-tuning goes on where it was", s.project)
+        for cut_off in folder.glob(".*.tmp"):
+            cut_off.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+        parts = split(labelled)
+        _check_enough(labelled, parts)
+        arrays = {"tasks": labelled.tasks, "labels": labelled.labels, "test": parts.test, "stop": parts.stop}
+        left = about | {"generation": generation, "labelled": here} | {k: v.tolist() for k, v in arrays.items()}
+        write_json(folder / "run.json", left)
+        with s.edit() as state:
+            state.tuned_labels = len(labelled.tasks)
+    tasks, labels = (np.array(left[name], np.int64) for name in ("tasks", "labels"))
+    return Run(folder, tasks, labels, np.array(left["test"], bool), np.array(left["stop"], bool))
+
+
+def _check_enough(labelled: Labelled, parts: Split) -> None:
+    learned = int((~parts.test & ~parts.stop).sum())
+    if learned < LEARN_FROM or len(np.unique(labelled.labels[~parts.test & ~parts.stop])) < 2:
+        raise TooFewLabels(
+            f"Of {len(labelled.tasks)} labels {len(labelled.tasks) - learned} are kept to judge the result, which leaves "
+            f"{learned} to learn from: it takes {LEARN_FROM} of two classes. Label more images, hundreds if you can."
+        )
+
+
+def _make(s: Session, run: Run, depth: str) -> dict[str, Any]:
+    """Retrain, and put the new backbone where rounds will find it; what a killed job has made already is taken as it is."""
+    made = read_json(run.folder / MADE)
+    if made and s.backbones.has(made["backbone"]):
+        return made
+    photos = _photos(s, run)
+    here = np.array([task in photos for task in run.tasks.tolist()], bool)
+
+    def report(status: Status) -> None:
+        s.progress(status.step, status.done, status.total, macro_f1=status.macro_f1, seconds_left=status.seconds_left)
+
+    found = retrain_resnet50(
+        [photos[task] for task in run.tasks[here].tolist()],
+        run.labels[here],
+        run.stop[here],
+        depth=depth,
+        weights=s.settings.model_weights,
+        folder=run.folder,
+        minutes=s.settings.finetune_minutes,
+        report=report,
+    )
+    with s.edit() as state:
+        state.candidate = found.name  # spared from collection from now on
+    s.backbones.adopt(found.weights, found.name, About(depth, tuple(run.tasks[~run.test].tolist())))
+    made = {"backbone": found.name, "depth": depth, "epochs": found.epochs, "training_seconds": found.seconds}
+    write_json(run.folder / MADE, made)
+    return made
+
+
+def _photos(s: Session, run: Run) -> dict[int, Path]:
+    """The photos to learn and to stop on, shrunk, on disk: task -> path. One that cannot be read is passed over.
+
+    Once they are there, they stay the same for the whole run: features and checkpoints go by their order.
+    """
+    note = run.folder / "photos.json"
+    if found := read_json(note):
+        return {int(task): run.folder / name for task, name in found.items()}
+    wanted = set(run.tasks[~run.test].tolist())
+    rows = [row for row in s.index.rows() if row.task in wanted]
+    names = {row.task: f"{row.key}.jpg" for row in rows}
+
+    def fetch(row: Row) -> str | None:
+        path = run.folder / names[row.task]
+        try:
+            if not path.exists():
+                store_photo(s.images.fetch(row.task, row.reference), s.settings.max_image_pixels, path)
+        except ImageError as error:
+            return str(error)
+        return None
+
+    errors: dict[int, str | None] = {}
+    with ThreadPoolExecutor(FETCHERS) as pool:
+        for done, (row, error) in enumerate(zip(rows, pool.map(fetch, rows), strict=True), 1):
+            s.progress("fetching photos", done, len(rows))
+            if error:
+                errors[row.task] = error
+    note_errors(s, errors)
+    there = {task: name for task, name in names.items() if task not in errors}
+    write_json(note, there)
+    return {task: run.folder / name for task, name in there.items()}
+
+
+def _judge(s: Session, run: Run, name: str) -> dict[str, Any]:
+    """Compare the new backbone with the one live now, on test images that neither has seen and whose labels still stand.
+
+    One that is not used is kept as a version without a queue, for a `rollback` to it. Raises ConfigChanged.
+    """
+    s.reread()
+    if not config_unchanged(s, s.target):
+        raise ConfigChanged("the labelling config changed meanwhile: what was learned is of no use")
+    live = s.labelled()
+    s.use_backbone(name)
+    embed(s, unembedded(s)[0])
+    new, pool = s.labelled_and_pool()
+    both = np.intersect1d(live.tasks, new.tasks)
+    live, new = _only(live, both), _only(new, both)
+    tested = dict(zip(run.tasks[run.test].tolist(), run.labels[run.test].tolist(), strict=True))
+    pairs = zip(live.tasks.tolist(), live.labels.tolist(), strict=True)
+    test = np.array([tested.get(task) == label for task, label in pairs], bool) & live.unseen & new.unseen
+    found = compare(live.embeddings, new.embeddings, live.labels, test, len(s.target.classes))
+    version = "" if found.promoted else s.write_version(new, *train(new, pool, len(s.target.classes)))
+    return found.as_dict() | {"promoted": found.promoted, "version": version}
+
+
+def _only(labelled: Labelled, tasks: np.ndarray) -> Labelled:
+    """The part of `labelled` about `tasks`, in the order of their ids."""
+    order = np.argsort(labelled.tasks)
+    order = order[np.isin(labelled.tasks[order], tasks)]
+    return Labelled(*(values[order] for values in vars(labelled).values()))
+
+
+def _embed_pool(s: Session, name: str) -> None:
+    """Embed every image of the project with the new backbone, so that the round that publishes with it is a quick one."""
+    s.use_backbone(name)
+    while any(rest := unembedded(s)):
+        embed(s, [*rest[0], *rest[1]])
+        s.store.compact()
+        s.sync()
+
+
+def _finish(s: Session, result: dict[str, Any]) -> None:
+    """The verdict and what follows from it, in one act. A project that is paused takes the new backbone up when it goes on."""
+    with s.edit() as state:
+        state.finetuned, state.candidate = result, ""
+        if result["promoted"] and state.connected:
+            state.promoting = result["backbone"]

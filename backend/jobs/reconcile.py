@@ -1,0 +1,139 @@
+"""Comparing what Label Studio holds with what the live version was made from, and mending the difference.
+
+Webhooks are hints: lost ones, bulk imports, deletions, skips and a model_version reset by hand all heal here.
+"""
+
+import logging
+from collections.abc import Callable
+
+import numpy as np
+
+from backend.jobs.job import job
+from backend.jobs.publish import as_ranking, publish, switch, withdraw
+from backend.learning.places import LAST, refill_places
+from backend.learning.rounds import Labelled, Pool, place_outside_queue, rank
+from backend.project.embedding import unembedded
+from backend.project.index import SKIPPED, UNLABELLED
+from backend.project.session import Session
+from model.version_store import Version, VersionError, fingerprint
+
+log = logging.getLogger(__name__)
+Check = Callable[[], None]
+Wake = Callable[..., None]
+
+
+def reconcile(project: int, generation: int) -> list[str] | None:
+    """Compare Label Studio with the live version and mend what differs; arms the next one. Returns what was done."""
+    with job("reconcile", project) as at:
+        at.begin(generation, fenced=True)
+        if not at.session.state.connected:
+            return ["the project is not connected"]
+        at.wake("reconcile", at.session.settings.reconcile_seconds)
+        return reconcile_project(at.session, at.check, at.wake)
+    return None
+
+
+def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
+    """Mend what differs; returns a line for each thing done. A paused project keeps its version, and a full queue."""
+    session.sync()
+    done: list[str] = []
+    try:
+        live = session.versions.load(session.state.live) if session.state.live else None
+    except VersionError as error:
+        log.warning("%s", error)
+        live = None
+    if live is None or not session.fits(live):
+        if not session.state.paused:
+            wake("round")
+        return ["there is no version for this labelling config and backbone yet"]
+    labelled, pool = session.labelled_and_pool()
+    if not session.state.paused and fingerprint(labelled.tasks, labelled.labels, live.target) != session.state.trained:
+        wake("round", session.settings.quiet_seconds)
+        done.append("a round: labels changed")
+    if session.state.promoting and not session.state.paused and session.backbones.has(session.state.promoting):
+        wake("round")
+        done.append("a round: a better ResNet50 waits for it")
+    if any(unembedded(session)):
+        wake("embed")
+        done.append("embedding new images")
+    if not session.index.published(live.name):
+        recall_published(session, live.name)
+    done += _move_skipped_back(session, live, check)
+    if added := top_up(session, live, labelled, pool, check):
+        done.append(f"refilled the queue with {added} tasks")
+    done += _score_new_tasks(session, live, pool, check)
+    done += _assert_version(session, check, wake)
+    for line in done:
+        log.info("Project %s: %s", session.project, line)
+    return done
+
+
+def recall_published(session: Session, version: str) -> None:
+    """Learn from Label Studio what is published under `version`."""
+    found = [p for p in session.label_studio.predictions(session.project) if p["model_version"] == version]
+    tasks = np.array([p["task"] for p in found], np.int64)
+    scores = np.array([LAST if p["score"] is None else p["score"] for p in found], np.float64)
+    session.index.forget_published(version)
+    session.index.add_published(version, tasks, scores, np.zeros(len(found), bool))
+
+
+def _assert_version(session: Session, check: Check, wake: Wake) -> list[str]:
+    """Label Studio must follow a version of ours. Another of ours, chosen by hand, is followed; anything else is undone."""
+    live, named = session.state.live, session.info["model_version"]
+    if named == live or not session.index.published(live):
+        return []
+    by_hand = named != session.state.followed and named in session.versions.names()
+    if by_hand and named in session.label_studio.prediction_counts(session.project):
+        with session.edit() as state:
+            state.live = state.followed = named
+        wake("reconcile", 1)
+        return [f"following {named}, chosen in Label Studio"]
+    switch(session, live, check)
+    return [f"model_version was {named!r}: set to {live} again"]
+
+
+def _move_skipped_back(session: Session, live: Version, check: Check) -> list[str]:
+    """A skipped task goes behind everything else instead of straight to the next annotator."""
+    published = session.index.published(live.name)
+    skipped = [r.task for r in session.index.rows() if r.state == SKIPPED and published.get(r.task, LAST) < LAST]
+    for task in skipped:
+        check()
+        for prediction in session.label_studio.task_predictions(task):
+            if prediction["model_version"] == live.name:
+                session.label_studio.set_score(prediction["id"], LAST)
+        session.index.add_published(live.name, np.array([task]), np.array([LAST]), np.zeros(1, bool))
+    return [f"moved {len(skipped)} skipped tasks back"] if skipped else []
+
+
+def _score_new_tasks(session: Session, live: Version, pool: Pool, check: Check) -> list[str]:
+    """Tasks imported since the live version was ranked get a place behind its queue, up to a queue's worth of them."""
+    published = session.index.published(live.name)
+    room = session.settings.queue_size - sum(place >= 0.5 for place in published.values())
+    new = (pool.tasks > live.newest_task) & ~np.isin(pool.tasks, list(published))
+    if not new.any() or room <= 0:
+        return []
+    tasks, embeddings = pool.tasks[new], pool.embeddings[new]
+    places, probabilities = place_outside_queue(live.head, tasks, embeddings, live.strategy, live.name)
+    first = np.argsort(places, kind="stable")[:room]
+    chosen = as_ranking(tasks[first], places[first], None if probabilities is None else probabilities[first])
+    return [f"scored {publish(session, live.name, chosen, check)} new tasks"]
+
+
+def top_up(session: Session, version: Version, labelled: Labelled, pool: Pool, check: Check) -> int:
+    """Once half the queue of `version` is used, publish the next images behind what is left of it, under the same name.
+
+    Returns how many were added.
+    """
+    published = session.index.published(version.name)
+    queued = {task: place for task, place in published.items() if place < 0.5}
+    waiting = {row.task for row in session.index.rows() if row.state == UNLABELLED} & set(queued)
+    free = ~np.isin(pool.tasks, list(queued))
+    if not free.any() or len(waiting) > min(len(queued), session.settings.queue_size) / 2:
+        return 0
+    rest = Pool(pool.tasks[free], pool.embeddings[free])
+    before = pool.embeddings[np.isin(pool.tasks, list(waiting))]
+    ranking = rank(version.head, rest, labelled, session.rules(), version.name, before)
+    if queued:
+        ranking = ranking.at(refill_places(max(queued.values()), len(ranking.tasks)))
+    withdraw(session, version.name, set(published) & set(ranking.tasks.tolist()))
+    return publish(session, version.name, ranking, check)

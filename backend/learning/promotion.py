@@ -1,0 +1,81 @@
+"""Whether a retrained backbone is better than the live one, judged on images that it has neither learned nor stopped on.
+
+No Label Studio, no RQ, no disk in here.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.learning.rounds import Labelled
+from backend.learning.slots import slot_order
+from model.head import cross_fit
+from model.learner import Learner
+from model.logistic import Floats
+from model.metrics import ENOUGH, macro_f1, paired_bootstrap
+
+PROMOTE = 0.9  # the probability of being better from which a backbone is promoted
+TEST_SHARE = 0.2  # of the labels, kept for the test, at most; of the random slots half, but at least ENOUGH
+STOP_SHARE = 0.15  # of the labels to learn, for the stop fold, at most ...
+STOP_FROM = 60  # ... where the test leaves so many random slots; below it cross-validation finds the epochs
+
+
+@dataclass(frozen=True)
+class Split:
+    """Parts of n labelled images, bool (n,) each: test, to judge on; stop, to stop on. The rest is learned."""
+
+    test: NDArray[np.bool_]
+    stop: NDArray[np.bool_]
+
+
+def split(labelled: Labelled) -> Split:
+    """Spare images of the random sample, unseen by the live backbone: first for the test, then for the stop fold."""
+    n = len(labelled.tasks)
+    fair = np.flatnonzero(labelled.sampled & labelled.unseen)
+    fair = fair[slot_order(labelled.tasks[fair])]
+    tested = min(len(fair), max(ENOUGH, min(round(TEST_SHARE * n), len(fair) // 2)))
+    left = len(fair) - tested
+    stopped = min(left, round(STOP_SHARE * (n - tested))) if left >= STOP_FROM else 0
+    test, stop = np.zeros(n, bool), np.zeros(n, bool)
+    test[fair[:tested]] = True
+    stop[fair[tested : tested + stopped]] = True
+    return Split(test, stop)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Macro F1 of both on the same n images. probability: that the new one is better on others like them; interval: central
+    95 % range of the difference, new minus live. None where n is 0."""
+
+    n: int
+    live: float | None = None
+    new: float | None = None
+    probability: float | None = None
+    interval: tuple[float, float] | None = None
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the new one is to be used."""
+        return self.n >= ENOUGH and (self.probability or 0) >= PROMOTE
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values for JSON."""
+        return asdict(self)
+
+
+def compare(live: Floats, new: Floats, labels: NDArray[np.int64], test: NDArray[np.bool_], classes: int) -> Comparison:
+    """Compare two backbones by their embeddings of n labelled images, float32 (n, D) each, on the images `test`, bool (n,).
+
+    Each gets heads on the labels alone, since the new one has not embedded the pool yet; cross-fitted, so that no head has seen
+    what it is judged on.
+    """
+    if not test.any():
+        return Comparison(0)
+    truth = labels[test]
+    learners = [Learner(values, labels, classes) for values in (live, new)]
+    guesses = [cross_fit(learner, test, temperature=1.0).argmax(axis=1) for learner in learners]
+    probability, interval = paired_bootstrap(guesses[0], guesses[1], truth, classes)
+    f1_live, f1_new = (macro_f1(guess, truth, classes) for guess in guesses)
+    return Comparison(len(truth), f1_live, f1_new, probability, interval)

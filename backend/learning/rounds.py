@@ -1,0 +1,193 @@
+"""One active-learning round: labels and a pool in, a head, its metrics and a ranking out. No Label Studio, no RQ in here."""
+
+import logging
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.learning.places import pool_places, queue_places
+from backend.learning.slots import interleave, slot_order
+from model.head import FOLDS, Head, cross_fit, fit_head, out_of_bag
+from model.learner import Learner
+from model.learning_curve import NEXT, curve_sizes, expected_gain
+from model.metrics import ENOUGH, measure
+from strategies import get, score
+from strategies.query import Committee, Query
+
+log = logging.getLogger(__name__)
+COLD_START = "typiclust"  # draws the queue while the head cannot tell images apart
+COMMITTEE = 10  # heads
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """n labelled images. tasks, labels: int64 (n,); embeddings: float32 (n, D); sampled: bool (n,), in the random sample;
+    unseen: bool (n,), never seen by the backbone that made the embeddings."""
+
+    tasks: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    embeddings: NDArray[np.float32]
+    sampled: NDArray[np.bool_]
+    unseen: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """N unlabelled images. tasks: int64 (N,); embeddings: float32 (N, D)."""
+
+    tasks: NDArray[np.int64]
+    embeddings: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a queue is drawn: strategy, size K, share of random slots, and how many images one batch of labels covers."""
+
+    strategy: str
+    size: int
+    explore: float
+    batch: int
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A queue of K tasks, first to label first.
+
+    tasks: int64 (K,); places: float64 (K,), `prediction.score`; slots: bool (K,), random slots;
+    classes: int64 (K,), the most probable class, -1 where there is no head; confidences: float64 (K,), its probability.
+    """
+
+    tasks: NDArray[np.int64]
+    places: NDArray[np.float64]
+    slots: NDArray[np.bool_]
+    classes: NDArray[np.int64]
+    confidences: NDArray[np.float64]
+
+    def at(self, places: NDArray[np.float64]) -> "Ranking":
+        """The same queue at other places."""
+        return Ranking(self.tasks, places, self.slots, self.classes, self.confidences)
+
+    def only(self, tasks: set[int]) -> "Ranking":
+        """The queue without tasks that are not among `tasks`."""
+        keep = np.isin(self.tasks, list(tasks))
+        return Ranking(*(values[keep] for values in vars(self).values()))
+
+
+def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[Head | None, dict[str, Any]]:
+    """The head that ships, from every label and the pool, and metrics by cross-fitting on the random sample, as far as the
+    backbone has not seen it.
+
+    "gain" among them is what the next labels are expected to bring. Without labels there is no head.
+    """
+    if not len(labelled.labels):
+        return None, {}
+    learner = Learner(labelled.embeddings, labelled.labels, classes, pool.embeddings, seed)
+    head = fit_head(learner, labelled.unseen)
+    fair = labelled.sampled & labelled.unseen
+    held = cross_fit(learner, fair, head.temperature)
+    metrics = measure(held, labelled.labels[fair], seed).as_dict()
+    return head, metrics | {"gain": _gain(learner, fair, held.argmax(axis=1), len(pool.tasks))}
+
+
+def _gain(learner: Learner, fair: NDArray[np.bool_], predicted: NDArray[np.int64], left: int) -> dict[str, Any] | None:
+    """What the next labels are expected to bring; None with too few random slots, one class, or nothing left to label.
+
+    predicted: cross-fitted classes of the `fair` images, int64 (fair.sum(),): the upper end of the learning curve;
+    left: images to label.
+    """
+    known, slots = len(learner.labels), int(fair.sum())
+    ahead = min(NEXT, known, left)  # no further ahead than doubling the labels
+    if slots < ENOUGH or not ahead:
+        return None
+    sizes = curve_sizes(known)
+    answers = out_of_bag(learner, fair, sizes)
+    sizes_and_all, answers = [*sizes, known - slots / FOLDS], np.vstack([answers, predicted])
+    gain = expected_gain(sizes_and_all, answers, learner.labels[fair], known, ahead, learner.seed)
+    return gain.as_dict() if gain else None
+
+
+def separates(head: Head | None) -> bool:
+    """Whether the head has seen two classes: until then uncertainty means nothing."""
+    return head is not None and int((head.counts > 0).sum()) >= 2
+
+
+def rank(
+    head: Head | None, pool: Pool, labelled: Labelled, rules: Rules, version: str, waiting: NDArray[np.float32] | None = None
+) -> Ranking:
+    """The queue of at most `rules.size` images: picks of the strategy with random slots between them.
+
+    waiting: embeddings of images that will be labelled before these, float32 (W, D). To the strategy they are labelled, by the
+    head's own guess.
+    """
+    probabilities = head.probabilities(pool.embeddings) if head else np.ones((len(pool.tasks), 1), np.float32)
+    known = labelled.embeddings if waiting is None else np.vstack([labelled.embeddings, waiting])
+    of_known = head.probabilities(known) if head else None
+    query = Query(
+        pool.tasks,
+        probabilities,
+        embeddings=pool.embeddings,
+        labelled=known,
+        labels=None if of_known is None else np.append(labelled.labels, of_known[len(labelled.labels) :].argmax(axis=1)),
+        labelled_probabilities=of_known,
+        committee=_committee(head, pool, labelled),
+        batch=rules.batch,
+        seed=version,
+    )
+    strategy = get(rules.strategy)
+    chosen = (strategy if strategy.headless or separates(head) else get(COLD_START)).order(query, rules.size)
+    slots = pool.tasks[slot_order(pool.tasks)[: rules.size]]
+    counts = (len(labelled.tasks), int(labelled.sampled.sum()))
+    tasks, is_slot = interleave(pool.tasks[chosen], slots, rules.size, rules.explore, *counts)
+    rows = _positions(pool.tasks, tasks)
+    classes = probabilities[rows].argmax(axis=1) if separates(head) else np.full(len(rows), -1)
+    confidences = probabilities[rows].max(axis=1).astype(np.float64) if len(rows) else np.zeros(0)
+    return Ranking(tasks, queue_places(len(tasks)), is_slot, classes.astype(np.int64), confidences)
+
+
+def _committee(head: Head | None, pool: Pool, labelled: Labelled) -> Committee | None:
+    """Heads on bootstraps of the labels, for BALD: a linear head has no dropout. Fitted when a strategy first asks them.
+
+    They share the live head's temperature: folds of a bootstrap have images in common and would calibrate them wrongly.
+    """
+    if head is None:
+        return None
+    n, uncalibrated = len(labelled.labels), np.zeros(len(labelled.labels), bool)
+
+    @cache
+    def heads() -> list[Head]:
+        if not n:  # every label was taken back
+            return [head]
+        draws = np.random.default_rng(0).integers(n, size=(COMMITTEE, n))
+        learners = [Learner(labelled.embeddings[d], labelled.labels[d], len(head.counts)) for d in draws]
+        return [replace(fit_head(learner, uncalibrated), temperature=head.temperature) for learner in learners]
+
+    return lambda rows: np.stack([member.probabilities(pool.embeddings[rows]) for member in heads()])
+
+
+def place_outside_queue(
+    head: Head | None, tasks: NDArray[np.int64], embeddings: NDArray[np.float32], strategy: str, version: str
+) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
+    """Places in [0.5, 1] of single tasks, float64 (N,), and their class probabilities, float32 (N, C), where known.
+
+    A task gets the same place alone as in a batch. A strategy of the user's own that is gone, or wrong, costs the order among
+    them, not their classes: places are random then.
+    """
+    if not separates(head):
+        return pool_places(score("random", Query(tasks, np.ones((len(tasks), 1), np.float32), seed=version))), None
+    assert head  # noqa: S101  for the type checker
+    probabilities = head.probabilities(embeddings)
+    query = Query(tasks, probabilities, seed=version)
+    try:
+        scores = score(strategy, query)
+    except ValueError as error:
+        log.error("Version %s: %s Places outside the queue are random meanwhile.", version, error)
+        scores = score("random", query)
+    return pool_places(scores), probabilities
+
+
+def _positions(among: NDArray[np.int64], tasks: NDArray[np.int64]) -> NDArray[np.int64]:
+    order = np.argsort(among)
+    return order[np.searchsorted(among[order], tasks)] if len(tasks) else np.zeros(0, np.int64)

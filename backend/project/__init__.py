@@ -1,0 +1,1 @@
+"""One project at hand: its state, its index of tasks, its embeddings."""

@@ -1,0 +1,1 @@
+"""Redis and RQ: how work is scheduled, who does it."""

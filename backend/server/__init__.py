@@ -1,0 +1,1 @@
+"""What Label Studio calls over HTTP: the application, webhook events, the model behind /predict."""

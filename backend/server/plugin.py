@@ -1,0 +1,93 @@
+"""The model behind Label Studio's /predict: live version, cached embeddings, always one result for each task.
+
+Importing this imports torch; the server does so on its first /predict, never on a webhook.
+"""
+
+import logging
+from typing import Any
+
+import numpy as np
+from label_studio_ml.model import LabelStudioMLBase
+
+from backend.labelstudio.client import LabelStudioError
+from backend.learning.places import LAST
+from backend.learning.rounds import place_outside_queue
+from backend.project.embedding import embed
+from backend.project.session import Session
+from backend.queue.redis_server import connect_redis
+from backend.queue.work import Work
+from backend.settings import get_settings
+from model.backbone import WeightsError
+from model.version_store import NO_VERSION, Version, VersionError
+
+log = logging.getLogger(__name__)
+SECONDS = 70  # Label Studio waits 100 s for /predict; an image may take IMAGE_SECONDS more
+
+
+class ActiveLearningBackend(LabelStudioMLBase):
+    """label-studio-ml's interface: `predict` and `fit`.
+
+    Works in our own server and, one project at a time, in the one that label-studio-ml brings.
+    """
+
+    def predict(self, tasks: list[dict[str, Any]], **_: Any) -> list[dict[str, Any]]:
+        """One dict for each task: `result` (choices; region score = class probability), `score` (place in the queue, in
+        [0.5, 1], low first) and `model_version`. An image that cannot be read gets an empty result and the last place."""
+        results: dict[int, dict[str, Any]] = {}
+        for project in {int(task["project"]) for task in tasks}:
+            mine = [task for task in tasks if int(task["project"]) == project]
+            with Session(get_settings(), project) as session:
+                session.use_config(self.label_config)
+                results |= {int(task["id"]): found for task, found in zip(mine, _predict(session, mine), strict=True)}
+        return [results[int(task["id"])] for task in tasks]
+
+    def fit(self, tasks: Any, workdir: Any = None, **kwargs: Any) -> dict[str, Any]:  # noqa: ARG002
+        """Called by label-studio-ml's own server on a webhook: treated as ours treats it. Returns what was enqueued."""
+        from backend.server.events import handle
+
+        settings = get_settings()
+        payload = {"action": kwargs.get("event"), **(kwargs.get("data") or {})}
+        return handle(payload, settings, Work(connect_redis(settings), settings.retrain_after))
+
+
+def _predict(session: Session, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    live = _live(session)
+    name = live.name if live else NO_VERSION
+    embeddings, found = _embeddings(session, tasks)
+    ids = np.array([task["id"] for task in tasks], np.int64)
+    strategy = live.strategy if live else "random"
+    places, probabilities = place_outside_queue(live.head if live else None, ids, embeddings, strategy, name)
+    results = []
+    for row, readable in enumerate(found):
+        result = []
+        if readable and live and probabilities is not None:
+            best = int(probabilities[row].argmax())
+            result = [session.target.region(live.classes[best], float(probabilities[row, best]))]
+        place = float(places[row]) if readable else LAST
+        results.append({"result": result, "score": place, "model_version": name})
+    return results
+
+
+def _live(session: Session) -> Version | None:
+    """The version the queue follows, as long as it fits the labelling config and the backbone."""
+    try:
+        live = session.versions.load(session.state.live) if session.state.live else None
+    except VersionError as error:
+        log.warning("%s", error)
+        return None
+    return live if live and session.fits(live) else None
+
+
+def _embeddings(session: Session, tasks: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings (N, D) and which of them could be had, bool (N,); those not in the store are made and kept."""
+    rows = [session.as_row(task) for task in tasks]
+    keys = [row.key for row in rows]
+    missing = set(session.store.missing(keys))
+    try:
+        embed(session, [row for row in rows if row.key in missing], SECONDS)
+    except (LabelStudioError, WeightsError) as error:
+        log.error("Project %s: %s", session.project, error)
+    values, found = session.store.get(keys)
+    if not found.all():
+        log.warning("Project %s: %d of %d images have no prediction", session.project, (~found).sum(), len(tasks))
+    return values, found

@@ -1,0 +1,114 @@
+"""What `status` says about a fine-tuning."""
+
+import numpy as np
+import pytest
+
+from backend.commands.status import describe, describe_finetuned, follow, render, status
+from backend.project.state import Projects, ProjectState, finetune_depth
+from backend.queue.work import FINETUNE, Work
+from model.version_store import Version, VersionStore
+
+RESULT = {
+    "depth": "last",
+    "labels": 120,
+    "n": 40,
+    "live": 0.812,
+    "new": 0.874,
+    "probability": 0.97,
+    "interval": (0.004, 0.121),
+    "promoted": True,
+    "version": "",
+}
+REFUSED = RESULT | {"promoted": False, "probability": 0.61, "version": "al-9-00000a"}
+JOB = {"id": "finetune_last-3-0", "step": "fine-tuning: epoch 2 of 12", "done": 64, "total": 255}
+
+
+def test_a_promotion_is_told_with_both_figures_and_its_probability():
+    said = describe_finetuned(RESULT)
+    assert "ResNet50's last stage retrained on 120 labels: macro F1 0.874 against 0.812 on 40 images" in said
+    assert "(+0.4 to +12.1 points, 95 %), better with probability 0.97: promoted" in said
+
+
+def test_a_refusal_names_the_version_that_is_kept():
+    assert describe_finetuned(REFUSED).endswith("probability 0.61: not used, kept as al-9-00000a")
+
+
+def test_too_few_random_slots_are_given_as_the_reason():
+    assert "too few yet (promotions need 30)" in describe_finetuned(REFUSED | {"n": 12, "probability": 0.95})
+
+
+def test_nothing_to_judge_on_is_said():
+    nothing = {"n": 0, "live": None, "new": None, "probability": None, "interval": None}
+    assert "no random slot is left to judge it on; kept as al-9-00000a" in describe_finetuned(REFUSED | nothing)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, "finetune_last-3-0: fine-tuning: epoch 2 of 12 64/255"),
+        ({"macro_f1": None, "seconds_left": 42.4}, "finetune_last-3-0: fine-tuning: epoch 2 of 12 64/255, 42 s left"),
+        ({"macro_f1": 0.8712, "seconds_left": 600.0}, "64/255, macro F1 0.871, 10 min left"),
+    ],
+)
+def test_a_running_job_tells_its_epoch_f1_and_time_left(more, said):
+    assert describe(JOB | more).endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("project", "setting", "depth"), [("", "off", ""), ("", "last", "last"), ("off", "last", ""), ("all", "off", "all")]
+)
+def test_a_projects_own_depth_goes_before_the_setting(make_settings, project, setting, depth):
+    assert finetune_depth(ProjectState(finetune=project), make_settings(finetune=setting)) == depth
+
+
+def test_a_job_that_no_worker_takes_says_which_to_start(work: Work, monkeypatch):
+    monkeypatch.setattr("backend.commands.status.NO_WORKER_SECONDS", -1)
+    with pytest.raises(RuntimeError, match=f"no worker takes jobs from {FINETUNE}.*backend worker {FINETUNE}"):
+        follow(work, work.wake("finetune_last", 1), seconds=5)
+
+
+@pytest.fixture
+def told(work: Work, make_settings):
+    """What `status` says, as values and as text, of a project whose live version has the given metrics."""
+
+    def say(**metrics):
+        settings = make_settings()
+        projects, name, none = Projects(settings.data_dir), "al-1-00000a", np.zeros(0, np.int64)
+        with projects.edit(1) as state:
+            state.live = name
+        store = VersionStore(projects.folder(1) / "versions")
+        store.write(Version(name, 0.0, {}, "base", "margin", None, none, none, 0, metrics))
+        found = status(settings, work)
+        return found["projects"][0]["versions"][0], render(found)
+
+    return say
+
+
+def gain(low, expected, high):
+    measured = {"n": 40, "macro_f1": 0.85, "interval": (0.7, 0.9), "enough": True}
+    return measured | {"gain": {"labels": 50, "macro_f1": expected, "interval": (low, high)}}
+
+
+@pytest.mark.parametrize(
+    ("low", "expected", "high", "advice"),
+    [
+        (-0.008, 0.004, 0.016, "+0.4 points of macro F1 expected (-0.8 to +1.6, 95 %): not sure that they help"),
+        (-0.002, 0.001, 0.004, "+0.1 points of macro F1 expected (-0.2 to +0.4, 95 %): hardly worth it"),
+        (0.006, 0.012, 0.018, "+1.2 points of macro F1 expected (+0.6 to +1.8, 95 %): worth it"),
+    ],
+)
+def test_status_tells_what_the_next_labels_bring(told, low, expected, high, advice):
+    version, text = told(**gain(low, expected, high))
+    assert version["gain"] == {"labels": 50, "macro_f1": expected, "interval": [low, high]}
+    assert f"  next 50 labels {advice}\n" in text
+
+
+def test_status_says_that_random_slots_are_too_few_to_tell(told):
+    version, text = told(n=9, macro_f1=0.8, interval=(0.5, 0.9), enough=False, gain=None)
+    assert version["gain"] is None
+    assert "  next labels    too few random slots to tell yet\n" in text
+
+
+def test_a_version_from_before_the_gain_was_measured_still_shows(told):
+    _, text = told(n=40, macro_f1=0.8, interval=(0.7, 0.9), enough=True)
+    assert "  next labels    not measured" in text

@@ -1,0 +1,111 @@
+"""How a round asks its strategy."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from backend.learning.rounds import Labelled, Pool, Rules, rank, train
+from model import selftraining
+from strategies import REGISTRY, pick
+from strategies.query import Query
+from tests.strategies.made_up import clusters
+
+SIZE = 30
+
+
+@pytest.fixture(scope="module")
+def made_up():
+    """Four overlapping classes: 40 labelled images and a pool of 160."""
+    embeddings, classes = clusters([50] * 4, noise=0.8)
+    order = np.random.default_rng(0).permutation(200)
+    known, rest = order[:40], order[40:]
+    all_of = np.ones(40, bool)
+    return Labelled(known, classes[known], embeddings[known], all_of, all_of), Pool(rest, embeddings[rest])
+
+
+def queue(made_up, strategy, explore=0.0, labelled=None):
+    known, pool = made_up
+    known = known if labelled is None else labelled
+    head, _ = train(*made_up, 4)
+    return rank(head, pool, known, Rules(strategy, SIZE, explore, batch=5), "al-1").tasks.tolist()
+
+
+@pytest.mark.parametrize("strategy", [*REGISTRY, "margin+distinct", "badge+distinct+balanced"])
+def test_every_strategy_finds_in_a_round_what_it_needs(made_up, strategy):
+    assert len(set(queue(made_up, strategy))) == SIZE
+
+
+def test_the_strategy_sees_embeddings_labels_and_the_batch(made_up):
+    labelled, pool = made_up
+    head, _ = train(labelled, pool, 4)
+    query = Query(
+        pool.tasks,
+        head.probabilities(pool.embeddings),
+        embeddings=pool.embeddings,
+        labelled=labelled.embeddings,
+        labels=labelled.labels,
+        labelled_probabilities=head.probabilities(labelled.embeddings),
+        batch=5,
+        seed="al-1",
+    )
+    for strategy in ("typiclust", "k_center+balanced", "bait"):
+        assert queue(made_up, strategy) == pool.tasks[pick(strategy, query, SIZE)].tolist()
+
+
+@pytest.mark.parametrize("strategy", ["bait+distinct", "margin+distinct+balanced", "k_center"])
+def test_images_like_those_that_wait_in_the_queue_come_last(made_up, strategy):
+    labelled, pool = made_up
+    head, _ = train(labelled, pool, 4)
+    rules = Rules(strategy, SIZE, 0.0, batch=5)
+    first = rank(head, pool, labelled, rules, "al-1").tasks
+    waiting = pool.embeddings[np.isin(pool.tasks, first)]
+    copies = Pool(np.append(pool.tasks, 1000 + np.arange(SIZE)), np.vstack([pool.embeddings, waiting]))
+    rest = Pool(copies.tasks[~np.isin(copies.tasks, first)], copies.embeddings[~np.isin(copies.tasks, first)])
+    assert (rank(head, rest, labelled, rules, "al-1").tasks >= 1000).any()
+    assert (rank(head, rest, labelled, rules, "al-1", waiting).tasks < 1000).all()
+
+
+def test_the_committee_disagrees_so_that_bald_is_not_entropy(made_up):
+    assert queue(made_up, "bald")[:10] != queue(made_up, "entropy")[:10]
+    assert queue(made_up, "bald") == queue(made_up, "bald")
+
+
+def test_bald_still_ranks_when_every_label_was_taken_back(made_up):
+    none = np.zeros(0, np.int64)
+    nothing = Labelled(none, none, np.zeros((0, 16), np.float32), none.astype(bool), none.astype(bool))
+    assert len(queue(made_up, "bald", labelled=nothing)) == SIZE
+
+
+def test_metrics_carry_what_the_next_labels_are_expected_to_bring(made_up):
+    labelled, pool = made_up
+    _, metrics = train(labelled, pool, 4)
+    low, high = metrics["gain"]["interval"]
+    assert metrics["gain"]["labels"] == 40  # no further ahead than doubling the labels
+    assert low < metrics["gain"]["macro_f1"] < high
+
+
+def test_no_gain_is_told_on_few_random_slots_or_without_a_pool(made_up):
+    labelled, pool = made_up
+    few = replace(labelled, sampled=np.arange(40) < 29)
+    empty = Pool(pool.tasks[:0], pool.embeddings[:0])
+    assert train(few, pool, 4)[1]["gain"] is None
+    assert train(labelled, empty, 4)[1]["gain"] is None
+
+
+def test_no_further_ahead_than_the_pool_reaches(made_up):
+    labelled, pool = made_up
+    assert train(labelled, Pool(pool.tasks[:7], pool.embeddings[:7]), 4)[1]["gain"]["labels"] == 7
+
+
+def test_a_round_reads_the_pool_once_for_its_head_its_metrics_and_its_gain(made_up, monkeypatch):
+    read, svd = [], selftraining.randomized_svd
+    monkeypatch.setattr(selftraining, "randomized_svd", lambda *args, **rest: read.append(1) or svd(*args, **rest))
+    assert train(*made_up, 4)[1]["gain"]
+    assert len(read) == 1
+
+
+def test_a_round_without_labels_has_no_head(made_up):
+    none = np.zeros(0, np.int64)
+    nothing = Labelled(none, none, np.zeros((0, 16), np.float32), none.astype(bool), none.astype(bool))
+    assert train(nothing, made_up[1], 4) == (None, {})

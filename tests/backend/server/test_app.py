@@ -1,0 +1,114 @@
+"""The server's routes, as Label Studio calls them, over a real socket."""
+
+import threading
+import time
+
+import httpx
+import pytest
+import uvicorn
+
+from backend.project.state import Projects
+from backend.server.app import create_app
+from tools.label_studio import label_config
+
+CONFIG = label_config(["A", "B"])
+
+
+@pytest.fixture
+def serve(make_settings, redis):
+    """Start a server with the given settings; returns a client for it."""
+    running = []
+
+    def start(**values):
+        socket = f"unix://{redis.connection_pool.connection_kwargs['path']}"
+        settings = make_settings(redis_url=socket, **values)
+        config = uvicorn.Config(create_app(settings), port=0, http="h11", log_level="warning")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        running.append((server, thread))
+        while not server.started:
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        return httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)  # the first /predict imports torch
+
+    yield start
+    for server, thread in running:
+        server.should_exit = True
+        thread.join()
+
+
+def test_health_is_up(serve):
+    assert serve().get("/health").json() == {"status": "UP"}
+
+
+def test_setup_names_the_live_version(serve, make_settings):
+    with Projects(make_settings().data_dir).edit(3) as state:
+        state.live = "al-4-abcdef"
+    answer = serve().post("/setup", json={"project": "3.1795353865", "schema": CONFIG})
+    assert answer.json() == {"model_version": "al-4-abcdef"}
+
+
+def test_a_config_that_cannot_be_served_is_told_in_the_status_line_which_is_all_label_studio_shows(serve):
+    answer = serve().post("/setup", json={"project": "3.1", "schema": "<View><Image name='i' value='$i'/></View>"})
+    assert answer.status_code == 400
+    assert "needs a single-choice <Choices> on an <Image>" in answer.reason_phrase
+
+
+def test_the_next_answer_has_its_own_status_line_again(serve):
+    client = serve()
+    client.post("/setup", json={"project": "3.1", "schema": "<View/>"})
+    assert client.get("/health").reason_phrase == "OK"
+
+
+@pytest.mark.parametrize("path", ["/setup", "/predict", "/webhook"])
+@pytest.mark.parametrize("body", [b"", b"not json", b"[1]", b'{"project": {}}'])
+def test_a_body_that_makes_no_sense_is_refused_clearly(serve, path, body):
+    answer = serve().post(path, content=body)
+    if path == "/predict" and body.startswith(b"{"):
+        assert answer.json()["results"] == []
+    else:
+        assert answer.status_code == 400
+        assert answer.json()["detail"]
+
+
+def test_a_predict_that_cannot_work_still_answers_each_task(serve):
+    tasks = [{"id": 1, "data": {"image": "/a.jpg"}}, {"id": 2, "data": {}}]
+    answer = serve(label_studio_api_key="").post("/predict", json={"tasks": tasks, "project": "3.1", "label_config": CONFIG})
+    assert [(r["result"], r["score"]) for r in answer.json()["results"]] == [([], 1.0), ([], 1.0)]
+
+
+def test_versions_answer_get_and_post(serve):
+    client = serve()
+    assert client.get("/versions", params={"project": "3.1"}).json() == {"versions": []}
+    assert client.post("/versions", json={"project": "3.1"}).json() == {"versions": []}
+    assert client.request("GET", "/versions").json() == {"versions": []}
+
+
+def test_a_webhook_answers_with_the_job_it_enqueued(serve, make_settings):
+    with Projects(make_settings().data_dir).edit(7) as state:
+        state.connected = True
+    answer = serve().post("/webhook", json={"action": "START_TRAINING", "project": {"id": 7}})
+    assert answer.json() == {"job": "round-7-0"}
+
+
+@pytest.mark.parametrize("route", [("POST", "/setup"), ("POST", "/predict"), ("POST", "/webhook"), ("GET", "/versions")])
+@pytest.mark.parametrize("auth", [None, ("u", "wrong"), ("wrong", "p")])
+def test_every_route_but_health_asks_for_credentials(serve, route, auth):
+    client = serve(basic_auth_user="u", basic_auth_pass="p")
+    assert client.request(*route, auth=auth).status_code == 401
+
+
+def test_health_needs_no_credentials(serve):
+    assert serve(basic_auth_user="u", basic_auth_pass="p").get("/health").status_code == 200
+
+
+def test_right_credentials_are_let_in(serve):
+    client = serve(basic_auth_user="u", basic_auth_pass="p:ä")
+    assert client.get("/versions", auth=("u", "p:ä")).status_code == 200
+
+
+def test_a_mangled_authorization_header_is_refused(serve):
+    client = serve(basic_auth_user="u", basic_auth_pass="p")
+    for value in ("Basic", "Basic !!!", "Bearer dTpw", "Basic dTpw dTpw"):
+        assert client.get("/versions", headers={"Authorization": value}).status_code == 401

@@ -1,0 +1,127 @@
+"""What each webhook of Label Studio's makes happen."""
+
+import subprocess
+import sys
+
+import pytest
+
+from backend.labelstudio.labelling_config import parse_label_config
+from backend.project.state import Projects
+from backend.server.events import handle, project_id
+from tests.conftest import ROOT
+from tools.label_studio import label_config
+
+CONFIG = label_config(["A", "B"])
+
+
+@pytest.fixture
+def send(make_settings, work):
+    """Send an event for project 1; returns what was answered."""
+    settings = make_settings(quiet_seconds=30)
+    with Projects(settings.data_dir).edit(1) as state:
+        state.connected = True
+        state.live, state.target = "al-1-000000", parse_label_config(CONFIG).as_dict()
+
+    def post(action, **payload):
+        project = {"id": 1, "label_config": CONFIG, "model_version": "al-1-000000"} | payload.pop("project", {})
+        return handle({"action": action, "project": project} | payload, settings, work)
+
+    post.settings = settings
+    return post
+
+
+def kind(answer):
+    """Which kind of job an answer names."""
+    return answer.get("job", "ignored").split("-")[0]
+
+
+@pytest.mark.parametrize(
+    ("action", "payload", "labels"),
+    [
+        ("ANNOTATION_CREATED", {"annotation": {"id": 1, "was_cancelled": False}}, 1),
+        ("ANNOTATION_UPDATED", {"annotation": {"id": 1, "ground_truth": True}}, 1),
+        ("ANNOTATIONS_CREATED", {"annotation": [{"id": 1}, {"id": 2}], "task": [{}, {}]}, 2),
+        ("ANNOTATIONS_DELETED", {"annotations": [{"id": 1}, {"id": 2}]}, 2),
+    ],
+)
+def test_labels_wake_a_round_and_are_counted(send, work, action, payload, labels):
+    assert kind(send(action, **payload)) == "round"
+    assert work.pending(1) == labels
+
+
+def test_a_skip_teaches_nothing_but_moves_the_task(send, work):
+    assert kind(send("ANNOTATION_CREATED", annotation={"was_cancelled": True, "result": []})) == "reconcile"
+    assert work.pending(1) == 0
+
+
+@pytest.mark.parametrize("action", ["TASKS_CREATED", "TASKS_DELETED"])
+def test_new_and_deleted_tasks_are_looked_at(send, action):
+    assert kind(send(action, tasks=[{"id": 5}])) == "reconcile"
+
+
+def test_start_training_starts_at_once(send):
+    assert kind(send("START_TRAINING")) == "round"
+
+
+@pytest.mark.parametrize(("depth", "started"), [("off", None), ("", None), ("last", "finetune_last"), ("all", "finetune_all")])
+def test_start_training_retrains_resnet50_too_if_the_project_says_so(send, depth, started):
+    with Projects(send.settings.data_dir).edit(1) as state:
+        state.finetune = depth
+    answer = send("START_TRAINING")
+    assert kind(answer) == "round"
+    assert answer.get("finetune", "").split("-")[0] == (started or "")
+
+
+def test_our_own_switch_means_nothing(send):
+    assert kind(send("PROJECT_UPDATED")) == "ignored"
+
+
+def test_changed_classes_wake_a_round(send):
+    assert kind(send("PROJECT_UPDATED", project={"label_config": label_config(["A", "B", "C"])})) == "round"
+
+
+def test_a_model_version_that_is_not_ours_is_looked_at(send):
+    assert kind(send("PROJECT_UPDATED", project={"model_version": ""})) == "reconcile"
+
+
+def test_a_config_without_choices_is_ignored_with_the_reason(send):
+    assert "Choices" in send("PROJECT_UPDATED", project={"label_config": "<View/>"})["ignored"]
+
+
+@pytest.mark.parametrize("action", ["DRAFT_CREATED", "", None])
+def test_anything_else_is_ignored(send, action):
+    assert kind(send(action)) == "ignored"
+
+
+def test_a_paused_project_does_not_train(send):
+    with Projects(send.settings.data_dir).edit(1) as state:
+        state.paused = True
+    assert kind(send("ANNOTATION_CREATED", annotation={"id": 1})) == "ignored"
+
+
+def test_a_project_that_is_not_connected_is_left_alone(send):
+    with Projects(send.settings.data_dir).edit(1) as state:
+        state.connected = False
+    assert "connect --project 1" in send("START_TRAINING")["ignored"]
+    assert "connect --project 1" in send("ANNOTATION_CREATED", annotation={"id": 1})["ignored"]
+
+
+@pytest.mark.parametrize(("given", "number"), [({"id": 3}, 3), (3, 3), ("3.1795353865", 3)])
+def test_a_project_is_named_in_three_ways(given, number):
+    assert project_id(given) == number
+
+
+@pytest.mark.parametrize("given", [None, {}, "x", [1]])
+def test_without_a_project_there_is_a_clear_error(given):
+    with pytest.raises(ValueError, match="project"):
+        project_id(given)
+
+
+def test_commands_start_without_importing_what_takes_a_second():
+    code = "import sys, backend.__main__; assert not {'torch', 'sklearn', 'scipy', 'matplotlib'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_the_server_answers_webhooks_without_importing_torch():
+    code = "import sys, backend.server.app, backend.server.events, backend.__main__; assert 'torch' not in sys.modules, 'torch'"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
