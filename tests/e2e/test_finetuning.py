@@ -23,7 +23,7 @@ from backend.settings import Settings
 from model.backbone import load_backbone, save_backbone
 from model.backbone_store import About, BackboneStore
 from model.metrics import ENOUGH
-from tests.backend.test_up import children
+from tests.backend.commands.test_up import children
 from tests.e2e.conftest import Annotator, House, first, free_port, wait_until
 from tools.label_studio import name_of
 from tools.plugin import Plugin
