@@ -10,6 +10,9 @@ from redis import Redis
 from backend.queue.redis_server import EmbeddedRedis, connect_redis
 from backend.queue.work import Work
 from backend.settings import Settings
+from tests.label_studio_in_memory import LabelStudioInMemory
+
+pytest.register_assert_rewrite("tests.label_studio_contract")
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -68,3 +71,10 @@ def redis(redis_settings: Settings) -> Iterator[Redis]:
 def work(redis: Redis) -> Work:
     """Queues on an empty Redis; a round starts after 3 labels."""
     return Work(redis, retrain_after=3)
+
+
+@pytest.fixture
+def label_studio() -> Iterator[LabelStudioInMemory]:
+    """A Label Studio in memory, which answers on loopback; `label_studio.client()` speaks to it."""
+    with LabelStudioInMemory() as studio:
+        yield studio

@@ -1,0 +1,278 @@
+"""What the plugin relies on in Label Studio, as tests that run on the one in memory and on a real one.
+
+A test module imports everything from here and gives the fixture `studio`, a client of the Label Studio to hold to this.
+"""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from backend.labelstudio.client import LabelStudio, LabelStudioError
+from tools.label_studio import label_config
+
+CLASSES = ["ants", "bees"]
+TITLE = "Active learning"
+
+
+class Backend(BaseHTTPRequestHandler):
+    """An ML backend that is content with everything."""
+
+    def answer(self) -> None:
+        """Answer anything with the same."""
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b'{"status": "UP", "model_version": "al-0"}'
+        self.send_response_only(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = answer
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def backend() -> Iterator[str]:
+    """The address of an ML backend that answers."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def project(studio: LabelStudio) -> Iterator[int]:
+    """A project of three tasks."""
+    made = studio.request("POST", "/api/projects", json={"title": "Contract", "label_config": label_config(CLASSES)})
+    tasks = [{"data": {"image": f"https://images.example/{n}.jpg"}} for n in range(3)]
+    studio.request("POST", f"/api/projects/{made['id']}/import", json=tasks)
+    yield made["id"]
+    studio.request("DELETE", f"/api/projects/{made['id']}/")
+
+
+@pytest.fixture
+def tasks(studio: LabelStudio, project: int) -> list[int]:
+    """Its tasks."""
+    return sorted(studio.task_ids(project))
+
+
+def prediction(task: int, score: float | None, choice: str = "ants", version: str = "al-1-0a0b0c") -> dict:
+    """A prediction as an import takes it."""
+    value = {"from_name": "choice", "to_name": "image", "type": "choices", "value": {"choices": [choice]}}
+    return {"task": task, "result": [value], "score": score, "model_version": version}
+
+
+def annotate(studio: LabelStudio, task: int, **body: object) -> int:
+    """Submit an annotation; returns its id."""
+    return studio.request("POST", f"/api/tasks/{task}/annotations/", json={"result": prediction(task, 0)["result"]} | body)[
+        "id"
+    ]
+
+
+def served(studio: LabelStudio, project: int) -> int:
+    """The task that is served next, 0 for none."""
+    try:
+        return studio.request("GET", f"/api/projects/{project}/next")["id"]
+    except LabelStudioError as error:
+        if error.status != 404:
+            raise
+        return 0
+
+
+def test_a_new_project_may_be_answered_with_nothing_in_sequence(studio, project):
+    found = studio.project(project)
+    expected = {"enable_empty_annotation": True, "sampling": "Sequential sampling", "show_collab_predictions": True}
+    assert expected.items() <= found.items()
+    assert not found["model_version"]
+    assert found["task_number"] == 3
+
+
+def test_settings_are_changed_and_kept(studio, project):
+    studio.patch_project(project, enable_empty_annotation=False, sampling="Uncertainty sampling")
+    found = studio.project(project)
+    assert (found["enable_empty_annotation"], found["sampling"]) == (False, "Uncertainty sampling")
+
+
+def test_a_project_that_is_not_there_is_404(studio):
+    with pytest.raises(LabelStudioError) as refused:
+        studio.project(987_654)
+    assert refused.value.status == 404
+
+
+def test_an_import_tells_how_many_it_kept(studio, project, tasks):
+    assert studio.import_predictions(project, [prediction(task, 0.1) for task in tasks]) == 3
+    stored = studio.predictions(project)
+    assert {p["task"] for p in stored} == set(tasks)
+    assert {p["model_version"] for p in stored} == {"al-1-0a0b0c"}
+    assert studio.prediction_counts(project) == {"al-1-0a0b0c": 3}
+
+
+@pytest.mark.parametrize("wrong", [{"score": 1.5}, {"score": -0.5}, {"choice": "wasps"}])
+def test_an_import_drops_wrong_scores_and_unknown_labels_without_a_word(studio, project, tasks, wrong):
+    bad = prediction(tasks[0], **({"score": 0.5} | wrong))
+    assert studio.import_predictions(project, [bad, prediction(tasks[1], 0.5)]) == 1
+    assert [p["task"] for p in studio.predictions(project)] == [tasks[1]]
+
+
+def test_an_import_with_an_unknown_task_is_refused_whole(studio, project, tasks):
+    with pytest.raises(LabelStudioError) as refused:
+        studio.import_predictions(project, [prediction(tasks[0], 0.1), prediction(987_654, 0.2)])
+    assert refused.value.status == 400
+    assert studio.predictions(project) == []
+
+
+def test_an_import_made_twice_is_stored_twice(studio, project, tasks):
+    for _ in range(2):
+        studio.import_predictions(project, [prediction(tasks[0], 0.1)])
+    assert len(studio.task_predictions(tasks[0])) == 2
+
+
+def test_an_empty_result_is_stored_and_ordered(studio, project, tasks):
+    assert studio.import_predictions(project, [prediction(tasks[0], 0.1) | {"result": []}]) == 1
+    assert [(p["result"], p["score"]) for p in studio.predictions(project)] == [([], 0.1)]
+
+
+def test_a_score_may_be_changed_to_anything(studio, project, tasks):
+    studio.import_predictions(project, [prediction(tasks[0], 0.1)])
+    (stored,) = studio.predictions(project)
+    studio.set_score(stored["id"], -0.5)
+    assert studio.predictions(project)[0]["score"] == -0.5
+
+
+def test_deleting_a_prediction_twice_is_fine(studio, project, tasks):
+    studio.import_predictions(project, [prediction(tasks[0], 0.1)])
+    (stored,) = studio.predictions(project)
+    studio.delete_prediction(stored["id"])
+    studio.delete_prediction(stored["id"])
+    assert studio.predictions(project) == []
+
+
+def test_a_model_version_that_nothing_has_is_refused(studio, project):
+    with pytest.raises(LabelStudioError, match="Model version doesn't exist") as refused:
+        studio.patch_project(project, model_version="al-9-0a0b0c")
+    assert refused.value.status == 400
+
+
+def test_hiding_predictions_empties_the_model_version(studio, project, tasks):
+    studio.import_predictions(project, [prediction(tasks[0], 0.1)])
+    studio.patch_project(project, model_version="al-1-0a0b0c")
+    studio.patch_project(project, show_collab_predictions=False)
+    assert studio.project(project)["model_version"] == ""
+
+
+def test_tasks_are_served_by_score_among_the_live_version(studio, project, tasks):
+    scores = dict(zip(tasks, (0.3, 0.1, 0.2), strict=True))
+    studio.import_predictions(project, [prediction(task, score) for task, score in scores.items()])
+    studio.import_predictions(project, [prediction(tasks[0], 0.0, version="al-2-0a0b0c")])
+    studio.patch_project(project, sampling="Uncertainty sampling", model_version="al-1-0a0b0c")
+    order = []
+    while task := served(studio, project):
+        order.append(task)
+        annotate(studio, task)
+    assert order == [tasks[1], tasks[2], tasks[0]]
+
+
+def test_an_empty_answer_counts_as_a_label_and_only_its_deletion_serves_the_task_again(studio, project, tasks):
+    annotation = annotate(studio, tasks[0], result=[])
+    assert served(studio, project) == tasks[1]
+    (stored,) = studio.request("GET", f"/api/tasks/{tasks[0]}/annotations/")
+    assert stored["result"] == []
+    studio.request("DELETE", f"/api/annotations/{annotation}/")
+    for task in tasks[1:]:
+        annotate(studio, task)
+    assert served(studio, project) == tasks[0]
+
+
+def test_annotations_tell_what_ask_again_must_know(studio, tasks):
+    annotate(studio, tasks[0], result=[], ground_truth=True)
+    (stored,) = studio.request("GET", f"/api/tasks/{tasks[0]}/annotations/")
+    assert stored["ground_truth"] is True
+    assert stored["was_cancelled"] is False
+    assert stored["import_id"] is None
+    assert {"id", "completed_by", "created_at", "lead_time"} <= set(stored)
+
+
+def test_listed_tasks_carry_their_annotations(studio, project, tasks):
+    annotate(studio, tasks[1])
+    (page,) = studio.tasks(project)
+    assert [len(task["annotations"]) for task in sorted(page, key=lambda t: t["id"])] == [0, 1, 0]
+    given = next(task["annotations"][0] for task in page if task["annotations"])
+    assert given["result"][0]["value"]["choices"] == ["ants"]
+
+
+def test_what_changed_since_is_listed_alone(studio, project, tasks):
+    (page,) = studio.tasks(project)
+    newest = max(task["updated_at"] for task in page)
+    (late,) = studio.tasks(project, newest)
+    assert {task["id"] for task in late} == set(tasks)  # an overlap of a minute
+    (none,) = studio.tasks(project, "2999-01-01T00:00:00.000000Z")
+    assert none == []
+
+
+def test_a_webhook_host_needs_a_dot(studio, project):
+    with pytest.raises(LabelStudioError, match="Enter a valid URL") as refused:
+        studio.request("POST", "/api/webhooks/", json={"project": project, "url": "http://server:9090/webhook"})
+    assert refused.value.status == 400
+    assert studio.request("GET", "/api/webhooks/", params={"project": project}) == []
+
+
+def test_a_backend_that_answers_brings_a_webhook_without_credentials_and_names_the_model_version(studio, project, backend):
+    wanted = {"project": project, "url": backend, "title": TITLE, "auth_method": "BASIC_AUTH"}
+    studio.request("POST", "/api/ml", json=wanted | {"basic_auth_user": "u", "basic_auth_pass": "p"})
+    (made,) = studio.request("GET", "/api/ml", params={"project": project})
+    assert (made["url"], made["title"]) == (backend, TITLE)
+    assert "basic_auth_pass" not in made
+    (hook,) = studio.request("GET", "/api/webhooks/", params={"project": project})
+    assert (hook["url"], hook["headers"], hook["project"]) == (f"{backend}/webhook", {}, project)
+    assert studio.project(project)["model_version"] == TITLE
+
+
+def test_a_changed_backend_leaves_its_webhook_as_it_was(studio, project, backend):
+    studio.request("POST", "/api/ml", json={"project": project, "url": backend, "title": TITLE})
+    (made,) = studio.request("GET", "/api/ml", params={"project": project})
+    other = backend.replace("127.0.0.1", "localhost")
+    studio.request("PATCH", f"/api/ml/{made['id']}", json={"project": project, "url": other, "title": TITLE})
+    (hook,) = studio.request("GET", "/api/webhooks/", params={"project": project})
+    assert hook["url"] == f"{backend}/webhook"
+    studio.request("DELETE", f"/api/ml/{made['id']}")
+    assert studio.request("GET", "/api/ml", params={"project": project}) == []
+    assert len(studio.request("GET", "/api/webhooks/", params={"project": project})) == 1
+
+
+def test_a_backend_that_nobody_answers_at_is_refused_in_words_that_name_the_guard(studio, project):
+    with pytest.raises(LabelStudioError, match="_SsrfGuardedHTTPConnectionPool") as refused:
+        studio.request("POST", "/api/ml", json={"project": project, "url": "http://127.0.0.1:1", "title": TITLE})
+    assert refused.value.status == 400
+    assert studio.request("GET", "/api/ml", params={"project": project}) == []
+
+
+def test_deleting_all_predictions_leaves_the_model_version_pointing_at_nothing(studio, project, tasks):
+    studio.import_predictions(project, [prediction(task, 0.1) for task in tasks])
+    studio.patch_project(project, model_version="al-1-0a0b0c")
+    params = {"id": "delete_tasks_predictions", "project": project}
+    selected = {"selectedItems": {"all": True, "excluded": []}, "filters": {"conjunction": "and", "items": []}}
+    studio.request("POST", "/api/dm/actions", params=params, json=selected | {"ordering": []})
+    assert studio.predictions(project) == []
+    assert studio.project(project)["model_version"] == "al-1-0a0b0c"
+
+
+def test_deleting_a_version_whole_empties_the_model_version(studio, project, tasks):
+    studio.import_predictions(project, [prediction(task, 0.1) for task in tasks])
+    studio.patch_project(project, model_version="al-1-0a0b0c")
+    studio.request("DELETE", f"/api/projects/{project}/model-versions/", json={"model_version": "al-1-0a0b0c"})
+    assert studio.project(project)["model_version"] is None
+
+
+def test_a_data_manager_tab_is_made_listed_changed_and_deleted(studio, project):
+    data = {"title": "Queue", "type": "list", "target": "tasks", "ordering": ["tasks:predictions_score"]}
+    made = studio.request("POST", "/api/dm/views/", json={"project": project, "data": data})
+    listed = studio.request("GET", "/api/dm/views/", params={"project": project})
+    assert [(view["id"], view["data"]["title"]) for view in listed] == [(made["id"], "Queue")]
+    assert listed[0]["data"]["ordering"] == ["tasks:predictions_score"]
+    studio.request("DELETE", f"/api/dm/views/{made['id']}/")
+    assert studio.request("GET", "/api/dm/views/", params={"project": project}) == []
