@@ -7,6 +7,7 @@ from typing import Any
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.state import Projects
+from backend.queue.sightings import expect
 from backend.queue.work import Work
 from backend.settings import Settings
 from strategies import get
@@ -40,6 +41,7 @@ def connect(
     info = label_studio.project(project)
     target = parse_label_config(info["label_config"])
     say(f"Project {project}, {info['title']!r}: {info['task_number']} tasks, {len(target.classes)} classes")
+    expect(work.redis, project)  # Label Studio calls /setup meanwhile, which refuses projects that nobody connects
     _ml_backend(settings, label_studio, project)
     say(f"ML backend: {settings.backend_url}")
     _webhook(settings, label_studio, project)

@@ -1,6 +1,7 @@
 """What is known of a connected project besides Label Studio's own records: a small file each, safe for many processes."""
 
 import fcntl
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -76,6 +77,21 @@ class Projects:
                 f"{self.data_dir} has format {found.get('format')}, this version reads format {FORMAT}: "
                 "set DATA_DIR to another folder, or run the version that wrote it."
             )
+
+    def identity(self) -> str:
+        """A random name that this DATA_DIR got when it was first used, and that tells nothing about it.
+
+        The server gives it at /health, so that a command can tell whether the server it reached works on the same DATA_DIR.
+        """
+        path = self.data_dir / "identity.json"
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        if not (known := read_json(path)):
+            with (self.data_dir / ".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not (known := read_json(path)):
+                    known = {"identity": uuid.uuid4().hex}
+                    write_json(path, known)
+        return str(known["identity"])
 
     def ids(self) -> list[int]:
         """Ids of the projects known here."""

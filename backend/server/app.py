@@ -13,12 +13,14 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
+from redis.exceptions import RedisError
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backend.labelstudio.labelling_config import LabelConfigError, parse_label_config
 from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
+from backend.queue.sightings import expected, sight
 from backend.queue.work import Work
 from backend.server import reason
 from backend.server.events import BadRequest, handle, project_id
@@ -27,6 +29,7 @@ from model.version_store import NO_VERSION, VersionStore
 
 log = logging.getLogger(__name__)
 REDIS_SECONDS = 1.0  # a Redis that hangs must not take /health with it; Label Studio gives a webhook no more
+PLUGIN = "label-studio-active-learning"  # at /health, with DATA_DIR's identity: commands compare both
 NO_RESULT: dict[str, Any] = {"result": [], "score": 1.0, "model_version": NO_VERSION}
 
 
@@ -64,6 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     reason.install()
     projects = Projects(settings.data_dir)
     projects.prepare()
+    identity = projects.identity()
     work = Work(connect_redis(settings, REDIS_SECONDS), settings.retrain_after)
     app = FastAPI(
         title="Active learning for Label Studio",
@@ -79,7 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @app.get("/health")
     async def health() -> dict[str, str]:
-        return {"status": "UP"}
+        return {"status": "UP", "plugin": PLUGIN, "identity": identity}
 
     @app.post("/setup")
     async def setup(request: Request) -> dict[str, Any]:
@@ -90,7 +94,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         except LabelConfigError as error:
             log.warning("/setup of project %s: %s", project, error)
             raise
-        return {"model_version": projects.read(project).live or NO_VERSION}
+        state = projects.read(project)
+        if not state.connected and not await run_in_threadpool(_awaited, work, project):
+            raise BadRequest(
+                f"Project {project} is not connected: run `python -m backend connect --project {project}`, "
+                "which adds this backend by itself, with webhook and sampling"
+            )
+        return {"model_version": state.live or NO_VERSION}
 
     @app.post("/webhook")
     async def webhook(request: Request) -> Response:
@@ -119,6 +129,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         return {"versions": [name for p in known for name in VersionStore(projects.folder(p) / "versions").names()]}
 
     return app
+
+
+def _awaited(work: Work, project: int) -> bool:
+    """Whether `connect` is adding this backend to `project`; if not, `status` is to list it."""
+    try:
+        if expected(work.redis, project):
+            return True
+        sight(work.redis, project)
+    except RedisError as error:
+        log.warning("Redis does not answer: %s", error)
+    log.warning("Label Studio asks about project %s, which is not connected", project)
+    return False
 
 
 def _predict(tasks: list[dict[str, Any]], label_config: str | None) -> list[dict[str, Any]]:

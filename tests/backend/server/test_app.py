@@ -8,6 +8,7 @@ import pytest
 import uvicorn
 
 from backend.project.state import Projects
+from backend.queue.sightings import expect, sight, sighted
 from backend.server.app import create_app
 from tools.label_studio import label_config
 
@@ -38,15 +39,37 @@ def serve(make_settings, redis):
         thread.join()
 
 
-def test_health_is_up(serve):
-    assert serve().get("/health").json() == {"status": "UP"}
+def test_health_is_up_and_says_which_plugin_on_which_data_dir_answers(serve, make_settings):
+    identity = Projects(make_settings().data_dir).identity()
+    expected = {"status": "UP", "plugin": "label-studio-active-learning", "identity": identity}
+    assert serve().get("/health").json() == expected
+
+
+def test_the_identity_of_a_data_dir_stays_and_tells_nothing_about_it(tmp_path):
+    one, other = Projects(tmp_path / "one"), Projects(tmp_path / "other")
+    assert one.identity() == Projects(tmp_path / "one").identity() != other.identity()
+    assert set(one.identity()) <= set("0123456789abcdef")
 
 
 def test_setup_names_the_live_version(serve, make_settings):
     with Projects(make_settings().data_dir).edit(3) as state:
-        state.live = "al-4-abcdef"
+        state.connected, state.live = True, "al-4-abcdef"
     answer = serve().post("/setup", json={"project": "3.1795353865", "schema": CONFIG})
     assert answer.json() == {"model_version": "al-4-abcdef"}
+
+
+def test_a_project_added_by_hand_is_told_what_to_run_in_the_status_line_and_remembered(serve, redis):
+    answer = serve().post("/setup", json={"project": "3.1795353865", "schema": CONFIG})
+    assert answer.status_code == 400
+    assert "run `python -m backend connect --project 3`" in answer.reason_phrase
+    assert list(sighted(redis)) == [3]
+
+
+def test_a_project_that_connect_is_adding_is_let_in(serve, redis):
+    sight(redis, 3)
+    expect(redis, 3)
+    assert serve().post("/setup", json={"project": "3.1", "schema": CONFIG}).json() == {"model_version": "al-0"}
+    assert sighted(redis) == {}
 
 
 def test_a_config_that_cannot_be_served_is_told_in_the_status_line_which_is_all_label_studio_shows(serve):
