@@ -1,6 +1,7 @@
 """Image bytes -> the tensor ResNet50 takes, within limits that keep a hostile or broken file harmless."""
 
 import io
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -26,11 +27,31 @@ _to_tensor = v2.Compose(
 
 
 class ImageError(ValueError):
-    """An image that cannot be had or read; the message says why, for the log and for `status`."""
+    """An image that cannot be had or read; the message says why, for the log and for `status`.
+
+    again_in: seconds after which another try may go well, as after a time-out; None where the file itself is at fault.
+    """
+
+    def __init__(self, message: str, again_in: float | None = None) -> None:
+        super().__init__(message)
+        self.again_in = again_in
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A readable image as RGB, turned as its EXIF data says. note: what is missing of it, empty for a whole one."""
+
+    image: Image.Image
+    note: str = ""
 
 
 def decode(content: bytes, max_pixels: int) -> Image.Image:
-    """The image in `content` as RGB, turned as its EXIF data says.
+    """The image of `read`, for those who do not ask whether something is missing of it. Raises ImageError."""
+    return read(content, max_pixels).image
+
+
+def read(content: bytes, max_pixels: int) -> Decoded:
+    """The image in `content`, and what is missing of it.
 
     Raises ImageError where the bytes are no readable image or where it has more than `max_pixels` pixels
     (read off its header, before any pixel is decoded).
@@ -41,7 +62,7 @@ def decode(content: bytes, max_pixels: int) -> Image.Image:
         if width * height > max_pixels:
             raise ImageError(f"{width} x {height} pixels are over MAX_IMAGE_PIXELS ({max_pixels})")
         image.draft("RGB", (2 * RESIZE, 2 * RESIZE))  # JPEG: decode no larger than needed
-        return _to_rgb(ImageOps.exif_transpose(image))
+        return Decoded(_to_rgb(ImageOps.exif_transpose(image)))
     except ImageError:
         raise
     except Exception as error:
@@ -50,7 +71,12 @@ def decode(content: bytes, max_pixels: int) -> Image.Image:
 
 def to_tensor(content: bytes, max_pixels: int) -> torch.Tensor:
     """`content` as a float32 tensor of shape (3, 224, 224), normalised for ImageNet weights. Raises ImageError."""
-    return _to_tensor(not_too_thin(decode(content, max_pixels)))
+    return tensor_of(decode(content, max_pixels))
+
+
+def tensor_of(image: Image.Image) -> torch.Tensor:
+    """`image` as a float32 tensor of shape (3, 224, 224), normalised for ImageNet weights."""
+    return _to_tensor(not_too_thin(image))
 
 
 def not_too_thin(image: Image.Image) -> Image.Image:
