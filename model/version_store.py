@@ -19,7 +19,7 @@ from model.files import read_json, sync, write_json
 from model.head import Head
 
 NO_VERSION = "al-0"  # what predictions are named before the first round
-NAME = re.compile(r"al-(\d+)-[0-9a-f]{6}")
+NAME = re.compile(r"al-(\d+)-([0-9a-f]{6})")
 
 
 class VersionError(LookupError):
@@ -52,10 +52,14 @@ class Version:
 
 
 class VersionStore:
-    """The versions of one project in `folder`."""
+    """The versions of one project in `folder`.
 
-    def __init__(self, folder: Path) -> None:
+    `mark` is three hex digits that all names given here have in common, so that those of another store can be told apart.
+    """
+
+    def __init__(self, folder: Path, mark: str = "") -> None:
         self.folder = folder
+        self.mark = mark
 
     def names(self) -> list[str]:
         """Names of the versions on disk, oldest first."""
@@ -67,7 +71,12 @@ class VersionStore:
     def new_name(self, taken: Iterable[str] = ()) -> str:
         """A name above all on disk and all `taken` elsewhere, never given before."""
         numbers = [int(match[1]) for match in map(NAME.fullmatch, [*self.names(), *taken]) if match]
-        return f"al-{max(numbers, default=0) + 1}-{secrets.token_hex(3)}"
+        return f"al-{max(numbers, default=0) + 1}-{self.mark}{secrets.token_hex(3)[len(self.mark) :]}"
+
+    def owns(self, name: str) -> bool:
+        """Whether the version `name` was made here, even where it is no longer on disk: it has the mark, or it is there."""
+        match = NAME.fullmatch(name)
+        return match is not None and (match[2].startswith(self.mark) or (self.folder / name).is_dir())
 
     def write(self, version: Version) -> None:
         """Put `version` on disk, whole or not at all. Raises VersionError on a name not of our kind."""

@@ -41,7 +41,7 @@ class Session:
         self.label_studio = LabelStudio(settings)
         self.images = ImageSource(settings, self.label_studio)
         self.index = Index(folder / "index.sqlite")
-        self.versions = VersionStore(folder / "versions")
+        self.versions = VersionStore(folder / "versions", self.projects.identity()[:3])
         self.finetuning = folder / "finetune"
         self.backbones = BackboneStore(folder, settings.model_weights)
         self.state: ProjectState = self.projects.read(project)

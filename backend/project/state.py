@@ -26,7 +26,8 @@ class ProjectState:
 
     finetune: how deep this project's ResNet50 is retrained, "" for the setting FINETUNE; tuned_labels: labels there were
     when that last began; finetuned: what came of it; candidate: the backbone it is about to make; promoting: the one that
-    the next round is to publish with. previous: the project settings that `connect` changed, for `disconnect` to put back.
+    the next round is to publish with. previous: the project settings that `connect` changed, for `disconnect` to put back;
+    made: what it made in Label Studio, ids by "backend", "webhook" and "view", and under "url" the BACKEND_URL of the time.
     """
 
     created_at: str = ""
@@ -45,6 +46,7 @@ class ProjectState:
     candidate: str = ""
     promoting: str = ""
     previous: dict[str, Any] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
     last_error: str = ""
 
     def start_over(self) -> None:

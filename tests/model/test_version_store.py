@@ -181,3 +181,18 @@ def test_the_fingerprint_does_not_depend_on_the_order():
 )
 def test_the_fingerprint_changes_with(tasks, labels, target):
     assert fingerprint(tasks, labels, target) != fingerprint(TASKS, LABELS, TARGET)
+
+
+def test_new_names_bear_the_mark_of_their_store(tmp_path):
+    store = VersionStore(tmp_path, "abc")
+    assert NAME.fullmatch(store.new_name())[2].startswith("abc")
+
+
+def test_a_store_knows_its_own_versions_by_their_mark(tmp_path):
+    store = VersionStore(tmp_path, "abc")
+    assert [store.owns(name) for name in ("al-3-abc012", "al-3-def012", "al-0", "v1", "")] == [True, False, False, False, False]
+
+
+def test_versions_on_disk_are_its_own_whatever_their_mark(tmp_path):
+    store_of(tmp_path, 4)
+    assert VersionStore(tmp_path / "versions", "abc").owns("al-4-00000a")
