@@ -20,10 +20,11 @@ from backend.jobs.job import job
 from backend.jobs.publish import config_unchanged
 from backend.learning.promotion import Split, compare, split
 from backend.learning.rounds import Labelled, train
-from backend.project.embedding import FETCHERS, embed, note_errors, unembedded
+from backend.project.embedding import embed, note_errors, unembedded
 from backend.project.index import Row
 from backend.project.session import Session
 from model.backbone_store import About
+from model.embedding_loop import READERS
 from model.files import read_json, write_json
 from model.finetune import Status, TooFewLabels
 from model.finetune import finetune as retrain_resnet50
@@ -166,7 +167,7 @@ def _photos(s: Session, run: Run) -> dict[int, Path]:
         return None
 
     errors: dict[int, str | None] = {}
-    with ThreadPoolExecutor(FETCHERS) as pool:
+    with ThreadPoolExecutor(READERS) as pool:
         for done, (row, error) in enumerate(zip(rows, pool.map(fetch, rows), strict=True), 1):
             s.progress("fetching photos", done, len(rows))
             if error:

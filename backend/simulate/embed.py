@@ -2,10 +2,8 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +16,6 @@ from model.embedding_store import EmbeddingStore, embedding_key
 
 if TYPE_CHECKING:
     import torch
-
-READERS = 8
 
 
 @dataclass(frozen=True)
@@ -83,41 +79,40 @@ def _runs(process: int) -> bool:
 def _embed(
     sources: Sequence[Source], keys: Sequence[int], store: EmbeddingStore, weights: Path | None, max_pixels: int, line: Progress
 ) -> list[Unreadable]:
-    """Embed `sources` shard by shard; returns those that cannot be read."""
+    """Embed `sources`; returns those that cannot be read."""
     if not sources:
         return []
-    import torch
+    from model.backbone import load_backbone
+    from model.embedding_loop import Outcome, embed_images
 
-    from backend.project.embedding import BATCH, SHARD, batched, get_backbone
-
-    backbone = get_backbone(weights)
     unreadable: list[Unreadable] = []
+
+    def note(outcomes: "list[Outcome[tuple[Source, int]]]") -> None:
+        unreadable.extend(Unreadable(o.item[0].path, str(o.error)) for o in outcomes if o.error)
+        line.advance(len(outcomes))
+
+    backbone = load_backbone(weights)
     line.start("embedding images", len(sources))
-    with ThreadPoolExecutor(READERS) as readers:
-        for shard in batched(zip(sources, keys, strict=True), SHARD):
-            tensors = readers.map(partial(_tensor, max_pixels), [source for source, _ in shard])
-            embedded: list[tuple[int, np.ndarray]] = []
-            for batch in batched(zip(shard, tensors, strict=True), BATCH):
-                good = [(key, tensor) for (_, key), tensor in batch if isinstance(tensor, torch.Tensor)]
-                unreadable += [Unreadable(source.path, found) for (source, _), found in batch if isinstance(found, str)]
-                if good:
-                    values = backbone.embed(torch.stack([tensor for _, tensor in good]))
-                    embedded += zip([key for key, _ in good], values, strict=True)
-                line.advance(len(batch))
-            if embedded:
-                store.add([key for key, _ in embedded], np.stack([value for _, value in embedded]))
+    embed_images(
+        list(zip(sources, keys, strict=True)),
+        key=lambda item: item[1],
+        read=lambda item: _tensor(item[0], max_pixels),
+        embed=backbone.embed,
+        store=store,
+        note=note,
+    )
     store.refresh()
     return unreadable
 
 
-def _tensor(max_pixels: int, source: Source) -> "torch.Tensor | str":
-    """The image as ResNet50 takes it, or why it cannot be read."""
+def _tensor(source: Source, max_pixels: int) -> "torch.Tensor":
+    """The image as ResNet50 takes it. Raises ImageError."""
     from model.images import ImageError, to_tensor
 
     try:
         return to_tensor(source.read(max_pixels), max_pixels)
-    except (ImageError, OSError) as error:
-        return str(error)
+    except OSError as error:
+        raise ImageError(str(error)) from error
 
 
 def _first(unreadable: Sequence[Unreadable]) -> str:
