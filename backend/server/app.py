@@ -18,6 +18,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backend.labelstudio.labelling_config import LabelConfigError, parse_label_config
+from backend.project.answering import PLUGIN
 from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
 from backend.queue.sightings import expected, sight
@@ -29,7 +30,6 @@ from model.version_store import NO_VERSION, VersionStore
 
 log = logging.getLogger(__name__)
 REDIS_SECONDS = 1.0  # a Redis that hangs must not take /health with it; Label Studio gives a webhook no more
-PLUGIN = "label-studio-active-learning"  # at /health, with DATA_DIR's identity: commands compare both
 NO_RESULT: dict[str, Any] = {"result": [], "score": 1.0, "model_version": NO_VERSION}
 
 
