@@ -9,14 +9,16 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from model.files import read_json, sync, write_json
-from model.head import Head
+
+if TYPE_CHECKING:
+    from model.head import Head
 
 NO_VERSION = "al-0"  # what predictions are named before the first round
 NAME = re.compile(r"al-(\d+)-([0-9a-f]{6})")
@@ -39,7 +41,7 @@ class Version:
     target: dict[str, Any]
     backbone: str
     strategy: str
-    head: Head | None
+    head: "Head | None"
     tasks: NDArray[np.int64]
     labels: NDArray[np.int64]
     newest_task: int
@@ -108,6 +110,8 @@ class VersionStore:
 
     def load(self, name: str) -> Version:
         """The version `name`. Raises VersionError where it is absent or broken."""
+        from model.head import Head  # brings scipy and sklearn, which commands that only list versions do without
+
         about = self.about(name)
         try:
             head = Head.load(self.folder / name / "head.safetensors") if about["head"] else None

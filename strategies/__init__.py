@@ -21,10 +21,10 @@ from strategies.margin_kmeans import margin_kmeans
 from strategies.own import load
 from strategies.query import Query
 from strategies.random import random
-from strategies.strategy import Strategy
+from strategies.strategy import Strategy, StrategyError
 from strategies.typiclust import typiclust
 
-__all__ = ["REGISTRY", "WRAPPERS", "Query", "Strategy", "get", "pick", "score"]
+__all__ = ["REGISTRY", "WRAPPERS", "Query", "Strategy", "StrategyError", "get", "pick", "score"]
 
 REGISTRY: dict[str, Strategy] = {
     "random": Strategy(random, headless=True),
@@ -49,7 +49,7 @@ def get(name: str) -> Strategy:
     """The strategy `name`: one of REGISTRY, or `module:function` of your own, each with wrappers as suffixes, the innermost
     first: "margin+distinct", "badge+distinct+balanced", "my_strategies:novelty+balanced".
 
-    A function of your own takes a Query and returns its scores, or is a Strategy. Raises ValueError with the names there
+    A function of your own takes a Query and returns its scores, or is a Strategy. Raises StrategyError with the names there
     are, or with what failed to import and where it is looked up.
     """
     base, *wrappers = name.split("+")
@@ -58,20 +58,20 @@ def get(name: str) -> Strategy:
     elif base in REGISTRY:
         strategy = REGISTRY[base]
     else:
-        raise ValueError(f"strategy {name!r} is unknown. There are: {', '.join(REGISTRY)}, or your own as module:function.")
+        raise StrategyError(f"strategy {name!r} is unknown. There are: {', '.join(REGISTRY)}, or your own as module:function.")
     for wrapper in wrappers:
         if wrapper not in WRAPPERS:
-            raise ValueError(f"strategy {name!r}: +{wrapper} is unknown. There are: {', '.join(f'+{w}' for w in WRAPPERS)}.")
+            raise StrategyError(f"strategy {name!r}: +{wrapper} is unknown. There are: {', '.join(f'+{w}' for w in WRAPPERS)}.")
         strategy = WRAPPERS[wrapper](strategy)
     return strategy
 
 
 def score(name: str, query: Query) -> NDArray[np.float64]:
-    """Pointwise scores of shape (N,) in [0, 1] under the strategy `name`. Raises ValueError on an unknown name."""
+    """Pointwise scores of shape (N,) in [0, 1] under the strategy `name`. Raises StrategyError on an unknown name."""
     return get(name).score(query)
 
 
 def pick(name: str, query: Query, size: int) -> NDArray[np.int64]:
-    """Indices of the `size` images to label first, int64, best first. Raises ValueError on an unknown name, and where the
+    """Indices of the `size` images to label first, int64, best first. Raises StrategyError on an unknown name, and where the
     strategy needs what the query does not hold."""
     return get(name).order(query, size)

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategies.query import Query
-from strategies.strategy import Pick, Score, Strategy
+from strategies.strategy import Pick, Score, Strategy, StrategyError
 
 
 def load(name: str) -> Strategy:
     """The strategy `name`, `module:function`, looked up in the working directory and among the installed packages.
 
-    The function takes a Query and returns scores, or it is a Strategy. Raises ValueError saying what failed, and where.
+    The function takes a Query and returns scores, or it is a Strategy. Raises StrategyError saying what failed, and where.
     """
     module_name, _, attribute = name.partition(":")
     here = str(Path.cwd())
@@ -24,7 +24,7 @@ def load(name: str) -> Strategy:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # whatever the user's module raises
-        raise ValueError(
+        raise StrategyError(
             f"strategy {name!r}: {module_name!r} cannot be imported ({type(error).__name__}: {error}). "
             f"It is looked up in {here} and among the installed packages."
         ) from error
@@ -35,7 +35,7 @@ def load(name: str) -> Strategy:
         )
     if callable(found):
         return Strategy(_checked_score(name, found))
-    raise ValueError(
+    raise StrategyError(
         f"strategy {name!r}: {module.__file__ or module_name} has no function or Strategy {attribute!r}; "
         "write module:function, where the function takes a Query and returns scores."
     )

@@ -15,6 +15,10 @@ CHOICE_OF_SCORES = 50  # x size: how much of an order a wrapper may choose from;
 CHOICE_OF_PICKS = 3  # ... and here as many more picks
 
 
+class StrategyError(ValueError):
+    """A strategy that does not exist, or cannot be imported; the message names what there is, or what is wrong."""
+
+
 @dataclass(frozen=True)
 class Strategy:
     """score: pointwise, float64 of shape (N,) in [0, 1], lowest first; a task has the same score alone as in a batch.

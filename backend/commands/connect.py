@@ -4,11 +4,16 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
+import click
+
+from backend.commands.follow import follow
+from backend.commands.shared import CommandError, open_work, project_option, with_settings
+from backend.commands.shared import say as say_to_person
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.state import Projects
 from backend.queue.sightings import expect
-from backend.queue.work import Work
+from backend.queue.work import DEPTHS, Work
 from backend.settings import Settings
 from strategies import get
 
@@ -22,6 +27,46 @@ SSRF_ADVICE = (
     "    USER_ADDITIONAL_BANNED_SUBNETS=169.254.0.0/16"
 )
 Say = Callable[[str], None]
+
+
+@click.command("connect")
+@project_option
+@click.option("--strategy", metavar="NAME", help="Query strategy for this project (default: STRATEGY).")
+@click.option(
+    "--finetune",
+    type=click.Choice(("off", *DEPTHS)),
+    help="How deep this project's ResNet50 is retrained as labels grow, and by Start Training (default: FINETUNE).",
+)
+@with_settings
+def connect_command(settings: Settings, project: int, strategy: str | None, finetune: str | None) -> None:
+    """Connect a project and publish its first queue. Safe to repeat.
+
+    \b
+    Examples:
+      python -m backend connect --project 1
+      python -m backend connect --project 1 --strategy margin+distinct
+    """
+    work = open_work(settings)
+    result = follow(work, connect(settings, work, project, say_to_person, strategy, finetune))
+    state = Projects(settings.data_dir).read(project)
+    if isinstance(result, dict) and result.get("published") == 0:
+        say_to_person("Nothing to publish: the project has no unlabelled image that can be read (`status` counts them).")
+    if not state.live:
+        raise CommandError(f"The first queue was not published: {state.last_error or 'see the log of `python -m backend up`'}")
+    say_to_person(f"The queue follows {state.live}. Open the project and press 'Label All Tasks'.")
+
+
+@click.command("disconnect")
+@project_option
+@with_settings
+def disconnect_command(settings: Settings, project: int) -> None:
+    """Put the project's sampling back, remove backend and webhook; labels stay.
+
+    \b
+    Example:
+      python -m backend disconnect --project 1
+    """
+    disconnect(settings, open_work(settings), project, say_to_person)
 
 
 def connect(

@@ -8,38 +8,60 @@ import os
 import socket
 from collections.abc import Sequence
 
+import click
 import httpx
 from redis import Redis
 from rq import Worker
 from rq.utils import now
 
+from backend.commands.shared import CommandError, known_queues, queues_argument, say, with_settings
+from backend.queue.redis_server import connect_redis
 from backend.settings import Settings
 
 ANSWER_SECONDS = 5
 LATE_SECONDS = 60  # a worker's heartbeat comes every 30 s, and every 10 s while a job runs
 
 
+@click.command("health")
+@click.argument("part", type=click.Choice(("serve", "worker")))
+@queues_argument
+@with_settings
+def health_command(settings: Settings, part: str, queues: tuple[str, ...]) -> None:
+    """Say whether the server, or the worker, on this host lives; the exit status is 0 or 1. QUEUE names those that the worker
+    was started with.
+
+    \b
+    Examples, as health checks of containers:
+      python -m backend health serve
+      python -m backend health worker al-finetune
+    """
+    if part == "serve":
+        say(check_server(settings))
+    else:
+        say(check_worker(connect_redis(settings, seconds=5), known_queues(queues)))
+
+
 def check_server(settings: Settings) -> str:
-    """A sentence about the server of these settings. Raises RuntimeError where it is not well."""
+    """A sentence about the server of these settings. Raises CommandError where it is not well."""
     host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104  read, not listened on
     url = f"http://{host}:{settings.port}/health"
     try:
         httpx.get(url, timeout=ANSWER_SECONDS, trust_env=False).raise_for_status()
     except httpx.HTTPError as error:
-        raise RuntimeError(f"The server is not well: {url}: {error!r}") from error
+        raise CommandError(f"The server is not well: {url}: {error!r}") from error
     return f"The server answers at {url}."
 
 
 def check_worker(redis: Redis, queues: Sequence[str]) -> str:
-    """A sentence about the worker of exactly `queues` on this host. Raises RuntimeError where it is not well."""
+    """A sentence about the worker of exactly `queues` on this host. Raises CommandError where it is not well."""
     here, names = socket.gethostname(), ", ".join(queues)
     mine = [w for w in Worker.all(connection=redis) if w.hostname == here and set(w.queue_names()) == set(queues)]
     beats = [w.last_heartbeat for w in mine if w.last_heartbeat and w.pid and _runs(w.pid)]
     if not beats:
-        raise RuntimeError(f"No worker of {names} runs on {here}.")
+        raise CommandError(f"No worker of {names} runs on {here}.")
     age = (now() - max(beats)).total_seconds()
     if age > LATE_SECONDS:
-        raise RuntimeError(f"The worker of {names} on {here} gave its last sign of life {age:.0f} s ago: it hangs.")
+        raise CommandError(f"The worker of {names} on {here} gave its last sign of life {age:.0f} s ago: it hangs.")
     return f"The worker of {names} gave a sign of life {age:.0f} s ago."
 
 

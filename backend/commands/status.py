@@ -1,24 +1,37 @@
 """What `python -m backend status` tells: of each project its version, labels, F1, queue, and what runs or went wrong."""
 
-import time
+import json
 from datetime import datetime
 from typing import Any
 
+import click
 from rq import Worker
-from rq.job import Job
 
+from backend.commands.follow import describe_job, job_values
+from backend.commands.shared import open_work, say, with_settings
 from backend.project.index import UNLABELLED, Index
+from backend.project.outcome import describe_finetuned
 from backend.project.state import Projects, finetune_depth
 from backend.queue.work import FINETUNE, QUEUES, Work
 from backend.settings import Settings
-from backend.terminal import ProgressLine
-from model.metrics import ENOUGH
 from model.version_store import VersionError, VersionStore
 
-NO_WORKER_SECONDS = 15
-PROGRESS = ("step", "done", "total", "macro_f1", "seconds_left")  # what a job's meta tells
 SMALL_GAIN = 0.005  # of macro F1: what hardly anybody would label on for
-DEPTH_NAMES = {"last": "last stage", "all": "whole network"}
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@with_settings
+def status_command(settings: Settings, as_json: bool) -> None:
+    """Show of each project its version, F1, queue, jobs and errors.
+
+    \b
+    Examples:
+      python -m backend status
+      python -m backend status --json
+    """
+    found = status(settings, open_work(settings))
+    say(json.dumps(found, indent=1) if as_json else render(found))
 
 
 def status(settings: Settings, work: Work) -> dict[str, Any]:
@@ -49,7 +62,7 @@ def _project(settings: Settings, work: Work, projects: Projects, project: int) -
         "tasks": counts,
         "pending_labels": work.pending(project),
         "queue_left": sum(place < 0.5 and task in open_tasks for task, place in published.items()),
-        "jobs": [_job(job) for job in work.active(project)],
+        "jobs": [job_values(job) for job in work.active(project)],
         "finetune": finetune_depth(state, settings) or "off",
         "finetuned": state.finetuned or None,
         "last_error": state.last_error or None,
@@ -73,11 +86,6 @@ def _version(versions: VersionStore, name: str) -> dict[str, Any]:
         "enough": metrics.get("enough", False),
         "gain": metrics.get("gain"),
     }
-
-
-def _job(job: Job) -> dict[str, Any]:
-    meta = job.get_meta()
-    return {"id": job.id, "status": job.get_status().value, **{key: meta[key] for key in PROGRESS if key in meta}}
 
 
 def render(found: dict[str, Any]) -> str:
@@ -105,7 +113,7 @@ def _render_project(p: dict[str, Any]) -> list[str]:
         f"  versions       {', '.join(v['name'] for v in p['versions']) or 'none yet'}",
     ]
     lines += [f"  fine-tuned     {describe_finetuned(p['finetuned'])}"] if p["finetuned"] else []
-    lines += [f"  {job['status']:<14} {describe(job)}" for job in p["jobs"]]
+    lines += [f"  {job['status']:<14} {describe_job(job)}" for job in p["jobs"]]
     if p["last_error"]:
         lines.append(f"  last error     {p['last_error']}")
     return lines
@@ -132,65 +140,3 @@ def next_labels(version: dict[str, Any] | None) -> str:
     advice = "hardly worth it" if high < SMALL_GAIN else "worth it" if low > 0 else "not sure that they help"
     expected = f"{100 * gain['macro_f1']:+.1f} points of macro F1 expected ({100 * low:+.1f} to {100 * high:+.1f}, 95 %)"
     return f"{name:<14} {expected}: {advice}"
-
-
-def _served(work: Work, job: Job) -> bool:
-    """Whether any worker takes jobs from the job's queue."""
-    return any(job.origin in worker.queue_names() for worker in Worker.all(connection=work.redis))
-
-
-def describe(job: dict[str, Any]) -> str:
-    """A job's id and how far it is."""
-    if "step" not in job:
-        return job["id"]
-    text = f"{job['id']}: {job['step']} {job['done']}/{job['total']}"
-    text += f", macro F1 {job['macro_f1']:.3f}" if job.get("macro_f1") is not None else ""
-    left = job.get("seconds_left")
-    return text if left is None else f"{text}, {left / 60:.0f} min left" if left >= 100 else f"{text}, {left:.0f} s left"
-
-
-def describe_finetuned(result: dict[str, Any]) -> str:
-    """What came of a fine-tuning, in one sentence."""
-    what = f"ResNet50's {DEPTH_NAMES[result['depth']]} retrained on {result['labels']} labels"
-    if result["probability"] is None:
-        return f"{what}: not used, no random slot is left to judge it on; kept as {result['version']}"
-    low, high = (100 * value for value in result["interval"])
-    judged = (
-        f"{what}: macro F1 {result['new']:.3f} against {result['live']:.3f} on {result['n']} images that it has not seen "
-        f"({low:+.1f} to {high:+.1f} points, 95 %), better with probability {result['probability']:.2f}"
-    )
-    if result["promoted"]:
-        return f"{judged}: promoted"
-    few = f", too few yet (promotions need {ENOUGH})" if result["n"] < ENOUGH else ""
-    return f"{judged}: not used{few}, kept as {result['version']}"
-
-
-def follow(work: Work, job_id: str, seconds: float = float("inf")) -> Any:
-    """Wait for a job, showing how far it is; returns what it returned.
-
-    Raises RuntimeError where it failed for good, TimeoutError after `seconds`.
-    """
-    deadline, lonely = time.monotonic() + seconds, time.monotonic() + NO_WORKER_SECONDS
-    line = ProgressLine()
-    try:
-        while time.monotonic() < deadline:
-            job = work.job(job_id)
-            if job is None:
-                raise RuntimeError(f"{job_id} is gone from Redis: see the worker's log.")
-            state = job.get_status().value
-            if state == "finished":
-                return job.return_value()
-            if state in ("failed", "stopped", "canceled"):
-                result = job.latest_result()
-                reason = (result.exc_string or "").strip().splitlines()[-1:] if result else []
-                raise RuntimeError(f"{job_id} {state}: {''.join(reason) or 'see the worker log'}")
-            if state in ("scheduled", "queued") and time.monotonic() > lonely and not _served(work, job):
-                raise RuntimeError(
-                    f"{job_id} waits, but no worker takes jobs from {job.origin}: start `python -m backend up`, "
-                    f"or `python -m backend worker {job.origin}`."
-                )
-            line.update(describe(_job(job)) + ("" if state == "started" else f" ({state})"))
-            time.sleep(0.2)
-    finally:
-        line.end()
-    raise TimeoutError(f"{job_id} did not finish within {seconds:.0f} s; `python -m backend status` shows how far it is.")

@@ -9,6 +9,9 @@ import time
 from contextlib import suppress
 from types import FrameType
 
+import click
+
+from backend.commands.shared import with_settings
 from backend.processes import die_with_parent
 from backend.project.state import Projects
 from backend.queue.redis_server import EmbeddedRedis, connect_redis
@@ -26,6 +29,18 @@ CHILDREN = {
     "housekeeper": ["worker", EMBED, HOUSEKEEPING],
     "finetuner": ["worker", FINETUNE],
 }
+
+
+@click.command("up")
+@with_settings
+def up_command(settings: Settings) -> None:
+    """Run everything but Label Studio: Redis (unless REDIS_URL is set), server and workers. Ctrl-C stops all.
+
+    \b
+    Example:
+      LABEL_STUDIO_API_KEY=<personal access token> python -m backend up
+    """
+    up(settings)
 
 
 class Child:
@@ -55,7 +70,7 @@ class Child:
         self.start()
 
 
-def up(settings: Settings) -> int:
+def up(settings: Settings) -> None:
     """Run Redis (unless REDIS_URL is set), the server and three workers until SIGINT or SIGTERM."""
     Projects(settings.data_dir).prepare()
     embedded = None if settings.redis_url else EmbeddedRedis(settings.data_dir)
@@ -87,7 +102,6 @@ def up(settings: Settings) -> int:
         _end(children)
         if embedded:
             embedded.stop()
-    return 0
 
 
 def _end(children: list[Child]) -> None:

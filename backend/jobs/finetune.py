@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from backend.commands.status import describe_finetuned
 from backend.jobs.job import job
 from backend.jobs.publish import config_unchanged
 from backend.learning.promotion import Split, compare, split
 from backend.learning.rounds import Labelled, train
 from backend.project.embedding import embed, note_errors, unembedded
 from backend.project.index import Row
+from backend.project.outcome import describe_finetuned
 from backend.project.session import Session
 from model.backbone_store import About
 from model.embedding_loop import READERS

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from backend.simulate.errors import OptionsError
 from strategies import REGISTRY, get, pick
 from strategies.query import Query
 
@@ -57,19 +58,19 @@ class Bench:
 
 
 def bench(options: Bench, say: Callable[[str], None]) -> list[Cost]:
-    """The cost of each strategy, `random` first. Raises ValueError on unknown names and where the disk has too little space."""
+    """The cost of each strategy, `random` first. Raises OptionsError on unknown names and on a disk too small."""
     for name in options.strategies:
         get(name)
     if options.rows < 1 or options.size < 1:
-        raise ValueError(f"--rows {options.rows} and --size {options.size} must be at least 1")
+        raise OptionsError(f"--rows {options.rows} and --size {options.size} must be at least 1")
     names = dict.fromkeys(("random", *options.strategies))
     needed = options.rows * (DIMENSIONS * 2 + CLASSES * 4) + 2**24
     folder = options.folder or Path(tempfile.gettempdir())
     if not folder.is_dir():
-        raise ValueError(f"--folder {folder} is no folder: make it first, or choose another")
+        raise OptionsError(f"--folder {folder} is no folder: make it first, or choose another")
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise ValueError(
+        raise OptionsError(
             f"{folder} has {free / GIB:.1f} GiB free and the pool takes {needed / GIB:.1f}: "
             "choose another place with --folder, or fewer images with --rows"
         )
@@ -195,10 +196,10 @@ class PeakMemory:
 
 
 def anonymous_memory() -> int:
-    """Resident anonymous memory of this process in bytes, from Linux's /proc; RuntimeError elsewhere."""
+    """Resident anonymous memory of this process in bytes, from Linux's /proc; OptionsError elsewhere."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError as error:
-        raise RuntimeError(f"memory cannot be measured here ({error}): bench runs on Linux") from error
+        raise OptionsError(f"memory cannot be measured here ({error}): bench runs on Linux") from error
     line = next(line for line in status.splitlines() if line.startswith("RssAnon:"))
     return int(line.split()[1]) * 1024

@@ -1,16 +1,17 @@
 """`python -m backend simulate DIR` from options to table."""
 
-import argparse
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from backend.settings import Settings
 from backend.simulate.curves import Curve
 from backend.simulate.draw import draw
 from backend.simulate.embed import Unreadable, embed_images
+from backend.simulate.errors import OptionsError
 from backend.simulate.images import Images, list_images
 from backend.simulate.jobs import Work, run_curves
 from backend.simulate.options import check_strategy
@@ -30,8 +31,8 @@ Say = Callable[[str], None]
 T = TypeVar("T")
 
 
-def simulate(options: argparse.Namespace, settings: Settings, say: Say) -> None:
-    """Run what the options ask for and tell what came of it. Raises ValueError, WeightsError."""
+def simulate(options: SimpleNamespace, settings: Settings, say: Say) -> None:
+    """Run what the options ask for and tell what came of it. Raises OptionsError, WeightsError."""
     options.weights = options.weights or settings.model_weights
     options.cache = options.cache or settings.data_dir / "simulate"
     protocol, line = read_protocol(options), Progress()
@@ -56,30 +57,30 @@ def simulate(options: argparse.Namespace, settings: Settings, say: Say) -> None:
         _write(found, results, options, store.folder, say)
 
 
-def read_protocol(options: argparse.Namespace) -> Protocol:
-    """How labels are given, with what follows from other options. Raises ValueError on options that do not fit."""
+def read_protocol(options: SimpleNamespace) -> Protocol:
+    """How labels are given, with what follows from other options. Raises OptionsError on options that do not fit."""
     start = options.start or (250 if options.one_shot else 20)
     batch = options.batch or (250 if options.one_shot else 10)
     rounds = options.rounds or (1 if options.one_shot else max(1, -(-(LABELS - start) // batch)))
     if options.one_shot and rounds > 1:
-        raise ValueError(f"--one-shot is a single query: leave out --rounds {rounds}.")
+        raise OptionsError(f"--one-shot is a single query: leave out --rounds {rounds}.")
     if options.finetune_at and not options.finetune:
-        raise ValueError("--finetune-at needs --finetune last or --finetune all.")
+        raise OptionsError("--finetune-at needs --finetune last or --finetune all.")
     return Protocol(start, batch, rounds, options.test, tuple(sorted(options.imbalance)), options.one_shot)
 
 
 def check_size(images: Images, protocol: Protocol) -> list[int]:
-    """The numbers of labels at which curves are judged. Raises ValueError where there are fewer images than asked for."""
+    """The numbers of labels at which curves are judged. Raises OptionsError where there are fewer images than asked for."""
     for name, _ in protocol.imbalance:
         if name not in images.classes:
-            raise ValueError(f"--imbalance {name}: there is no such class; there are {', '.join(images.classes)}.")
+            raise OptionsError(f"--imbalance {name}: there is no such class; there are {', '.join(images.classes)}.")
     drawn = draw(images, protocol, seed=0)
     if not len(drawn.test):
-        raise ValueError(f"{len(images.labels)} images leave none for the test: give at least two of a class.")
+        raise OptionsError(f"{len(images.labels)} images leave none for the test: give at least two of a class.")
     return protocol.grid(len(drawn.pool))
 
 
-def _methods(options: argparse.Namespace, settings: Settings) -> list[Method]:
+def _methods(options: SimpleNamespace, settings: Settings) -> list[Method]:
     names = [name for text in options.strategies for name in text.split(",") if name]
     for name in dict.fromkeys(names):
         if name != PRODUCT:
@@ -88,7 +89,7 @@ def _methods(options: argparse.Namespace, settings: Settings) -> list[Method]:
     return methods(names, options.head, options.cold, product)
 
 
-def _images(options: argparse.Namespace, protocol: Protocol, settings: Settings, line: Progress, say: Say) -> Images:
+def _images(options: SimpleNamespace, protocol: Protocol, settings: Settings, line: Progress, say: Say) -> Images:
     """The folder's images with their embeddings. Whether there are enough is looked at before embedding takes its minutes."""
     listed, left_out = list_images(options.folder, options.split, options.copies)
     check_size(listed, protocol)
@@ -96,7 +97,7 @@ def _images(options: argparse.Namespace, protocol: Protocol, settings: Settings,
     if unreadable:
         say(_describe_unreadable(unreadable))
     if options.split and not images.test.any():
-        raise ValueError(f"--split: no image whose name starts with {options.split[1]!r} can be read, so there is no test.")
+        raise OptionsError(f"--split: no image whose name starts with {options.split[1]!r} can be read, so there is no test.")
     if left_out:
         say(f"{left_out} images have neither of the prefixes {' and '.join(options.split)}: left out.")
     return images
@@ -107,7 +108,7 @@ def _curves(
     protocol: Protocol,
     asked: Sequence[Method],
     store: CurveStore,
-    options: argparse.Namespace,
+    options: SimpleNamespace,
     line: Progress,
     say: Say,
 ) -> dict[Run, Curve]:
@@ -121,13 +122,13 @@ def _curves(
     return {run: curves[run] for run in runs}
 
 
-def _retrain_at(options: argparse.Namespace, grid: list[int]) -> tuple[int, ...]:
-    """At which numbers of labels ResNet50 is retrained. Raises ValueError where no curve has such a point."""
+def _retrain_at(options: SimpleNamespace, grid: list[int]) -> tuple[int, ...]:
+    """At which numbers of labels ResNet50 is retrained. Raises OptionsError where no curve has such a point."""
     if not options.finetune:
         return ()
     at = tuple(sorted(set(options.finetune_at or grid[-1:])))
     if unknown := [str(labels) for labels in at if labels not in grid]:
-        raise ValueError(f"--finetune-at {' '.join(unknown)}: there are figures at {', '.join(map(str, grid))} labels only.")
+        raise OptionsError(f"--finetune-at {' '.join(unknown)}: there are figures at {', '.join(map(str, grid))} labels only.")
     return at
 
 
@@ -136,7 +137,7 @@ def _finetuned(
     protocol: Protocol,
     curves: Mapping[Run, Curve],
     at: tuple[int, ...],
-    options: argparse.Namespace,
+    options: SimpleNamespace,
     settings: Settings,
     line: Progress,
     say: Say,
@@ -155,7 +156,7 @@ def _by_name(results: Mapping[Run, T], asked: Sequence[Method]) -> dict[str, lis
     return {method.name: [result for run, result in results.items() if run.method == method] for method in asked}
 
 
-def _write(found: Found, results: dict[str, Any], options: argparse.Namespace, folder: Path, say: Say) -> None:
+def _write(found: Found, results: dict[str, Any], options: SimpleNamespace, folder: Path, say: Say) -> None:
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its fonts
     from backend.simulate.plot import plot
 

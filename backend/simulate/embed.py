@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backend.simulate.errors import OptionsError
 from backend.simulate.folder import Source
 from backend.simulate.images import Images
 from backend.simulate.progress import Progress
@@ -47,7 +48,7 @@ def embed_images(
     kept = np.flatnonzero(found & found[images.originals])
     images = images.only(kept, values[kept])
     if len(np.unique(images.labels)) < 2:
-        raise ValueError(f"Images of fewer than two classes can be read; {_first(unreadable)}")
+        raise OptionsError(f"Images of fewer than two classes can be read; {_first(unreadable)}")
     return images, unreadable
 
 

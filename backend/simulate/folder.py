@@ -9,6 +9,8 @@ from pathlib import Path
 
 from PIL import ImageOps
 
+from backend.simulate.errors import OptionsError
+
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"}
 AREA = (0.80, 0.95)  # of an image that a near-copy shows
 QUALITY = (30, 90)  # of its JPEG
@@ -16,7 +18,7 @@ RECIPE = f"crop{AREA}-mirror-jpeg{QUALITY}-v1"  # of near-copies: another one ma
 
 
 def images_by_class(folder: Path) -> dict[str, list[Path]]:
-    """The images of each sub-folder of `folder`. Raises ValueError where there are fewer than two classes."""
+    """The images of each sub-folder of `folder`. Raises OptionsError where there are fewer than two classes."""
     found = {
         sub.name: sorted(path for path in sub.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
         for sub in sorted(folder.iterdir() if folder.is_dir() else [])
@@ -24,7 +26,7 @@ def images_by_class(folder: Path) -> dict[str, list[Path]]:
     }
     found = {name: paths for name, paths in found.items() if paths}
     if len(found) < 2:
-        raise ValueError(
+        raise OptionsError(
             f"{folder} needs at least two sub-folders with images: their names become the classes. "
             f"Found: {', '.join(found) or 'none'}."
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.simulate.errors import OptionsError
 from backend.simulate.folder import Source, images_by_class
 
 
@@ -76,4 +77,4 @@ def list_images(folder: Path, prefixes: tuple[str, str] | None = None, copies: i
 def _check_prefixes(folder: Path, prefixes: tuple[str, str], test: Sequence[bool]) -> None:
     for prefix, count in zip(prefixes, (len(test) - sum(test), sum(test)), strict=True):
         if not count:
-            raise ValueError(f"--split {'/'.join(prefixes)}: no image in {folder} has a name that starts with {prefix!r}.")
+            raise OptionsError(f"--split {'/'.join(prefixes)}: no image in {folder} has a name that starts with {prefix!r}.")

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from backend.simulate.errors import OptionsError
+
 LEARNERS = ("plain", "default")  # heads by name; "default" is what ships
 BASELINE = "random"  # the curve that all others are compared with: random sampling, plain head
 PRODUCT = "default"  # what a new project gets
@@ -37,14 +39,14 @@ class Protocol:
     one_shot: bool = False
 
     def grid(self, pool: int) -> list[int]:
-        """The numbers of labels at which a pool of `pool` images is judged. Raises ValueError where it is too small."""
+        """The numbers of labels at which a pool of `pool` images is judged. Raises OptionsError where it is too small."""
         if pool <= self.start:
-            raise ValueError(
+            raise OptionsError(
                 f"Only {pool} images can be labelled, the others are for the test: too few to start with {self.start} and "
                 f"query more. Give more images, or a smaller --start."
             )
         if self.one_shot and pool < self.start + self.batch:
-            raise ValueError(
+            raise OptionsError(
                 f"Only {pool} images can be labelled, the others are for the test: too few for {self.start} and a query of "
                 f"{self.batch}. Give more images, or a smaller --start and --batch."
             )

@@ -13,6 +13,7 @@ from rq.utils import now, utcformat
 
 from backend.__main__ import main
 from backend.commands.health import check_server, check_worker
+from backend.commands.shared import CommandError
 from backend.queue.work import EMBED, FINETUNE, QUEUES
 from backend.queue.worker import ForkWorker
 from backend.server.app import create_app
@@ -35,20 +36,20 @@ def test_a_worker_that_has_just_started_is_well(redis, worker):
 
 
 def test_without_a_worker_the_host_is_named(redis):
-    with pytest.raises(RuntimeError, match=f"No worker of al-train, .* runs on {socket.gethostname()}"):
+    with pytest.raises(CommandError, match=f"No worker of al-train, .* runs on {socket.gethostname()}"):
         check_worker(redis, QUEUES)
 
 
 def test_a_worker_of_another_container_does_not_count(redis, worker):
     redis.hset(worker.key, "hostname", "another")
-    with pytest.raises(RuntimeError, match="No worker"):
+    with pytest.raises(CommandError, match="No worker"):
         check_worker(redis, QUEUES)
 
 
 @pytest.mark.usefixtures("worker")
 @pytest.mark.parametrize("queues", [(FINETUNE,), (EMBED,)], ids=["another", "one of several"])
 def test_a_worker_of_other_queues_does_not_count(redis, queues):
-    with pytest.raises(RuntimeError, match="No worker"):
+    with pytest.raises(CommandError, match="No worker"):
         check_worker(redis, queues)
 
 
@@ -58,13 +59,13 @@ def test_a_worker_whose_process_is_gone_does_not_count(redis, worker):
         os._exit(0)
     os.waitpid(child, 0)
     redis.hset(worker.key, "pid", child)
-    with pytest.raises(RuntimeError, match="No worker"):
+    with pytest.raises(CommandError, match="No worker"):
         check_worker(redis, QUEUES)
 
 
 def test_a_worker_without_a_heartbeat_hangs(redis, worker):
     redis.hset(worker.key, "last_heartbeat", utcformat(now() - timedelta(seconds=90)))
-    with pytest.raises(RuntimeError, match="last sign of life 90 s ago: it hangs"):
+    with pytest.raises(CommandError, match="last sign of life 90 s ago: it hangs"):
         check_worker(redis, QUEUES)
 
 
@@ -82,13 +83,13 @@ def test_a_server_that_answers_is_well(redis_settings, make_settings):
 
 
 def test_a_server_that_does_not_answer_is_not_well(make_settings):
-    with pytest.raises(RuntimeError, match="The server is not well"):
+    with pytest.raises(CommandError, match="The server is not well"):
         check_server(make_settings(port=free_port()))
 
 
 def test_a_server_that_hangs_is_not_well(make_settings, monkeypatch):
     monkeypatch.setattr("backend.commands.health.ANSWER_SECONDS", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(RuntimeError, match="Timeout"):
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(CommandError, match="Timeout"):
         check_server(make_settings(port=silent.getsockname()[1]))
 
 

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from backend.commands.status import describe, describe_finetuned, follow, render, status
+from backend.commands.follow import describe_job, follow
+from backend.commands.shared import CommandError
+from backend.commands.status import render, status
+from backend.project.outcome import describe_finetuned
 from backend.project.state import Projects, ProjectState, finetune_depth
 from backend.queue.work import FINETUNE, Work
 from model.version_store import Version, VersionStore
@@ -51,7 +54,7 @@ def test_nothing_to_judge_on_is_said():
     ],
 )
 def test_a_running_job_tells_its_epoch_f1_and_time_left(more, said):
-    assert describe(JOB | more).endswith(said)
+    assert describe_job(JOB | more).endswith(said)
 
 
 @pytest.mark.parametrize(
@@ -62,8 +65,8 @@ def test_a_projects_own_depth_goes_before_the_setting(make_settings, project, se
 
 
 def test_a_job_that_no_worker_takes_says_which_to_start(work: Work, monkeypatch):
-    monkeypatch.setattr("backend.commands.status.NO_WORKER_SECONDS", -1)
-    with pytest.raises(RuntimeError, match=f"no worker takes jobs from {FINETUNE}.*backend worker {FINETUNE}"):
+    monkeypatch.setattr("backend.commands.follow.NO_WORKER_SECONDS", -1)
+    with pytest.raises(CommandError, match=f"no worker takes jobs from {FINETUNE}.*backend worker {FINETUNE}"):
         follow(work, work.wake("finetune_last", 1), seconds=5)
 
 

@@ -1,0 +1,22 @@
+"""`python -m backend serve`: the server that Label Studio calls, in this process."""
+
+import click
+
+from backend.commands.shared import with_settings
+from backend.settings import Settings
+
+
+@click.command("serve")
+@with_settings
+def serve_command(settings: Settings) -> None:
+    """Run the server that Label Studio calls, on HOST and PORT. It needs Redis: `up` brings one, REDIS_URL names another.
+
+    \b
+    Example, with a Redis of your own:
+      REDIS_URL=redis://localhost:6379/0 python -m backend serve
+    """
+    import uvicorn
+
+    from backend.server.app import create_app
+
+    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, http="h11", access_log=False, log_level="warning")

@@ -1,0 +1,22 @@
+"""`python -m backend settings`: every setting, what it means and its current value, but no secret."""
+
+import re
+
+import click
+
+from backend.commands.shared import say, with_settings
+from backend.settings import Settings
+
+
+@click.command("settings")
+@with_settings
+def settings_command(settings: Settings) -> None:
+    """List every setting, what it means and its current value. Secrets are hidden.
+
+    \b
+    Example, a setting for one call:
+      RETRAIN_AFTER=5 python -m backend settings
+    """
+    for name, about in Settings.model_fields.items():
+        value = re.sub(r":[^:@/]*@", ":**********@", str(getattr(settings, name)))  # the password in REDIS_URL
+        say(f"{name.upper()}={value}\n    {about.description}")

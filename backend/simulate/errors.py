@@ -1,0 +1,5 @@
+"""What `simulate` and `bench` refuse."""
+
+
+class OptionsError(ValueError):
+    """Options, or a folder of images, that nothing can be measured with; the message names what to change."""
