@@ -157,23 +157,23 @@ def _photos(s: Session, run: Run) -> dict[int, Path]:
     rows = [row for row in s.index.rows() if row.task in wanted]
     names = {row.task: f"{row.key}.jpg" for row in rows}
 
-    def fetch(row: Row) -> str | None:
+    def fetch(row: Row) -> ImageError | None:
         path = run.folder / names[row.task]
         try:
             if not path.exists():
                 store_photo(s.images.fetch(row.task, row.reference), s.settings.max_image_pixels, path)
         except ImageError as error:
-            return str(error)
+            return error
         return None
 
-    errors: dict[int, str | None] = {}
+    errors: dict[Row, ImageError | None] = {}
     with ThreadPoolExecutor(READERS) as pool:
         for done, (row, error) in enumerate(zip(rows, pool.map(fetch, rows), strict=True), 1):
             s.progress("fetching photos", done, len(rows))
             if error:
-                errors[row.task] = error
+                errors[row] = error
     note_errors(s, errors)
-    there = {task: name for task, name in names.items() if task not in errors}
+    there = {row.task: names[row.task] for row in rows if row not in errors}
     write_json(note, there)
     return {task: run.folder / name for task, name in there.items()}
 

@@ -4,9 +4,23 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from xml.etree import ElementTree
 
+from backend.labelstudio.task_data import TaskDataError, kind_of, look_up, quoted
+
+UNKNOWN_CLASS, SEVERAL, MALFORMED, EMPTY = "class", "several", "malformed", "empty"  # what is wrong with an answer
+LONGEST = 1000  # characters of a choice that are looked at
+
 
 class LabelConfigError(ValueError):
     """A labelling config this plugin cannot serve; the message says what it needs. Label Studio shows it."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one annotation answers: `choice`, one of the classes, or None with the kind of trouble and a remark about it."""
+
+    choice: str | None
+    trouble: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -32,15 +46,50 @@ class Target:
             "score": round(probability, 6),
         }
 
-    def chosen(self, result: list[dict[str, Any]]) -> str | None:
-        """The one class an annotation's `result` gives, or None where it gives none, several or an unknown one."""
-        choices = [
-            choice
-            for region in result
-            if region.get("from_name") == self.from_name and region.get("type") == "choices"
-            for choice in region.get("value", {}).get("choices", [])
-        ]
-        return choices[0] if len(choices) == 1 and choices[0] in self.classes else None
+    def reference(self, data: Any) -> str:
+        """The image's address in a task's `data`, "" where there is none. Raises TaskDataError, which says what is there."""
+        found = look_up(data, self.data_key)
+        if found is None or found == "":
+            return ""
+        if not isinstance(found, str):
+            raise TaskDataError(f"the task's data hold {kind_of(found)} under {quoted(self.data_key)}, not an image's address")
+        return found
+
+    def answer(self, result: Any) -> Answer:
+        """What an annotation's `result` answers; anything that JSON can hold is taken."""
+        if result is not None and not isinstance(result, list):
+            return Answer(None, MALFORMED, f"the annotation's result is {kind_of(result)}: delete it, and label the task again")
+        choices: set[str] = set()
+        odd = ""
+        for region in result or []:
+            if not isinstance(region, dict):
+                odd = odd or kind_of(region)
+            elif region.get("from_name") == self.from_name and region.get("type") == "choices":
+                value = region.get("value")
+                listed = value.get("choices") if isinstance(value, dict) else value
+                for choice in listed if isinstance(listed, list) else [listed]:
+                    if isinstance(value, dict) and isinstance(choice, str | int) and not isinstance(choice, bool):
+                        choices.add(str(choice)[:LONGEST])
+                    else:
+                        odd = odd or kind_of(choice)
+        return self._judge(sorted(choices), odd)
+
+    def _judge(self, choices: list[str], odd: str) -> Answer:
+        if len(choices) > 1:
+            return Answer(None, SEVERAL, "several choices for one image: leave one of them")
+        if not choices and odd:
+            return Answer(None, MALFORMED, f"the annotation holds {odd} where a choice is expected: label the task again")
+        if not choices:
+            return Answer(None, EMPTY, "an empty answer, nothing is chosen: choose a class, if it was not meant")
+        if choices[0] not in self.classes:
+            name = quoted(choices[0])
+            return Answer(
+                None,
+                UNKNOWN_CLASS,
+                f"{name} is not in the labelling config: add it as a <Choice>, or relabel; if that class was renamed, "
+                f'keep its old name as the alias of the new one: <Choice value="..." alias={name}/>',
+            )
+        return Answer(choices[0])
 
 
 def parse_label_config(xml: str) -> Target:

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -57,8 +57,7 @@ def embed(session: Session, rows: Sequence[Row], seconds: float = float("inf")) 
             return backbone.embed(images)
 
     def note(outcomes: list[Outcome[Row]]) -> None:
-        errors = {o.item.task: str(o.error) if o.error else None for o in outcomes if o.error or o.item.error}
-        note_errors(session, errors)
+        note_errors(session, {outcome.item: outcome.error for outcome in outcomes if outcome.error or outcome.item.error})
 
     tried = embed_images(
         rows,
@@ -74,12 +73,13 @@ def embed(session: Session, rows: Sequence[Row], seconds: float = float("inf")) 
     return tried
 
 
-def note_errors(session: Session, errors: dict[int, str | None]) -> None:
-    """Remember and log why images could not be read; None where they now can."""
-    for task, reason in errors.items():
-        if reason:
-            log.warning("Project %s, task %s: %s", session.project, task, reason)
-    session.index.set_errors(errors)
+def note_errors(session: Session, errors: Mapping[Row, ImageError | None]) -> None:
+    """Remember and log why images could not be read, and when each is to be tried again; None where they now can."""
+    for row, error in errors.items():
+        if error:
+            log.warning("Project %s, task %s: %s", session.project, row.task, error)
+    reasons = {row.key: str(error) if error else None for row, error in errors.items()}
+    session.index.set_errors(reasons, {row.key: error.again_in for row, error in errors.items() if error})
 
 
 def read_image(session: Session, row: Row) -> torch.Tensor:

@@ -1,12 +1,11 @@
 """A disposable SQLite index of a project's tasks, so that a round reads changes rather than every task again.
 
-Label Studio holds the truth: delete the file and the next round lists everything anew.
+Label Studio holds the truth: delete the file and the next round lists everything anew. No task, annotation or image keeps
+another from being taken in; what cannot be used stays here with its reason, and `problems` counts the reasons.
 """
 
-import sqlite3
 import time
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,25 +14,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.labelstudio.labelling_config import Target
+from backend.labelstudio.references import redact
+from backend.labelstudio.task_data import TaskDataError, kind_of, quoted
+from backend.project.answers import LABELLED, SKIPPED, UNLABELLED, UNUSABLE, Consensus, consensus
+from backend.project.index_file import IndexFile, IndexLost
+from backend.project.problems import IMAGE, PARTIAL, TASK, Problem, group
 from model.embedding_store import embedding_key
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS tasks (
-    task INTEGER PRIMARY KEY, reference TEXT NOT NULL, key INTEGER NOT NULL,
-    state TEXT NOT NULL, label TEXT, error TEXT, tried REAL NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS published (version TEXT NOT NULL, task INTEGER NOT NULL, score REAL NOT NULL, slot INTEGER NOT NULL,
-    PRIMARY KEY (version, task));
-CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
-SCHEMA_VERSION = 1  # raise it whenever SCHEMA changes: files of another version are thrown away
-RETRY_SECONDS = 3600  # an image that could not be read is tried again after so long
+__all__ = ["LABELLED", "RETRY_SECONDS", "SKIPPED", "UNLABELLED", "UNUSABLE", "Index", "Row"]
 
-UNLABELLED, LABELLED, SKIPPED, UNUSABLE = "unlabelled", "labelled", "skipped", "unusable"
+SCHEMA = """
+CREATE TABLE tasks (
+    task INTEGER PRIMARY KEY, reference TEXT NOT NULL, redacted INTEGER NOT NULL, key INTEGER NOT NULL,
+    state TEXT NOT NULL, label TEXT, trouble TEXT NOT NULL, remark TEXT NOT NULL,
+    error TEXT, retry_at REAL NOT NULL DEFAULT 0, image_note TEXT);
+CREATE INDEX tasks_by_key ON tasks (key);
+CREATE TABLE strays (name TEXT PRIMARY KEY, reason TEXT NOT NULL);
+CREATE TABLE published (version TEXT NOT NULL, task INTEGER NOT NULL, score REAL NOT NULL, slot INTEGER NOT NULL,
+    PRIMARY KEY (version, task));
+CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL)
+"""
+SCHEMA_VERSION = 2  # raise it whenever SCHEMA changes: files of another version are set aside
+RETRY_SECONDS = 3600  # an image that could not be read is tried again after so long
+NEVER = float("inf")
+LONGEST_ID = 2**63  # what SQLite and the arrays of task ids can hold
 
 
 @dataclass(frozen=True)
 class Row:
-    """A task: its image `reference`, the embedding's key, its state, and its label where it has one."""
+    """A task: its image `reference`, the embedding's key, its state, and its label where it has one.
+
+    error: why its image cannot be read; remark: why its answer cannot be used. redacted: the reference is not the whole one,
+    which holds a secret or is too long to keep: `Session.reference` asks Label Studio for it.
+    """
 
     task: int
     reference: str
@@ -41,131 +54,211 @@ class Row:
     state: str
     label: str | None
     error: str | None
-
-
-def consensus(annotations: Sequence[dict[str, Any]], target: Target) -> tuple[str, str | None]:
-    """State and label of a task from its annotations: ground truth first, then the majority; a tie gives no label.
-
-    An empty or unusable answer takes the task out of the queue without a label ("unusable"), as a tie does; a task with
-    nothing but skips is "skipped".
-    """
-    given = [a for a in annotations if not a.get("was_cancelled")]
-    if not given:
-        return (SKIPPED if annotations else UNLABELLED), None
-    truths = [a for a in given if a.get("ground_truth")]
-    votes = Counter(filter(None, (target.chosen(a.get("result") or []) for a in truths or given)))
-    best = votes.most_common(2)
-    if not best or (len(best) == 2 and best[0][1] == best[1][1]):
-        return UNUSABLE, None
-    return LABELLED, best[0][0]
+    remark: str = ""
+    redacted: bool = False
 
 
 class Index:
-    """The index of one project, in the file `path`."""
+    """The index of one project, in the file `path`. Every method may raise IndexUnavailable or IndexLost."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._db = self._open(path)
-        except sqlite3.DatabaseError:
-            for leftover in path.parent.glob(path.name + "*"):
-                leftover.unlink(missing_ok=True)
-            self._db = self._open(path)
-
-    @staticmethod
-    def _open(path: Path) -> sqlite3.Connection:
-        db = sqlite3.connect(path, timeout=60, isolation_level=None)
-        db.execute("PRAGMA journal_mode=WAL")
-        (found,) = db.execute("PRAGMA user_version").fetchone()
-        if found not in (0, SCHEMA_VERSION):
-            db.close()
-            raise sqlite3.DatabaseError(f"index of another version ({found})")
-        db.executescript(SCHEMA)
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        return db
+        self._file = IndexFile(path, SCHEMA, SCHEMA_VERSION)
+        self._file.open()
 
     def close(self) -> None:
         """Let go of the file."""
-        self._db.close()
+        self._file.close()
 
     def note(self, name: str) -> str:
         """A remembered value, "" where there is none."""
-        row = self._db.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
+        with self._file.reading() as db:
+            row = db.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
         return row[0] if row else ""
 
     def set_note(self, name: str, value: str) -> None:
         """Remember `value` under `name`."""
-        self._db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
+        with self._file.writing() as db:
+            db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
 
-    def update(self, tasks: Iterable[dict[str, Any]], target: Target) -> None:
-        """Take in tasks as Label Studio lists them: id, data, updated_at, annotations."""
-        rows = []
+    def update(self, tasks: Iterable[Any], target: Target) -> None:
+        """Take in tasks as Label Studio lists them: id, data, annotations. What cannot be used is kept with its reason."""
+        rows, strays = [], []
         for task in tasks:
-            state, label = consensus(task.get("annotations") or [], target)
-            reference = str(task["data"].get(target.data_key) or "")
-            key = embedding_key(task["id"], reference)
-            rows.append((task["id"], reference, key, state, label))
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.executemany(
-            """INSERT INTO tasks (task, reference, key, state, label) VALUES (?, ?, ?, ?, ?)
-            ON CONFLICT (task) DO UPDATE SET
-                error = CASE WHEN key = excluded.key THEN error END, reference = excluded.reference, key = excluded.key,
-                state = excluded.state, label = excluded.label""",
-            rows,
-        )
-        self._db.execute("COMMIT")
+            number = task_id(task)
+            if number is None:
+                strays.append((_name(task), f"its id cannot be used: {_name(task)}"))
+                continue
+            answer = consensus(task.get("annotations"), target)
+            reference, error = image_reference(task.get("data"), target)
+            rows.append(_values(number, reference, answer, error))
+        with self._file.writing() as db:
+            db.executemany("INSERT OR REPLACE INTO strays VALUES (?, ?)", strays)
+            db.executemany(
+                """INSERT INTO tasks (task, reference, redacted, key, state, label, trouble, remark, error, retry_at)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (task) DO UPDATE SET
+                    error = CASE WHEN excluded.error IS NULL AND key = excluded.key THEN error ELSE excluded.error END,
+                    retry_at = CASE WHEN excluded.error IS NULL AND key = excluded.key THEN retry_at
+                        ELSE excluded.retry_at END,
+                    image_note = CASE WHEN key = excluded.key THEN image_note END,
+                    reference = excluded.reference, redacted = excluded.redacted, key = excluded.key,
+                    state = excluded.state, label = excluded.label, trouble = excluded.trouble, remark = excluded.remark""",
+                rows,
+            )
+
+    def set_unlistable(self, tasks: Mapping[int, str]) -> None:
+        """Keep tasks that Label Studio cannot list, with the reason: they are there, and nothing can be learned from them."""
+        rows = [_values(task, "", Consensus(UNUSABLE, None, TASK, _clean(why)), _clean(why)) for task, why in tasks.items()]
+        with self._file.writing() as db:
+            db.executemany(
+                """INSERT OR REPLACE INTO tasks
+                (task, reference, redacted, key, state, label, trouble, remark, error, retry_at)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                rows,
+            )
 
     def keep_only(self, tasks: Iterable[int]) -> None:
         """Forget all tasks but these: the others are gone from Label Studio."""
         keep = set(tasks)
-        gone = [(task,) for (task,) in self._db.execute("SELECT task FROM tasks") if task not in keep]
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.executemany("DELETE FROM tasks WHERE task = ?", gone)
-        self._db.executemany("DELETE FROM published WHERE task = ?", gone)
-        self._db.execute("COMMIT")
+        with self._file.writing() as db:
+            gone = [(task,) for (task,) in db.execute("SELECT task FROM tasks") if task not in keep]
+            db.executemany("DELETE FROM tasks WHERE task = ?", gone)
+            db.executemany("DELETE FROM published WHERE task = ?", gone)
+            db.execute("DELETE FROM strays")
 
     def clear(self) -> None:
         """Forget every task, so that the next sync lists them all."""
-        self._db.executescript("BEGIN IMMEDIATE; DELETE FROM tasks; DELETE FROM notes; COMMIT")
+        with self._file.writing() as db:
+            for table in ("tasks", "strays", "notes"):
+                db.execute(f"DELETE FROM {table}")  # noqa: S608  the names stand one line above
 
     def count(self) -> int:
         """Tasks known."""
-        return self._db.execute("SELECT count(*) FROM tasks").fetchone()[0]
+        with self._file.reading() as db:
+            return int(db.execute("SELECT count(*) FROM tasks").fetchone()[0])
 
     def counts(self) -> dict[str, int]:
         """Tasks in each state, and under "unreadable" those whose image cannot be read."""
-        found = dict(self._db.execute("SELECT state, count(*) FROM tasks GROUP BY state").fetchall())
-        unreadable = self._db.execute("SELECT count(*) FROM tasks WHERE error IS NOT NULL").fetchone()[0]
-        return {state: found.get(state, 0) for state in (UNLABELLED, LABELLED, SKIPPED, UNUSABLE)} | {"unreadable": unreadable}
+        with self._file.reading() as db:
+            states = dict(db.execute("SELECT state, count(*) FROM tasks GROUP BY state").fetchall())
+            (unreadable,) = db.execute("SELECT count(*) FROM tasks WHERE error IS NOT NULL").fetchone()
+        return {state: states.get(state, 0) for state in (UNLABELLED, LABELLED, SKIPPED, UNUSABLE)} | {"unreadable": unreadable}
+
+    def problems(self) -> list[Problem]:
+        """What cannot be used, each reason once with its number, most tasks first; empty where all is well."""
+        with self._file.reading() as db:
+            found = db.execute(
+                """SELECT task, trouble, remark FROM tasks WHERE trouble != ''
+                UNION ALL SELECT task, ?, error FROM tasks WHERE error IS NOT NULL AND trouble != ?
+                UNION ALL SELECT task, ?, image_note FROM tasks WHERE image_note IS NOT NULL
+                ORDER BY task""",
+                (IMAGE, TASK, PARTIAL),
+            ).fetchall()
+            strays = db.execute("SELECT reason FROM strays ORDER BY name").fetchall()
+        return group(found) + [Problem(TASK, reason, 1, ()) for (reason,) in strays]
+
+    def troubled(self, kind: str) -> list[int]:
+        """Ids of the tasks whose answer cannot be used for a reason of `kind`, such as "empty" or "class"."""
+        with self._file.reading() as db:
+            return [task for (task,) in db.execute("SELECT task FROM tasks WHERE trouble = ? ORDER BY task", (kind,))]
 
     def rows(self) -> list[Row]:
         """Every task, in the order of their ids."""
-        found = self._db.execute("SELECT task, reference, key, state, label, error FROM tasks ORDER BY task")
-        return [Row(*row) for row in found]
+        with self._file.reading() as db:
+            found = db.execute(
+                "SELECT task, reference, key, state, label, error, remark, redacted FROM tasks ORDER BY task"
+            ).fetchall()
+        return [
+            Row(task, reference, key, state, label, error, remark, bool(redacted))
+            for task, reference, key, state, label, error, remark, redacted in found
+        ]
 
-    def set_errors(self, errors: dict[int, str | None]) -> None:
-        """Remember why the images of tasks could not be read; None where they now can."""
-        values = [(error, time.time(), task) for task, error in errors.items()]
-        self._db.executemany("UPDATE tasks SET error = ?, tried = ? WHERE task = ?", values)
+    def set_errors(self, errors: Mapping[int, str | None], again_in: Mapping[int, float | None] | None = None) -> None:
+        """Remember by embedding key why images could not be read; None where they now can.
+
+        By key and not by task: what a request asked for under another address says nothing about the task's own image.
+        again_in: seconds until an image is tried again; RETRY_SECONDS where that is None or not said.
+        """
+        now = time.time()
+        waits = {key: wait for key, wait in (again_in or {}).items() if wait is not None}
+        values = [(error and _clean(error), now + waits.get(key, RETRY_SECONDS), key) for key, error in errors.items()]
+        self._hint("UPDATE tasks SET error = ?, retry_at = ? WHERE key = ?", values)
+
+    def set_image_notes(self, notes: Mapping[int, str | None]) -> None:
+        """Remember by embedding key how images were read only in part; None where they were read whole."""
+        self._hint(
+            "UPDATE tasks SET image_note = ? WHERE key = ?", [(note and _clean(note), key) for key, note in notes.items()]
+        )
 
     def due(self) -> set[int]:
         """Tasks whose image has not failed lately, and so may be fetched."""
-        limit = time.time() - RETRY_SECONDS
-        return {task for (task,) in self._db.execute("SELECT task FROM tasks WHERE error IS NULL OR tried < ?", (limit,))}
+        with self._file.reading() as db:
+            found = db.execute("SELECT task FROM tasks WHERE error IS NULL OR retry_at < ?", (time.time(),))
+            return {task for (task,) in found}
 
     def add_published(
         self, version: str, tasks: NDArray[np.int64], scores: NDArray[np.float64], slots: NDArray[np.bool_]
     ) -> None:
         """Remember what was published: a score for each task, and which of them are random slots."""
         rows = zip([version] * len(tasks), tasks.tolist(), scores.tolist(), slots.astype(int).tolist(), strict=True)
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.executemany("INSERT OR REPLACE INTO published VALUES (?, ?, ?, ?)", rows)
-        self._db.execute("COMMIT")
+        with self._file.writing() as db:
+            db.executemany("INSERT OR REPLACE INTO published VALUES (?, ?, ?, ?)", rows)
 
     def published(self, version: str) -> dict[int, float]:
         """Scores published under `version` by task id."""
-        return dict(self._db.execute("SELECT task, score FROM published WHERE version = ?", (version,)).fetchall())
+        with self._file.reading() as db:
+            return dict(db.execute("SELECT task, score FROM published WHERE version = ?", (version,)).fetchall())
 
     def forget_published(self, version: str) -> None:
         """Drop the record of what was published under `version`."""
-        self._db.execute("DELETE FROM published WHERE version = ?", (version,))
+        with self._file.writing() as db:
+            db.execute("DELETE FROM published WHERE version = ?", (version,))
+
+    def _hint(self, statement: str, values: list[tuple[Any, ...]]) -> None:
+        """Write what is no loss where the index was replaced meanwhile."""
+        if not values:
+            return
+        try:
+            with self._file.writing() as db:
+                db.executemany(statement, values)
+        except IndexLost:
+            return
+
+
+def task_id(task: Any) -> int | None:
+    """The id of a task as Label Studio lists it, None where it has none that can be used."""
+    found = task.get("id") if isinstance(task, dict) else None
+    if isinstance(found, str) and found.isascii() and found.isdigit() and len(found) < 20:
+        found = int(found)
+    usable = isinstance(found, int) and not isinstance(found, bool) and 0 <= found < LONGEST_ID
+    return found if usable else None
+
+
+def _name(task: Any) -> str:
+    """The id of a task whose id cannot be used, as far as it can be shown."""
+    found = task.get("id") if isinstance(task, dict) else None
+    return quoted(found) if isinstance(found, str) else kind_of(found)
+
+
+def image_reference(data: Any, target: Target) -> tuple[str, str | None]:
+    """The image's address, and where the task's data hold none: "" and why."""
+    if not isinstance(data, dict):
+        return "", f"the task's data are {kind_of(data)}, not an object with {quoted(target.data_key)}"
+    try:
+        reference = target.reference(data)
+    except TaskDataError as error:
+        return "", str(error)
+    return reference, None if reference else f"the task's data hold no image under {quoted(target.data_key)}"
+
+
+def _values(task: int, reference: str, answer: Consensus, error: str | None) -> tuple[Any, ...]:
+    """A row of the table `tasks`, from `task` to `retry_at`."""
+    kept = redact(reference)
+    key = embedding_key(task, _clean(reference))
+    state = (answer.state, answer.label, answer.trouble, answer.remark)
+    return (task, kept, kept != reference, key, *state, error, NEVER if error else 0.0)
+
+
+def _clean(text: str) -> str:
+    """`text` without lone surrogates, which no file takes."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -16,7 +16,7 @@ from backend.labelstudio.images import ImageSource
 from backend.labelstudio.labelling_config import Target, parse_label_config
 from backend.learning.rounds import Labelled, Pool, Rules
 from backend.learning.slots import random_sample
-from backend.project.index import LABELLED, SKIPPED, UNLABELLED, UNUSABLE, Index, Row
+from backend.project.index import LABELLED, SKIPPED, UNLABELLED, UNUSABLE, Index, Row, image_reference
 from backend.project.state import Projects, ProjectState
 from backend.settings import Settings
 from model.backbone_store import BackboneStore
@@ -203,5 +203,5 @@ class Session:
 
     def as_row(self, task: dict[str, Any]) -> Row:
         """A task as Label Studio sends it to /predict."""
-        reference = str(task["data"].get(self.target.data_key) or "")
-        return Row(task["id"], reference, embedding_key(task["id"], reference), UNLABELLED, None, None)
+        reference, error = image_reference(task["data"], self.target)
+        return Row(task["id"], reference, embedding_key(task["id"], reference), UNLABELLED, None, error)

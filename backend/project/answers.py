@@ -1,0 +1,57 @@
+"""What the annotations of one task amount to: one label, or the reason why there is none."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from backend.labelstudio.labelling_config import EMPTY, MALFORMED, SEVERAL, UNKNOWN_CLASS, Answer, Target
+
+UNLABELLED, LABELLED, SKIPPED, UNUSABLE = "unlabelled", "labelled", "skipped", "unusable"
+TIE = "tie"
+GRAVEST_FIRST = (UNKNOWN_CLASS, SEVERAL, MALFORMED, EMPTY)  # of several reasons, the one that is told
+TIED = "annotators disagree, no class has most votes: mark one annotation as ground truth, or ask one annotator more"
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """state: one of UNLABELLED, LABELLED, SKIPPED, UNUSABLE; label: the class of a labelled task.
+
+    trouble, remark: of an unusable one the kind of what is wrong (one of the labelling config's, or TIE) and the sentence.
+    """
+
+    state: str
+    label: str | None = None
+    trouble: str = ""
+    remark: str = ""
+
+
+def consensus(annotations: Any, target: Target) -> Consensus:
+    """What a task's `annotations` say about `target`: ground truth first, then the majority; a tie gives no label.
+
+    An answer that cannot be used takes the task out of the queue without a label, as a tie does; a task with nothing but
+    skips is "skipped". Takes anything that JSON can hold: other tools write annotations too.
+    """
+    listed = annotations if isinstance(annotations, list) else [annotations] if annotations else []
+    given = [a for a in listed if not (isinstance(a, dict) and _is_true(a.get("was_cancelled")))]
+    if not given:
+        return Consensus(SKIPPED if listed else UNLABELLED)
+    truths = [a for a in given if isinstance(a, dict) and _is_true(a.get("ground_truth"))]
+    answers = [_answer(a, target) for a in truths or given]
+    votes = Counter(answer.choice for answer in answers if answer.choice is not None).most_common(2)
+    if not votes:
+        told = min(answers, key=lambda answer: GRAVEST_FIRST.index(answer.trouble))
+        return Consensus(UNUSABLE, None, told.trouble, told.remark)
+    if len(votes) == 2 and votes[0][1] == votes[1][1]:
+        return Consensus(UNUSABLE, None, TIE, TIED)
+    return Consensus(LABELLED, votes[0][0])
+
+
+def _answer(annotation: Any, target: Target) -> Answer:
+    if not isinstance(annotation, dict):
+        return Answer(None, MALFORMED, "the annotation is no JSON object: delete it, and label the task again")
+    return target.answer(annotation.get("result"))
+
+
+def _is_true(value: Any) -> bool:
+    """Whether a flag is set; other tools write flags as numbers and as text."""
+    return value in ("true", "True", "1", "yes") if isinstance(value, str) else value is True or value == 1
