@@ -1,19 +1,37 @@
 """Image bytes -> the tensor ResNet50 takes, within limits that keep a hostile or broken file harmless."""
 
 import io
+import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, UnidentifiedImageError
 from torchvision.transforms import v2
+
+from model.image_files import JPEG_END, ORIENTATION, is_cut_off_webp, kind_of, orientation, scans, without_metadata
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")  # none that starts another program
 DEEP = ("I", "I;16", "I;16B", "I;16L", "F")
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # broken tags and the like, of each single file
 Image.MAX_IMAGE_PIXELS = None  # ours is checked instead, of every image
 THINNEST = 8  # aspect ratio
 RESIZE, CROP = 256, 224  # torchvision's IMAGENET1K_V1 evaluation preset
+LEAST_ROWS = 0.1  # share of the rows that must have come of a file that was cut off
+JPEG_BLOCK = 16  # rows that are decoded together
+MISSING = (124, 116, 104)  # the colour of missing rows: ImageNet's mean, which is zero to the network
+WHITE = (255, 255, 255)
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # by EXIF orientation
 
 evaluation_crop = v2.Compose([v2.Resize(RESIZE, antialias=True), v2.CenterCrop(CROP)])
 _to_tensor = v2.Compose(
@@ -51,22 +69,19 @@ def decode(content: bytes, max_pixels: int) -> Image.Image:
 
 
 def read(content: bytes, max_pixels: int) -> Decoded:
-    """The image in `content`, and what is missing of it.
+    """The image in `content` as people see it: transparent parts on white, the first frame of an animation.
 
-    Raises ImageError where the bytes are no readable image or where it has more than `max_pixels` pixels
-    (read off its header, before any pixel is decoded).
+    Metadata are not read, but for the orientation, so that broken ones do no harm. Of a JPEG or PNG that was cut off
+    there is what came, the rest in one colour. Raises ImageError where the bytes are no readable image, where less than
+    a tenth came, or where the image has more than `max_pixels` pixels (read off its header, before any pixel is decoded).
     """
+    kind = kind_of(content)
     try:
-        image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
-        width, height = image.size
-        if width * height > max_pixels:
-            raise ImageError(f"{width} x {height} pixels are over MAX_IMAGE_PIXELS ({max_pixels})")
-        image.draft("RGB", (2 * RESIZE, 2 * RESIZE))  # JPEG: decode no larger than needed
-        return Decoded(_to_rgb(ImageOps.exif_transpose(image)))
+        return _read(content, kind, max_pixels)
     except ImageError:
         raise
     except Exception as error:
-        raise ImageError(f"not a readable image ({type(error).__name__}: {error})") from error
+        raise ImageError(f"not a readable image: {_why(kind, error, content)}") from error
 
 
 def to_tensor(content: bytes, max_pixels: int) -> torch.Tensor:
@@ -87,13 +102,104 @@ def not_too_thin(image: Image.Image) -> Image.Image:
     return image if image.size == (width, height) else image.crop((left, top, left + width, top + height))
 
 
+def _read(content: bytes, kind: str, max_pixels: int) -> Decoded:
+    pixels, exif = without_metadata(content)
+    opened = _open(pixels, kind, max_pixels)
+    try:
+        opened.load()
+        image, note = _to_rgb(opened), ""
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        if kind not in ("JPEG", "PNG"):
+            raise
+        image, note = _cut_off(opened, pixels, kind, max_pixels, error)
+    turn = TURNS.get(_orientation(opened, exif))
+    return Decoded(image.transpose(turn) if turn is not None else image, note)
+
+
+def _open(content: bytes, kind: str, max_pixels: int) -> ImageFile.ImageFile:
+    """The image with its header read, to be decoded no larger than needed."""
+    formats = (*FORMATS, "HEIF") if kind == "HEIC" and _heic_is_installed() else FORMATS
+    image = Image.open(io.BytesIO(content), formats=formats)
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageError(f"{width} x {height} pixels are over MAX_IMAGE_PIXELS ({max_pixels})")
+    image.draft("RGB", (2 * RESIZE, 2 * RESIZE))  # only a JPEG can be decoded smaller
+    return image
+
+
+@lru_cache
+def _heic_is_installed() -> bool:
+    """Whether pillow-heif is there, which is an extra since it brings x265 under the GPL."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener()
+    return True
+
+
+def _cut_off(
+    opened: ImageFile.ImageFile, content: bytes, kind: str, max_pixels: int, error: Exception
+) -> tuple[Image.Image, str]:
+    """What came, as RGB, of a file whose decoding ended early with `error`, and a note about it."""
+    opened.tile = []  # what was decoded stays, and is not asked for again
+    rows, height = _decoded_rows(opened), opened.height
+    note = "cut off: the lower rows are missing"
+    if kind == "JPEG":
+        # With an end of its own the decoder also gives the block row that it was in, and a progressive image from its first
+        # scan on, less sharp. The rows that it makes up below are known from the first try.
+        opened = _open(content + JPEG_END, kind, max_pixels)
+        rows = min((-(-rows // JPEG_BLOCK) + 1) * JPEG_BLOCK, height) if rows else height if scans(content) > 1 else 0
+        note = note if rows < height else "cut off: its end is missing"
+    if rows < LEAST_ROWS * height:
+        raise ImageError(f"not a readable image: a {kind} file that is cut off, of which less than a tenth came") from error
+    image = _to_rgb(opened)
+    image.paste(MISSING, (0, rows, image.width, height))
+    return image, note if kind == "JPEG" or rows < height else ""
+
+
+def _decoded_rows(image: Image.Image) -> int:
+    """How many rows were decoded; memory that no row was written to is zero."""
+    written = np.asarray(image) != 0
+    rows = np.flatnonzero(written.reshape(len(written), -1).any(axis=1))
+    return int(rows[-1]) + 1 if len(rows) else 0
+
+
+def _orientation(image: ImageFile.ImageFile, exif: bytes) -> int:
+    if image.format == "TIFF":
+        return int(image.getexif().get(ORIENTATION) or 1)
+    other = image.info.get("exif")
+    return orientation(exif or (other if isinstance(other, bytes) else b""))
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """`image` as RGB. Pillow clips more than 8 bits to white, so those are scaled first."""
+    """`image` as RGB, on white. Pillow clips more than 8 bits to white, so those are scaled first."""
     if image.mode in DEEP:
         values = np.nan_to_num(np.asarray(image, np.float32))
         top = float(values.max(initial=0))
         full = 1.0 if top <= 1 and image.mode == "F" else 65535.0 if top > 255 else 255.0
         return Image.fromarray((np.clip(values / max(full, top), 0, 1) * 255).astype(np.uint8)).convert("RGB")
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    return image.convert("RGB")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    on_white = Image.new("RGB", image.size, WHITE)
+    on_white.paste(image, mask=image.getchannel("A"))
+    return on_white
+
+
+def _why(kind: str, error: Exception, content: bytes) -> str:
+    """What a file is that could not be decoded, with the next step."""
+    if kind == "HEIC":
+        if not _heic_is_installed():
+            return "a HEIC photo; convert it to JPEG, or install the extra: pip install 'label-studio-active-learning[heic]'"
+    elif not kind:
+        if isinstance(error, UnidentifiedImageError):
+            return "its format is unknown; JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM and AVIF are read"
+    elif kind not in FORMATS:
+        return kind if kind.startswith("an empty") else f"{kind}; give the image itself, as a JPEG or PNG"
+    name = f"a broken {kind} file" if kind else "a broken file"
+    if isinstance(error, UnidentifiedImageError):
+        return f"{name}, whose header cannot be read"
+    if "truncated" in str(error).lower() or (kind == "WEBP" and is_cut_off_webp(content)):
+        return f"{name}, which is cut off"
+    return f"{name} ({type(error).__name__}: {str(error)[:200]})"
