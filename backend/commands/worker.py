@@ -4,7 +4,7 @@ import click
 
 from backend.commands.shared import known_queues, open_work, queues_argument, with_settings
 from backend.project.state import Projects
-from backend.queue.work import run_worker
+from backend.queue.worker import run_worker
 from backend.server.events import SOON
 from backend.settings import Settings
 

@@ -1,4 +1,7 @@
-"""The RQ worker class: its jobs die with it, a dead worker's jobs come back within a minute, lost wake-ups are re-armed.
+"""The RQ worker class: its jobs die with it, and what a dead worker leaves behind starts again within seconds.
+
+RQ's own scheduler is not used: it is one process more a worker, and its lock outlives a killed one by a minute. A thread in
+each worker looks after all queues instead, one act on Redis a second.
 
 The worker's own process imports torch, so that a forked job starts in milliseconds, but never runs a tensor: a parent that
 did would hang its children. On a GPU each job gets a process of its own instead.
@@ -6,34 +9,29 @@ did would hang its children. On a GPU each job gets a process of its own instead
 
 import logging
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from rq import SpawnWorker, Worker
-from rq.scheduler import RQScheduler
+from redis import ConnectionPool, Redis
+from redis.exceptions import RedisError
+from rq import Queue, SpawnWorker, Worker
+from rq.exceptions import DeserializationError
+from rq.job import Job
+from rq.serializers import JSONSerializer
 
 from backend.processes import die_with_parent
+from backend.queue.work import KINDS, Work
 
 log = logging.getLogger(__name__)
 REARM_SECONDS = 60
-GRACE = 15  # seconds a job's heartbeat may be late before another worker takes the job over
-
-
-class Scheduler(RQScheduler):
-    """RQ's scheduler process, tied to its worker's life."""
-
-    def work(self) -> None:
-        """The process's main loop."""
-        die_with_parent()
-        super().work()
+HEARTBEAT_SECONDS = 3  # between a running job's signs of life
+GRACE = 6  # seconds such a sign may be late before another worker takes the job over
 
 
 class ActiveLearningMixin:
-    """What both worker classes share. rearm: called at the start and every minute."""
-
-    rearm: Callable[[], None] | None = None
-    _rearmed = 0.0
+    """What both worker classes share."""
 
     def main_work_horse(self, *args: Any) -> None:
         """The job's process: gone when the worker is, and polite to the server beside it."""
@@ -41,31 +39,26 @@ class ActiveLearningMixin:
         os.nice(5)
         super().main_work_horse(*args)  # type: ignore[misc]
 
-    def get_heartbeat_ttl(self, job: Any, working_time: float = 0.0) -> int:  # noqa: ARG002  RQ's signature
+    def perform_job(self, job: Job, *args: Any) -> bool:
+        """Run the function that stands for the job's kind today: an older version may have named another place."""
+        try:
+            kind = KINDS.get(job.id.split("-")[0])
+            if kind and job.args is not None:  # the arguments are read before the name changes, else RQ loses them
+                job.func_name = kind.function
+        except DeserializationError:
+            log.warning("%s cannot be read", job.id)  # which RQ finds too, and fails the job
+        return super().perform_job(job, *args)  # type: ignore[misc]
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:  # noqa: ARG002  RQ's signature
         """Seconds until a job without a heartbeat counts as abandoned."""
-        return int(self.job_monitoring_interval) + GRACE  # type: ignore[attr-defined]
-
-    def run_maintenance_tasks(self) -> None:
-        """RQ's own upkeep, and ours."""
-        super().run_maintenance_tasks()  # type: ignore[misc]
-        if self.rearm and time.monotonic() - self._rearmed > REARM_SECONDS:
-            self._rearmed = time.monotonic()
-            self.rearm()
-
-    def _start_scheduler(self: Any, burst: bool = False, logging_level: Any = "INFO", *_: Any) -> None:
-        if burst:
-            return
-        self.scheduler = Scheduler(
-            self.queues, connection=self.connection, logging_level=logging_level, serializer=self.serializer
-        )
-        self.scheduler.acquire_locks(auto_start=True)
+        return HEARTBEAT_SECONDS + GRACE
 
 
-class ForkWorker(ActiveLearningMixin, Worker):  # type: ignore[misc]
+class ForkWorker(ActiveLearningMixin, Worker):
     """For processors: a job is a fork of the worker."""
 
 
-class SpawningWorker(ActiveLearningMixin, SpawnWorker):  # type: ignore[misc]
+class SpawningWorker(ActiveLearningMixin, SpawnWorker):
     """For GPUs, whose drivers do not survive a fork."""
 
 
@@ -75,3 +68,44 @@ def worker_class() -> type[Worker]:
     import torch
 
     return SpawningWorker if torch.cuda.is_available() else ForkWorker
+
+
+def run_worker(redis: Redis, names: Iterable[str], rearm: Callable[[], None], log_level: str) -> None:
+    """Work on the queues `names` until told to stop. `rearm` is called every minute."""
+    threading.Thread(target=_look_after, args=(_connection_like(redis), rearm), daemon=True, name="upkeep").start()
+    queues = [Queue(name, connection=redis, serializer=JSONSerializer) for name in names]
+    worker = worker_class()(
+        queues,
+        connection=redis,
+        serializer=JSONSerializer,
+        worker_ttl=45,
+        job_monitoring_interval=HEARTBEAT_SECONDS,
+        maintenance_interval=30,
+    )
+    worker.work(logging_level=log_level)
+
+
+def _look_after(redis: Redis, rearm: Callable[[], None]) -> None:
+    """Every second start what is due and what a dead worker left behind; every minute call `rearm`."""
+    work = Work(redis, retrain_after=1)
+    rearmed = time.monotonic()
+    answered = True
+    while True:
+        try:
+            for job_id in work.upkeep():
+                log.warning("%s: its worker is gone, it starts again", job_id)
+            if time.monotonic() - rearmed > REARM_SECONDS:
+                rearmed = time.monotonic()
+                rearm()
+            answered = True
+        except (RedisError, OSError, ValueError) as error:
+            if answered:
+                log.warning("Upkeep of the queues waits: %s", error)
+            answered = False
+        time.sleep(1)
+
+
+def _connection_like(redis: Redis) -> Redis:
+    """A connection of its own to the same Redis: a fork of the main thread must not meet it halfway through a command."""
+    pool = redis.connection_pool
+    return Redis(connection_pool=ConnectionPool(pool.connection_class, **(pool.connection_kwargs | {"socket_timeout": 10})))

@@ -48,7 +48,7 @@ def tree(tmp_path):
     process.url = f"http://127.0.0.1:{port}"
     process.settings = Settings(data_dir=tmp_path / "data")
     wait_until(lambda: answers(process.url), what="the server is up")
-    wait_until(lambda: sum("worker" in c for c in children(process.pid).values()) >= 4, what="workers and schedulers run")
+    wait_until(lambda: sum("worker" in c for c in children(process.pid).values()) >= 3, what="the workers run")
     yield process
     if process.poll() is None:
         process.kill()
