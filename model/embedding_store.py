@@ -1,31 +1,62 @@
 """The store of embeddings: immutable shards that any worker may add without a lock.
 
 A shard is a safetensors file with `keys`, int64 of shape (n,), and `embeddings`, float16 of shape (n, D). A key stands for
-one image of one task. A shard that is gone or broken only means that its images are embedded again.
+one image of one task. A shard that is gone or broken, or a row that is not finite, only means that images are embedded again.
 """
 
 import hashlib
 import logging
+import re
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from model.embedding_shard import DAMAGED, ShardError, read_keys, read_rows
 from model.files import write_atomically
 
 log = logging.getLogger(__name__)
 COMPACT_ABOVE = 64  # shards in a store before `compact` merges the small ones
 SMALL = 1024  # rows
 
+# Parts of a link's query that say who may read and until when. They are others whenever the link is renewed.
+SIGNED = re.compile(
+    r"x-(amz|goog|oss|cos)-.+|q-(sign|ak|key|header|url)-?.*|((access|auth|security|sas)[-_]?)?token|signature|sig|hmac|jwt"
+    r"|temp_url_sig|hdne[at]s?|hdntl|__token__"
+)
+# These only say so beside one of those: alone they may be anything.
+BESIDE = re.compile(
+    r"expires|expiry|policy|key-pair-id|hash-algorithm|awsaccesskeyid|googleaccessid|ossaccesskeyid|accesskeyid"
+    r"|temp_url_expires|s[vprestio]|ss|srt|spr|sip|sdd|ses|sk(oid|tid|t|e|s|v)|s[au]oid|scid"
+)
+
 
 def embedding_key(task: int, reference: str) -> int:
-    """The key of a task's image: 63 bits of a hash, so that a task whose image changes is embedded anew."""
-    digest = hashlib.blake2b(f"{task}\0{reference}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
+    """The key of a task's image: 63 bits of a hash, so that a task whose image changes is embedded anew.
+
+    A signed link that was renewed is the same image: who may read it and until when is no part of the key.
+    """
+    named = f"{task}\0{unsigned(reference)}".encode(errors="surrogatepass")
+    return int.from_bytes(hashlib.blake2b(named, digest_size=8).digest(), "big") >> 1
+
+
+def unsigned(reference: str) -> str:
+    """`reference` without the signature of a signed link (S3, Google, Azure, CloudFront and their like); else as it is."""
+    if not re.match("https?://", reference, re.IGNORECASE):
+        return reference
+    link, hash_, fragment = reference.partition("#")
+    path, _, query = link.partition("?")
+    parts = query.split("&")
+    names = [unquote(part.split("=")[0]).lower() for part in parts]
+    if not any(SIGNED.fullmatch(name) for name in names):
+        return reference
+    kept = "&".join(p for p, name in zip(parts, names, strict=True) if not (SIGNED.fullmatch(name) or BESIDE.fullmatch(name)))
+    return path + ("?" + kept if kept else "") + hash_ + fragment
 
 
 class EmbeddingStore:
@@ -38,7 +69,7 @@ class EmbeddingStore:
         self._read: set[Path] = set()
 
     def add(self, keys: Sequence[int], embeddings: NDArray[np.floating]) -> None:
-        """Write one shard of `embeddings`, of shape (len(keys), D), rounded to float16."""
+        """Write one shard of `embeddings`, finite, of shape (len(keys), D), rounded to float16."""
         if len(keys) != len(embeddings) or embeddings.shape[1:] != (self.dimensions,):
             raise ValueError(f"{len(keys)} keys do not fit embeddings of shape {embeddings.shape}")
         if not keys:
@@ -56,9 +87,15 @@ class EmbeddingStore:
         if self._read - shards:
             self._rows, self._read = {}, set()
         for shard in sorted(shards - self._read):
+            try:
+                keys = read_keys(shard, self.dimensions)
+            except (ShardError, OSError) as error:
+                self._drop(shard, error)
+                continue
             self._read.add(shard)
-            for row, key in enumerate(self._keys(shard)):
-                self._rows[key] = (shard, row)
+            self._rows.update((key, (shard, row)) for row, key in enumerate(keys.tolist()) if key != DAMAGED)
+            if damaged := int((keys == DAMAGED).sum()):
+                self._say_once(shard, f"{damaged} of its embeddings are not finite: their images will be embedded again")
 
     def missing(self, keys: Sequence[int]) -> list[int]:
         """Those of `keys` that have no embedding yet, in their order."""
@@ -87,13 +124,15 @@ class EmbeddingStore:
         for shard, pairs in by_shard.items():
             positions, rows = np.array(pairs).T
             try:
-                with safe_open(shard, "np") as file:
-                    values[positions] = file.get_tensor("embeddings")[rows]
-            except (SafetensorError, OSError, IndexError, ValueError) as error:
+                read = read_rows(shard, rows, self.dimensions)
+            except (ShardError, OSError) as error:
                 self._drop(shard, error)
                 whole = False
                 continue
-            found[positions] = True
+            finite = np.isfinite(read).all(axis=1)
+            values[positions[finite]], found[positions[finite]] = read[finite], True
+            for position in positions[~finite].tolist():  # damaged since the shard was looked at
+                self._rows.pop(keys[position], None)
         return whole
 
     def compact(self) -> None:
@@ -109,23 +148,25 @@ class EmbeddingStore:
         values, found = self.get(keys)
         self.add([key for key, good in zip(keys, found, strict=True) if good], values[found])
         for shard in small:
-            shard.unlink(missing_ok=True)
+            with suppress(OSError):
+                shard.unlink()
         self.refresh()
 
-    def _keys(self, shard: Path) -> list[int]:
-        try:
-            with safe_open(shard, "np") as file:
-                if file.get_slice("embeddings").get_shape()[1] != self.dimensions:
-                    raise ValueError(f"embeddings are not {self.dimensions} wide")
-                return file.get_tensor("keys").tolist()
-        except (SafetensorError, OSError, ValueError, IndexError) as error:
-            self._drop(shard, error)
-            return []
-
-    def _drop(self, shard: Path, error: Exception) -> None:
+    def _drop(self, shard: Path, error: ShardError | OSError) -> None:
         if not isinstance(error, FileNotFoundError):  # gone shards were merged or removed on purpose
-            log.warning("Shard %s cannot be read (%s): its images will be embedded again", shard.name, error)
+            self._say_once(shard, f"it cannot be read ({error}): its images will be embedded again")
         self._rows = {key: place for key, place in self._rows.items() if place[0] != shard}
         self._read.discard(shard)
-        if not isinstance(error, OSError):  # an OSError may pass; broken content never heals
-            shard.unlink(missing_ok=True)
+        if isinstance(error, ShardError):  # an OSError may pass; broken content never heals
+            with suppress(OSError):
+                shard.unlink()
+
+    @staticmethod
+    def _say_once(shard: Path, problem: str) -> None:
+        """Log a problem once in this process: the store is opened again and again."""
+        if (shard, problem) not in _said:
+            _said.add((shard, problem))
+            log.warning("Shard %s of %s: %s", shard.name, shard.parent, problem)
+
+
+_said: set[tuple[Path, str]] = set()
