@@ -1,0 +1,100 @@
+"""What differs between Label Studio's settings and stored predictions and what this plugin made of them.
+
+People change things by hand: another sampling, a deleted webhook, "Delete predictions". A reconcile mends what belongs to the
+queue and names the rest; `status` shows it; `connect` puts it right.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from backend.labelstudio.wiring import TITLE, Wiring
+from backend.project.state import ProjectState
+
+SAMPLING = "Uncertainty sampling"
+WANTED: dict[str, Any] = {  # project settings; `disconnect` puts back what they were
+    "sampling": SAMPLING,
+    "min_annotations_to_start_training": 0,  # above 0, Label Studio asks for a training inside the annotator's Submit
+    "enable_empty_annotation": False,  # or a hotkey that unticks a right pre-annotation is saved as an empty answer
+}
+AGAIN = "`connect` puts it right"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """kind: "sampling", "empty answers", "training", "backend", "webhook", "twin", "model version" or "predictions"; text: a
+    sentence with the next step."""
+
+    kind: str
+    text: str
+
+
+def differences(
+    wiring: Wiring, state: ProjectState, info: dict[str, Any], counts: dict[str, int], published: Collection[int]
+) -> list[Difference]:
+    """What differs, for a connected project.
+
+    info: the project as Label Studio gives it; counts: predictions stored under each version; published: tasks that were
+    published under the live version. Asks Label Studio for ML backends and webhooks. Raises LabelStudioError.
+    """
+    return [*_settings(info), *_wiring(wiring), *_queue(state, info, counts, published)]
+
+
+def _settings(info: dict[str, Any]) -> list[Difference]:
+    found = []
+    if info["sampling"] != SAMPLING:
+        text = f"sampling is {info['sampling']!r}: tasks are not served in the order of the queue; {AGAIN}"
+        found.append(Difference("sampling", text))
+    if info.get("enable_empty_annotation"):
+        text = f"empty answers may be submitted, so a hotkey that unticks a pre-annotation can erase a label; {AGAIN}"
+        found.append(Difference("empty answers", text))
+    if info["min_annotations_to_start_training"]:
+        text = f"Label Studio starts a training within every {info['min_annotations_to_start_training']}th Submit; {AGAIN}"
+        found.append(Difference("training", text))
+    return found
+
+
+def _wiring(wiring: Wiring) -> list[Difference]:
+    found = []
+    backends = wiring.backends()
+    if not any(row["url"].rstrip("/") == wiring.url for row in backends):
+        text = f"no ML backend at BACKEND_URL={wiring.url}: batch predictions and Start Training do not reach us; {AGAIN}"
+        found.append(Difference("backend", text))
+    hooks = [row for row in wiring.webhooks() if row["url"].rstrip("/") == wiring.webhook_url]
+    if not hooks:
+        why = f"no webhook to {wiring.webhook_url}"
+    elif not any(row["is_active"] for row in hooks):
+        why = f"the webhook to {wiring.webhook_url} is switched off"
+    elif not any(row["is_active"] and row["send_for_all_actions"] and row["send_payload"] for row in hooks):
+        why = f"the webhook to {wiring.webhook_url} does not report everything"
+    elif not any((row.get("headers") or {}) == wiring.headers for row in hooks):
+        why = f"the webhook to {wiring.webhook_url} has other credentials"
+    else:
+        why = ""
+    if why:
+        found.append(Difference("webhook", f"{why}: labels reach us by the next reconcile only; {AGAIN}"))
+    for row in backends:
+        if row.get("title") == TITLE and not wiring.owns_backend(row):
+            text = (
+                f"an ML backend {TITLE!r} stands at {row['url']} too: another plugin there would take the queue from this one; "
+                "disconnect it there, or delete it under Settings > Model"
+            )
+            found.append(Difference("twin", text))
+    return found
+
+
+def _queue(state: ProjectState, info: dict[str, Any], counts: dict[str, int], published: Collection[int]) -> list[Difference]:
+    if not state.live or not published:
+        return []
+    found = []
+    if info["model_version"] != state.live:
+        text = f"Label Studio follows {info['model_version'] or 'no version'!r}, not {state.live}: the next reconcile sets it"
+        found.append(Difference("model version", text))
+    stored = counts.get(state.live, 0)
+    if stored != len(published):
+        text = (
+            f"Label Studio holds {stored} predictions of {state.live}, {len(published)} were published: "
+            "the next reconcile mends it"
+        )
+        found.append(Difference("predictions", text))
+    return found
