@@ -1,26 +1,45 @@
 """Every setting, once, typed. Read from the environment, then from the file .env; `python -m backend settings` lists them."""
 
 import ipaddress
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from backend.addresses import host_of, plain_address, redis_address, without_password
 from strategies import REGISTRY, WRAPPERS, get
+
+ENV_FILE = ".env"
+WEEK = 7 * 86_400
+SECRETS = {"redis_url", "basic_auth_pass", "label_studio_api_key"}  # whose values no message repeats
+ADDRESSES = {"redis_url", "label_studio_url", "backend_url", "allowed_hosts"}  # which may hold a password
 
 
 class SettingsError(ValueError):
-    """A setting with a value that cannot be; the message names it."""
+    """A setting with a value that cannot be; the message names it, and holds no secret."""
 
 
 class Settings(BaseSettings):
     """The description of each field is what `python -m backend settings` prints."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8-sig",  # some editors begin a file with a byte order mark
+        extra="ignore",
+        env_ignore_empty=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
 
-    label_studio_url: str = Field("http://localhost:8080", description="Where Label Studio answers.")
+    label_studio_url: str = Field(
+        "http://localhost:8080",
+        validation_alias=AliasChoices("label_studio_url", "label_studio_host"),
+        description="Where Label Studio answers. LABEL_STUDIO_HOST, Label Studio's own name for it, is read as well.",
+    )
     label_studio_api_key: SecretStr = Field(
         SecretStr(""), description="Personal access token (Label Studio: Account & Settings > Personal Access Token)."
     )
@@ -29,7 +48,9 @@ class Settings(BaseSettings):
     port: int = Field(9090, ge=1, le=65535, description="Port to listen on.")
     basic_auth_user: str = Field("", description="User name Label Studio must send (set both or neither).")
     basic_auth_pass: SecretStr = Field(SecretStr(""), description="Password Label Studio must send.")
-    redis_url: str = Field("", description="Redis to use. Default: an embedded one that keeps its data under DATA_DIR.")
+    redis_url: str = Field(
+        "", repr=False, description="Redis to use. Default: an embedded one that keeps its data under DATA_DIR."
+    )
     data_dir: Path = Field(Path("data"), description="Model versions, embeddings and the embedded Redis's data.")
     model_weights: Path | None = Field(
         None, description="ResNet50 weights (.safetensors or .pth). Default: torchvision's IMAGENET1K_V1, downloaded once."
@@ -39,9 +60,11 @@ class Settings(BaseSettings):
         description=f"Query strategy: {', '.join(REGISTRY)}, or module:function of your own; each may be followed by "
         f"{' and '.join(f'+{wrapper}' for wrapper in WRAPPERS)}. `connect --strategy` sets it for one project.",
     )
-    retrain_after: int = Field(10, ge=1, description="New labels after which a round starts at once.")
-    quiet_seconds: int = Field(30, ge=1, description="A round also starts when no label came for so long since the last one.")
-    queue_size: int = Field(0, ge=0, description="Images published in order, K. Default (0): 20 x RETRAIN_AFTER.")
+    retrain_after: int = Field(10, ge=1, le=1_000_000, description="New labels after which a round starts at once.")
+    quiet_seconds: int = Field(
+        30, ge=1, le=WEEK, description="A round also starts when no label came for so long since the last one."
+    )
+    queue_size: int = Field(0, ge=0, le=1_000_000, description="Images published in order, K. Default (0): 20 x RETRAIN_AFTER.")
     explore: float = Field(0.1, ge=0, le=1, description="Share of the queue drawn at random; F1 is measured on these alone.")
     keep_versions: int = Field(5, ge=2, description="Model versions kept on disk for `rollback`, the live one included.")
     finetune: Literal["off", "last", "all"] = Field(
@@ -52,16 +75,27 @@ class Settings(BaseSettings):
     finetune_growth: float = Field(2.0, gt=1, description="It is retrained when labels have grown by this factor since.")
     finetune_minutes: float = Field(60, gt=0, description="Longest time ResNet50 is trained for, preparation not counted.")
     reconcile_seconds: int = Field(
-        300, ge=5, description="How often Label Studio is compared with the live version, in case a webhook was lost."
+        300, ge=5, le=WEEK, description="How often Label Studio is compared with the live version, in case a webhook was lost."
     )
     allowed_hosts: str = Field(
         "",
-        description="Comma-separated hosts images may come from besides Label Studio, private ones too. Default: any public.",
+        description="Comma-separated hosts images may come from besides Label Studio, on any port, private ones too. "
+        "Default: any public.",
     )
-    image_seconds: float = Field(20, gt=0, description="Longest time one image may take to arrive.")
+    image_seconds: float = Field(20, gt=0, le=3600, description="Longest time one image may take to arrive.")
     max_image_bytes: int = Field(50_000_000, gt=0, description="Largest image file accepted.")
     max_image_pixels: int = Field(100_000_000, gt=0, description="Largest image accepted, width x height.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _cut_spaces(cls, values: Any) -> Any:
+        """Cut spaces and newlines around values, as pasting and `echo` leave them; what is blank then counts as not set."""
+        plain = {
+            name: (value.get_secret_value() if isinstance(value, SecretStr) else value) for name, value in dict(values).items()
+        }
+        cut = {name: value.strip() if isinstance(value, str) else value for name, value in plain.items()}
+        return {name: value for name, value in cut.items() if value != "" or plain[name] == ""}
 
     @field_validator("strategy")
     @classmethod
@@ -69,12 +103,54 @@ class Settings(BaseSettings):
         get(value)
         return value
 
-    @field_validator("label_studio_url", "backend_url")
+    @field_validator("label_studio_url")
     @classmethod
-    def _plain_url(cls, value: str) -> str:
-        if value and not value.startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https://")
-        return value.rstrip("/")
+    def _label_studio_address(cls, value: str) -> str:
+        address = plain_address(value)
+        if page := re.search(r"/(projects|user|organization)(/|$)", address):
+            raise ValueError(f"is the address of a page of it: set {address[: page.start()]}")
+        return address
+
+    @field_validator("backend_url")
+    @classmethod
+    def _backend_address(cls, value: str) -> str:
+        return plain_address(value) if value else ""
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_address(cls, value: str) -> str:
+        return redis_address(value) if value else ""
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts(cls, value: str) -> str:
+        return ",".join(dict.fromkeys(host_of(entry) for entry in value.replace(",", " ").split()))
+
+    @field_validator("label_studio_api_key")
+    @classmethod
+    def _token(cls, value: SecretStr) -> SecretStr:
+        token = value.get_secret_value()
+        if not token.isascii() or not token.isprintable() or set(token) & set(" \"'"):
+            raise ValueError("holds a space, a quote or another character that no token has: set the bare token")
+        return value
+
+    @field_validator("basic_auth_user", "basic_auth_pass")
+    @classmethod
+    def _sendable(cls, value: str | SecretStr) -> str | SecretStr:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if any(ord(character) > 255 or not character.isprintable() for character in text):
+            raise ValueError("holds a character that HTTP cannot send: take letters, digits and signs of Latin-1")
+        if isinstance(value, str) and ":" in value:
+            raise ValueError("must not hold a colon, which ends a user name in HTTP")
+        return value
+
+    @field_validator("data_dir", "model_weights")
+    @classmethod
+    def _from_home(cls, value: Path | None) -> Path | None:
+        try:
+            return value and value.expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"begins with a home folder that is not known ({error})") from error
 
     @field_validator("log_level")
     @classmethod
@@ -94,7 +170,7 @@ class Settings(BaseSettings):
             )
         self.backend_url = self.backend_url or f"http://localhost:{self.port}"
         self.queue_size = self.queue_size or 20 * self.retrain_after
-        self.data_dir = self.data_dir.expanduser().resolve()
+        self.data_dir = self.data_dir.resolve()
 
     @property
     def credentials(self) -> tuple[str, str] | None:
@@ -104,7 +180,24 @@ class Settings(BaseSettings):
     @property
     def hosts(self) -> frozenset[str]:
         """ALLOWED_HOSTS as a set."""
-        return frozenset(host.strip().lower() for host in self.allowed_hosts.split(",") if host.strip())
+        return frozenset(filter(None, self.allowed_hosts.split(",")))
+
+    def shown(self, name: str) -> str:
+        """The value of the setting `name` for people to see: secrets are hidden."""
+        value = getattr(self, name)
+        text = "" if value is None else str(value)
+        return without_password(text) if name in ADDRESSES else text
+
+    def doubts(self) -> list[str]:
+        """Sentences about values that can be, but hardly are what was meant."""
+        address = urlsplit(self.backend_url)
+        port = address.port or (443 if address.scheme == "https" else 80)
+        if _is_loopback(address.hostname or "") and port != self.port:
+            return [
+                f"BACKEND_URL={self.backend_url} sends Label Studio to port {port}, but the server listens on "
+                f"PORT={self.port}: leave BACKEND_URL out, or make them agree."
+            ]
+        return []
 
 
 @lru_cache
@@ -114,13 +207,25 @@ def get_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         wrong = [_explain(entry) for entry in error.errors()]
-        raise SettingsError("; ".join(wrong)) from error
+        raise SettingsError("; ".join(wrong)) from None  # pydantic's own error may hold secrets
+    except UnicodeDecodeError:
+        raise SettingsError(f"The file {ENV_FILE} is not in UTF-8: save it as UTF-8, and try again.") from None
+    except OSError as error:
+        raise SettingsError(f"The file {ENV_FILE} cannot be read ({error.strerror}).") from error
 
 
 def _explain(entry: Any) -> str:
+    """A wrong value by its setting's name. The value is repeated only where it cannot hold a secret."""
     message = entry["msg"].removeprefix("Value error, ")
     name = "_".join(map(str, entry["loc"])).upper()
-    return f"{name}={entry['input']!r}: {message}" if name else message
+    if not name:
+        return str(message)
+    value = entry["input"]
+    if name.lower() in SECRETS:
+        return f"{name}: {message}"
+    if name.lower() in ADDRESSES:
+        value = without_password(str(value))
+    return f"{name.replace('LABEL_STUDIO_URL', 'LABEL_STUDIO_URL or LABEL_STUDIO_HOST')}={value!r}: {message}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -37,7 +37,7 @@ def weights(shared: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A developer's own settings and .env must not reach the tests."""
-    for name in Settings.model_fields:
+    for name in [*Settings.model_fields, "label_studio_host"]:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.chdir(tmp_path)
 

@@ -1,7 +1,5 @@
 """`python -m backend settings`: every setting, what it means and its current value, but no secret."""
 
-import re
-
 import click
 
 from backend.commands.shared import say, with_settings
@@ -18,5 +16,4 @@ def settings_command(settings: Settings) -> None:
       RETRAIN_AFTER=5 python -m backend settings
     """
     for name, about in Settings.model_fields.items():
-        value = re.sub(r":[^:@/]*@", ":**********@", str(getattr(settings, name)))  # the password in REDIS_URL
-        say(f"{name.upper()}={value}\n    {about.description}")
+        say(f"{name.upper()}={settings.shown(name)}\n    {about.description}")

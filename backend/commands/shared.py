@@ -1,16 +1,21 @@
 """What several commands need: their settings, the option --project, a connected project, and a line on the terminal."""
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
 
+from backend.misspelt import misspelt
 from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
 from backend.queue.work import FINETUNE, QUEUES, Work
-from backend.settings import Settings, get_settings
+from backend.settings import ENV_FILE, Settings, get_settings
+
+CHILD_OF_UP = "AL_CHILD_OF_UP"  # set for what `up` starts, which leaves to `up` what is to be said once
 
 
 class CommandError(RuntimeError):
@@ -31,6 +36,9 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         settings = get_settings()
         logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         logging.getLogger("httpx").setLevel(logging.WARNING)
+        if CHILD_OF_UP not in os.environ:
+            for doubt in [*misspelt(Settings.model_fields, os.environ, Path(ENV_FILE)), *settings.doubts()]:
+                click.echo(f"warning: {doubt}", err=True)
         command(settings, *arguments, **options)
 
     return run
