@@ -28,17 +28,26 @@ AHEAD = 64  # images being read, or read and waiting for the network: 600 KB eac
 
 
 @dataclass(frozen=True)
+class Pixels:
+    """An image as ResNet50 takes it. values: float32 (3, 224, 224); note: what is missing of it, empty for a whole one."""
+
+    values: torch.Tensor
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Outcome(Generic[Item]):
-    """What became of an item: embedded and stored where `error` is None, else why it cannot be."""
+    """What became of an item: embedded and stored where `error` is None, else why it cannot be. note: that of its Pixels."""
 
     item: Item
     error: ImageError | None
+    note: str = ""
 
 
 def embed_images(
     items: Sequence[Item],
     key: Callable[[Item], int],
-    read: Callable[[Item], torch.Tensor],
+    read: Callable[[Item], Pixels],
     embed: Callable[[torch.Tensor], NDArray[np.float32]],
     store: EmbeddingStore,
     note: Callable[[list[Outcome[Item]]], None],
@@ -47,7 +56,7 @@ def embed_images(
 ) -> int:
     """Embed `items` in their order for about `seconds`; returns how many were tried.
 
-    read: an item's image, float32 (3, 224, 224); embed: embeddings (n, D) of images (n, 3, 224, 224); note: told, shard by
+    read: an item's image; embed: embeddings (n, D) of images (n, 3, 224, 224); note: told, shard by
     shard, what became of the items; progress: told how many were tried so far.
 
     An ImageError of `read` costs that item alone. Anything else that it raises speaks of all items: reading stops, what is
@@ -61,7 +70,7 @@ def embed_images(
     def stopped() -> bool:
         return halt.is_set() or time.monotonic() > deadline
 
-    def attempt(item: Item) -> torch.Tensor | ImageError | None:
+    def attempt(item: Item) -> Pixels | ImageError | None:
         if stopped():
             return None
         try:
@@ -108,7 +117,7 @@ def _ahead(
 
 def _settled(
     readings: Iterable[tuple[Item, Future[Any]]], trouble: list[BaseException]
-) -> Iterator[tuple[Item, torch.Tensor | ImageError]]:
+) -> Iterator[tuple[Item, Pixels | ImageError]]:
     """The readings that came to an end; what speaks of all items goes to `trouble`, and those not begun are left out."""
     for item, reading in readings:
         if error := reading.exception():
@@ -129,29 +138,29 @@ class _Outcomes(Generic[Item]):
     ) -> None:
         self._key, self._embed, self._store, self._note = key, embed, store, note
         self._outcomes: list[Outcome[Item]] = []
-        self._values: list[NDArray[np.float32]] = []  # of the items without an error, in their order
+        self._embeddings: list[NDArray[np.float32]] = []  # of the items without an error, in their order
 
-    def take(self, batch: list[tuple[Item, torch.Tensor | ImageError]]) -> None:
+    def take(self, batch: list[tuple[Item, Pixels | ImageError]]) -> None:
         """Embed what can be of `batch`; an embedding that is not finite is the image's error."""
-        images = [found for _, found in batch if isinstance(found, torch.Tensor)]
-        values: Iterator[NDArray[np.float32]] = iter(self._embed(torch.stack(images)) if images else ())
+        images = [found.values for _, found in batch if isinstance(found, Pixels)]
+        embeddings: Iterator[NDArray[np.float32]] = iter(self._embed(torch.stack(images)) if images else ())
         for item, found in batch:
-            if isinstance(found, torch.Tensor):
-                value = next(values)
-                good = bool(np.isfinite(value).all())
-                self._values += [value] if good else []
-                self._outcomes.append(Outcome(item, None if good else ImageError("ResNet50 gives no finite embedding for it")))
-            else:
+            if isinstance(found, ImageError):
                 self._outcomes.append(Outcome(item, found))
+            elif np.isfinite(embedding := next(embeddings)).all():
+                self._outcomes.append(Outcome(item, None, found.note))
+                self._embeddings.append(embedding)
+            else:
+                self._outcomes.append(Outcome(item, ImageError("ResNet50 gives no finite embedding for it")))
         if len(self._outcomes) >= SHARD:
             self.store()
 
     def store(self) -> None:
         """Write what there is as one shard, and tell what became of its items."""
-        outcomes, values = self._outcomes, self._values
-        self._outcomes, self._values = [], []
+        outcomes, embeddings = self._outcomes, self._embeddings
+        self._outcomes, self._embeddings = [], []
         keys = [self._key(outcome.item) for outcome in outcomes if outcome.error is None]
         if keys:
-            self._store.add(keys, np.stack(values))
+            self._store.add(keys, np.stack(embeddings))
         if outcomes:
             self._note(outcomes)

@@ -41,7 +41,7 @@ def embedding_key(task: int, reference: str) -> int:
 
     A signed link that was renewed is the same image: who may read it and until when is no part of the key.
     """
-    named = f"{task}\0{unsigned(reference)}".encode(errors="surrogatepass")
+    named = f"{task}\0{unsigned(reference)}".encode(errors="backslashreplace")
     return int.from_bytes(hashlib.blake2b(named, digest_size=8).digest(), "big") >> 1
 
 

@@ -214,6 +214,12 @@ def test_what_changed_since_is_listed_alone(studio, project, tasks):
     assert none == []
 
 
+def test_the_data_of_tasks_are_asked_for_by_their_ids(studio, project, tasks):
+    (page,) = studio.tasks(project)
+    data = {task["id"]: task["data"] for task in page}
+    assert studio.task_data(project, [tasks[2], tasks[0], 10**9]) == {task: data[task] for task in (tasks[0], tasks[2])}
+
+
 def test_a_webhook_host_needs_a_dot(studio, project):
     with pytest.raises(LabelStudioError, match="Enter a valid URL") as refused:
         studio.request("POST", "/api/webhooks/", json={"project": project, "url": "http://server:9090/webhook"})

@@ -203,6 +203,9 @@ class LabelStudioInMemory:
         query = json.loads(request.query.get("query", "{}"))
         tasks = [t for t in self.tasks.values() if str(t["project"]) == request.query["project"]]
         for item in query.get("filters", {}).get("items", []):
+            if (item["filter"], item["operator"]) == ("filter:tasks:id", "in_list"):
+                tasks = [t for t in tasks if t["id"] in item["value"]]
+                continue
             assert (item["filter"], item["operator"]) == ("filter:tasks:updated_at", "greater"), item
             since = datetime.fromisoformat(item["value"])
             tasks = [t for t in tasks if datetime.fromisoformat(t["updated_at"]) > since]

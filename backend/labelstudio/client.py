@@ -121,6 +121,12 @@ class LabelStudio:
         pages = self._pages(project, "id", {"ordering": ["tasks:id"]})
         return {task["id"] for page in pages for task in page}
 
+    def task_data(self, project: int, tasks: list[int]) -> dict[int, Any]:
+        """The data of those of `tasks` that are there, by their ids."""
+        item = {"filter": "filter:tasks:id", "operator": "in_list", "type": "Number", "value": tasks}
+        query = {"ordering": ["tasks:id"], "filters": {"conjunction": "and", "items": [item]}}
+        return {task["id"]: task["data"] for page in self._pages(project, "id,data", query) for task in page}
+
     def _pages(self, project: int, include: str, query: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
         number = 0
         while True:

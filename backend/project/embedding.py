@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from backend.labelstudio.client import LabelStudioError
 from backend.learning.slots import slot_order
 from backend.project.index import LABELLED, UNUSABLE, Row
+from backend.project.references import References
 from backend.project.session import Session
 from model.backbone import Backbone, load_backbone
-from model.embedding_loop import Outcome, embed_images
-from model.images import ImageError, to_tensor
+from model.embedding_loop import Outcome, Pixels, embed_images
+from model.images import ImageError, read, tensor_of
 
 log = logging.getLogger(__name__)
 _network = threading.Lock()  # one batch at a time: requests that race for the processors are all slower
@@ -52,17 +53,20 @@ def embed(session: Session, rows: Sequence[Row], seconds: float = float("inf")) 
     session.progress("loading ResNet50", 0, 1)
     backbone = get_backbone(session.backbones.weights(session.backbone))
 
+    references = References(session, rows)
+
     def network(images: torch.Tensor) -> NDArray[np.float32]:
         with _network:
             return backbone.embed(images)
 
     def note(outcomes: list[Outcome[Row]]) -> None:
-        note_errors(session, {outcome.item: outcome.error for outcome in outcomes if outcome.error or outcome.item.error})
+        note_errors(session, {o.item: o.error for o in outcomes if o.error or o.item.error})
+        session.index.set_image_notes({o.item.key: o.note or None for o in outcomes if not o.error})
 
     tried = embed_images(
         rows,
         key=lambda row: row.key,
-        read=lambda row: read_image(session, row),
+        read=lambda row: read_pixels(session, row, references),
         embed=network,
         store=session.store,
         note=note,
@@ -74,18 +78,22 @@ def embed(session: Session, rows: Sequence[Row], seconds: float = float("inf")) 
 
 
 def note_errors(session: Session, errors: Mapping[Row, ImageError | None]) -> None:
-    """Remember and log why images could not be read, and when each is to be tried again; None where they now can."""
-    for row, error in errors.items():
-        if error:
-            log.warning("Project %s, task %s: %s", session.project, row.task, error)
+    """Remember why images could not be read, and when each is to be tried again; None where they now can. Logs one line."""
+    failed = {row: error for row, error in errors.items() if error}
+    for row, error in list(failed.items())[:1]:
+        more = f" ({len(failed) - 1} more images failed beside it)" if len(failed) > 1 else ""
+        log.warning("Project %s, task %s: %s%s", session.project, row.task, error, more)
     reasons = {row.key: str(error) if error else None for row, error in errors.items()}
-    session.index.set_errors(reasons, {row.key: error.again_in for row, error in errors.items() if error})
+    session.index.set_errors(reasons, {row.key: error.again_in for row, error in failed.items()})
 
 
-def read_image(session: Session, row: Row) -> torch.Tensor:
-    """The image of a task as ResNet50 takes it, float32 (3, 224, 224). Raises ImageError, LabelStudioError; nothing else."""
+def read_pixels(session: Session, row: Row, references: References) -> Pixels:
+    """The image of a task as ResNet50 takes it. Raises ImageError where it cannot be had, LabelStudioError where Label Studio
+    as a whole is out of order; nothing else."""
     try:
-        return to_tensor(session.images.fetch(row.task, row.reference), session.settings.max_image_pixels)
+        content = session.images.fetch(row.task, references.of(row))
+        decoded = read(content, session.settings.max_image_pixels)
+        return Pixels(tensor_of(decoded.image), decoded.note)
     except (ImageError, LabelStudioError):
         raise
     except Exception as error:  # whatever one odd file makes a library raise

@@ -17,6 +17,7 @@ from backend.labelstudio.labelling_config import Target, parse_label_config
 from backend.learning.rounds import Labelled, Pool, Rules
 from backend.learning.slots import random_sample
 from backend.project.index import LABELLED, SKIPPED, UNLABELLED, UNUSABLE, Index, Row, image_reference
+from backend.project.references import References
 from backend.project.state import Projects, ProjectState
 from backend.settings import Settings
 from model.backbone_store import BackboneStore
@@ -205,3 +206,7 @@ class Session:
         """A task as Label Studio sends it to /predict."""
         reference, error = image_reference(task["data"], self.target)
         return Row(task["id"], reference, embedding_key(task["id"], reference), UNLABELLED, None, error)
+
+    def reference(self, row: Row) -> str:
+        """The whole image reference of `row`. Raises ImageError where there is none any more, LabelStudioError."""
+        return References(self, [row]).of(row)

@@ -16,7 +16,7 @@ from backend.simulate.progress import Progress
 from model.embedding_store import EmbeddingStore, embedding_key
 
 if TYPE_CHECKING:
-    import torch
+    from model.embedding_loop import Pixels
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _embed(
     embed_images(
         list(zip(sources, keys, strict=True)),
         key=lambda item: item[1],
-        read=lambda item: _tensor(item[0], max_pixels),
+        read=lambda item: _pixels(item[0], max_pixels),
         embed=backbone.embed,
         store=store,
         note=note,
@@ -106,12 +106,13 @@ def _embed(
     return unreadable
 
 
-def _tensor(source: Source, max_pixels: int) -> "torch.Tensor":
+def _pixels(source: Source, max_pixels: int) -> "Pixels":
     """The image as ResNet50 takes it. Raises ImageError."""
+    from model.embedding_loop import Pixels
     from model.images import ImageError, to_tensor
 
     try:
-        return to_tensor(source.read(max_pixels), max_pixels)
+        return Pixels(to_tensor(source.read(max_pixels), max_pixels))
     except OSError as error:
         raise ImageError(str(error)) from error
 

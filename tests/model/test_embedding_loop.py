@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from model.embedding_loop import AHEAD, BATCH, SHARD, embed_images
+from model.embedding_loop import AHEAD, BATCH, SHARD, Pixels, embed_images
 from model.embedding_store import EmbeddingStore
 from model.images import ImageError
 
 
 def image(number):
     """An image that stands for `number`."""
-    return torch.full((3, 8, 8), float(number))
+    return Pixels(torch.full((3, 8, 8), float(number)), "cut off" if number == 7 else "")
 
 
 def network(images):
@@ -27,10 +27,11 @@ def run(tmp_path):
     """Embed `items` into a store with keys 0, 1 ...; returns how many were tried and what was noted."""
 
     def start(items, read=image, embed=network, **more):
-        start.noted = {}
+        start.noted, start.notes = {}, {}
         start.store = EmbeddingStore(tmp_path / "store", 3)
 
         def note(outcomes):
+            start.notes |= {outcome.item: outcome.note for outcome in outcomes if outcome.note}
             start.noted |= {outcome.item: outcome.error for outcome in outcomes}
 
         try:
@@ -59,6 +60,11 @@ def test_every_image_gets_its_own_embedding(run):
     values, found = run.store.get(list(range(n)))
     assert found.all()
     assert values[:, 0].tolist() == list(range(n))
+
+
+def test_what_is_missing_of_an_image_is_told_of_that_image(run):
+    run(range(10))
+    assert run.notes == {7: "cut off"}
 
 
 def test_nothing_to_do_is_done_at_once(run):
