@@ -80,6 +80,7 @@ class LabelStudioInMemory:
         self.files: dict[str, bytes] = {}  # path -> what GET answers, as for uploaded images
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
+        self.refuses: Callable[[Request], int] = lambda _: 0  # the status that an import of predictions gets, 0 for its own
         self.blocks_private = False  # as a Label Studio without the two settings that allow private addresses
         self.url = ""
         self._ids = itertools.count(1)
@@ -261,6 +262,8 @@ class LabelStudioInMemory:
     # predictions
 
     def _import_predictions(self, request: Request, project: int) -> Row:
+        if status := self.refuses(request):
+            raise Refused(status, "refused")
         known = set(self.task_ids(project))
         for sent in request.body:
             if sent.get("task") not in known:

@@ -5,17 +5,24 @@ published whole before the switch, so no annotator ever meets half a queue, and 
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.labelling_config import Target
+from backend.learning.places import LAST
 from backend.learning.rounds import Ranking
 from backend.project.session import Session
 
 log = logging.getLogger(__name__)
+REFUSALS = (400, 413, 422)  # answers that may be the fault of one prediction, or of too many at once
+MANY = 20  # refused ones after which it is no matter of single predictions any more
+GONE = "the task was deleted meanwhile"
+DROPPED = "dropped without a word, as a score outside [0, 1] or a choice that the labelling config does not have"
 
 
 class PublishError(RuntimeError):
@@ -27,44 +34,102 @@ class Superseded(RuntimeError):
 
 
 def publish(session: Session, version: str, ranking: Ranking, check: Callable[[], None]) -> int:
-    """Import `ranking` as predictions of `version`; returns how many tasks were published.
+    """Import `ranking` as predictions of `version`, which has none yet; returns how many tasks were published.
 
-    Tasks that were deleted meanwhile are left out. Raises PublishError, Superseded, LabelStudioError.
+    Tasks that were deleted meanwhile are left out. A prediction that Label Studio does not take costs itself alone. Raises
+    PublishError where it does not take half of them, Superseded, LabelStudioError.
     """
-    classes = session.target.classes
-    session.progress("publishing", 0, len(ranking.tasks))
-    check()
-    try:
-        created = _import(session, version, ranking, classes)
-    except LabelStudioError as error:
-        if error.status != 400:
-            raise
-        there = session.label_studio.task_ids(session.project)
-        if there.issuperset(ranking.tasks.tolist()):
-            raise
-        session.index.keep_only(there)
-        ranking = ranking.only(there)
-        check()
-        created = _import(session, version, ranking, classes)
-    if created != len(ranking.tasks):
+    stored, refusals = _publish(session, version, ranking, check)
+    if 2 * refusals.total() > len(ranking.tasks):
         raise PublishError(
-            f"Label Studio stored {created} of {len(ranking.tasks)} predictions of {version}: a score outside [0, 1] or a "
-            "choice that the labelling config does not have. Nothing was switched; the next round tries again."
+            f"Label Studio did not store {refusals.total()} of {len(ranking.tasks)} predictions of {version}: "
+            f"{refusals.most_common(1)[0][0]}. Nothing was switched; the next round tries again."
         )
-    session.index.add_published(version, ranking.tasks, ranking.places, ranking.slots)
-    session.progress("publishing", created, created)
-    return created
+    return stored
 
 
-def _import(session: Session, version: str, ranking: Ranking, classes: tuple[str, ...]) -> int:
-    if not len(ranking.tasks):
-        return 0
-    predictions = []
-    for task, place, slot, number, confidence in zip(*(v.tolist() for v in vars(ranking).values()), strict=True):
-        # A random slot and a task nobody can tell yet carry no pre-annotation: nothing sways the annotator.
-        result = [] if slot or number < 0 else [session.target.region(classes[number], confidence)]
-        predictions.append({"task": task, "result": result, "score": place, "model_version": version})
-    return session.label_studio.import_predictions(session.project, predictions)
+def publish_more(session: Session, version: str, ranking: Ranking, check: Callable[[], None]) -> int:
+    """The same for a version that Label Studio holds already: what it stores of these tasks, whoever made it, is replaced.
+
+    What is there is asked of Label Studio, not of our record: "Retrieve predictions" adds to it, and so does an import whose
+    answer never came. Raises Superseded, LabelStudioError.
+    """
+    stored = stored_predictions(session, version)
+    for task in ranking.tasks.tolist():
+        for prediction in stored.get(task, []):
+            check()
+            session.label_studio.delete_prediction(prediction["id"])
+    return _publish(session, version, ranking, check)[0]
+
+
+def _publish(session: Session, version: str, ranking: Ranking, check: Callable[[], None]) -> tuple[int, "Counter[str]"]:
+    """How many predictions are stored now, and why others are not."""
+    session.progress("publishing", 0, len(ranking.tasks))
+    refused = _import(session, version, _predictions(session, version, ranking), check)
+    stored = ranking.only(set(ranking.tasks.tolist()) - set(refused))
+    session.index.add_published(version, stored.tasks, stored.places, stored.slots)
+    reasons = Counter(reason for reason in refused.values() if reason != GONE)
+    for reason, count in reasons.items():
+        some = ", ".join(str(task) for task in [task for task in refused if refused[task] == reason][:3])
+        log.warning("Project %s: %d predictions of %s not stored (task %s): %s", session.project, count, version, some, reason)
+    session.progress("publishing", len(stored.tasks), len(stored.tasks))
+    return len(stored.tasks), reasons
+
+
+def stored_predictions(session: Session, version: str) -> dict[int, list[dict[str, Any]]]:
+    """What Label Studio stores under `version`: the predictions of each task, the one it serves by first."""
+    stored: dict[int, list[dict[str, Any]]] = {}
+    for prediction in session.label_studio.predictions(session.project):
+        if prediction["model_version"] == version:
+            stored.setdefault(prediction["task"], []).append(prediction)
+    for predictions in stored.values():
+        predictions.sort(key=lambda p: (LAST if p["score"] is None else p["score"], p["id"]))
+    return stored
+
+
+def _predictions(session: Session, version: str, ranking: Ranking) -> list[dict[str, Any]]:
+    """`ranking` as Label Studio imports it. A random slot, and a task that no head can tell yet, carries no pre-annotation:
+    nothing sways the annotator."""
+    classes = session.target.classes
+    told = ~ranking.slots & (ranking.classes >= 0)
+    regions = [
+        [session.target.region(classes[number], confidence)] if tell else []
+        for number, confidence, tell in zip(ranking.classes.tolist(), ranking.confidences.tolist(), told.tolist(), strict=True)
+    ]
+    return [
+        {"task": task, "result": result, "score": place, "model_version": version}
+        for task, place, result in zip(ranking.tasks.tolist(), ranking.places.tolist(), regions, strict=True)
+    ]
+
+
+def _import(session: Session, version: str, predictions: list[dict[str, Any]], check: Callable[[], None]) -> dict[int, str]:
+    """Import `predictions`, in halves where Label Studio refuses them together. Returns why tasks have none: GONE, or what it
+    said of a prediction alone. Raises LabelStudioError where that is no matter of one prediction."""
+    refused: dict[int, str] = {}
+    waiting = [predictions] if predictions else []
+    known: set[int] | None = None  # tasks that are there, asked for once it matters
+    while waiting:
+        part = [sent for sent in waiting.pop() if known is None or sent["task"] in known]
+        try:
+            check()
+            created = session.label_studio.import_predictions(session.project, part) if part else 0
+        except LabelStudioError as error:
+            if error.status not in REFUSALS or len(refused) >= MANY:
+                raise
+            if known is None:
+                known = session.label_studio.task_ids(session.project)
+                session.index.keep_only(known)
+                refused |= {sent["task"]: GONE for sent in predictions if sent["task"] not in known}
+                waiting.append(part)
+            elif len(part) == 1:
+                refused[part[0]["task"]] = str(error)
+            else:
+                waiting += [part[len(part) // 2 :], part[: len(part) // 2]]
+        else:
+            if created != len(part):
+                stored = stored_predictions(session, version)
+                refused |= {sent["task"]: DROPPED for sent in part if sent["task"] not in stored}
+    return refused
 
 
 def switch(session: Session, version: str, check: Callable[[], None]) -> None:
@@ -87,15 +152,6 @@ def config_unchanged(session: Session, target: Target) -> bool:
     """Whether the labelling config still asks what this job has worked on."""
     session.look()
     return session.target == target
-
-
-def withdraw(session: Session, version: str, tasks: set[int]) -> None:
-    """Delete what is published of `tasks` under `version`, so that none gets a second prediction of the same version."""
-    if tasks:
-        found = session.label_studio.predictions(session.project)
-        for prediction in found:
-            if prediction["model_version"] == version and prediction["task"] in tasks:
-                session.label_studio.delete_prediction(prediction["id"])
 
 
 def as_ranking(tasks: NDArray[np.int64], places: NDArray[np.float64], probabilities: NDArray[np.float32] | None) -> Ranking:

@@ -9,9 +9,12 @@ from collections.abc import Callable
 import numpy as np
 
 from backend.jobs.job import job
-from backend.jobs.publish import as_ranking, publish, switch, withdraw
+from backend.jobs.publish import as_ranking, publish_more, stored_predictions, switch
+from backend.labelstudio.client import LabelStudioError
+from backend.labelstudio.wiring import Wiring
 from backend.learning.places import LAST, refill_places
 from backend.learning.rounds import Labelled, Pool, place_outside_queue, rank
+from backend.project.differences import setting_differences, wiring_differences
 from backend.project.embedding import unembedded
 from backend.project.index import SKIPPED, UNLABELLED
 from backend.project.session import Session
@@ -56,8 +59,7 @@ def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
     if any(unembedded(session)):
         wake("embed")
         done.append("embedding new images")
-    if not session.index.published(live.name):
-        recall_published(session, live.name)
+    done += _compare_stored(session, live.name)
     done += _move_skipped_back(session, live, check)
     if added := top_up(session, live, labelled, pool, check):
         done.append(f"refilled the queue with {added} tasks")
@@ -65,16 +67,52 @@ def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
     done += _assert_version(session, check, wake)
     for line in done:
         log.info("Project %s: %s", session.project, line)
+    _tell_differences(session)
     return done
 
 
-def recall_published(session: Session, version: str) -> None:
-    """Learn from Label Studio what is published under `version`."""
-    found = [p for p in session.label_studio.predictions(session.project) if p["model_version"] == version]
-    tasks = np.array([p["task"] for p in found], np.int64)
-    scores = np.array([LAST if p["score"] is None else p["score"] for p in found], np.float64)
+def _compare_stored(session: Session, version: str) -> list[str]:
+    """Bring our record of what is published under `version` up to what Label Studio stores. People delete predictions and
+    retrieve others, and the answer to an import may be lost."""
+    recorded = len(session.index.published(version))
+    stored = session.label_studio.prediction_counts(session.project).get(version, 0)
+    if recorded == stored:
+        return []
+    doubles = recall_published(session, version)
+    also = f", {doubles} of them beside another of the same task: deleted" if doubles else ""
+    return [f"Label Studio held {stored} predictions of {version} where {recorded} were recorded{also}"]
+
+
+def _tell_differences(session: Session) -> None:
+    """Log what people have changed by hand and only `connect` puts right, each time that it changes."""
+    wiring = Wiring(
+        session.label_studio, session.project, session.settings.backend_url, session.settings.credentials, session.state.made
+    )
+    try:
+        texts = [difference.text for difference in setting_differences(session.info) + wiring_differences(wiring)]
+    except LabelStudioError as error:
+        log.info("Project %s: ML backends and webhooks could not be compared: %s", session.project, error)
+        return
+    told = "\n".join(texts)
+    if told != session.index.note("differences"):
+        session.index.set_note("differences", told)
+        for text in texts:
+            log.warning("Project %s: %s", session.project, text)
+
+
+def recall_published(session: Session, version: str) -> int:
+    """Learn from Label Studio what is published under `version`. Of several predictions of one task, the one it serves by
+    stays; the others are deleted. Returns how many those were."""
+    stored = stored_predictions(session, version)
+    doubles = [prediction["id"] for predictions in stored.values() for prediction in predictions[1:]]
+    for number in doubles:
+        session.label_studio.delete_prediction(number)
+    tasks = np.array(list(stored), np.int64)
+    scores = [predictions[0]["score"] for predictions in stored.values()]
+    places = np.array([LAST if score is None else score for score in scores], np.float64)
     session.index.forget_published(version)
-    session.index.add_published(version, tasks, scores, np.zeros(len(found), bool))
+    session.index.add_published(version, tasks, places, np.zeros(len(tasks), bool))
+    return len(doubles)
 
 
 def _assert_version(session: Session, check: Check, wake: Wake) -> list[str]:
@@ -95,20 +133,29 @@ def _assert_version(session: Session, check: Check, wake: Wake) -> list[str]:
 def _move_skipped_back(session: Session, live: Version, check: Check) -> list[str]:
     """A skipped task goes behind everything else instead of straight to the next annotator."""
     published = session.index.published(live.name)
-    skipped = [r.task for r in session.index.rows() if r.state == SKIPPED and published.get(r.task, LAST) < LAST]
+    skipped = [row.task for row in session.index.rows() if row.state == SKIPPED and published.get(row.task, LAST) < LAST]
+    moved = []
     for task in skipped:
         check()
-        for prediction in session.label_studio.task_predictions(task):
-            if prediction["model_version"] == live.name:
-                session.label_studio.set_score(prediction["id"], LAST)
-        session.index.add_published(live.name, np.array([task]), np.array([LAST]), np.zeros(1, bool))
-    return [f"moved {len(skipped)} skipped tasks back"] if skipped else []
+        try:
+            for prediction in session.label_studio.task_predictions(task):
+                if prediction["model_version"] == live.name:
+                    session.label_studio.set_score(prediction["id"], LAST)
+        except LabelStudioError as error:
+            if not 400 <= error.status < 500:
+                raise
+            log.warning("Project %s: skipped task %s keeps its place: %s", session.project, task, error)
+        else:
+            moved.append(task)
+    session.index.add_published(live.name, np.array(moved, np.int64), np.full(len(moved), LAST), np.zeros(len(moved), bool))
+    return [f"moved {len(moved)} skipped tasks back"] if moved else []
 
 
 def _score_new_tasks(session: Session, live: Version, pool: Pool, check: Check) -> list[str]:
-    """Tasks imported since the live version was ranked get a place behind its queue, up to a queue's worth of them."""
+    """Tasks imported since the live version was ranked get a place behind its queue, up to a queue's worth that are open."""
     published = session.index.published(live.name)
-    room = session.settings.queue_size - sum(place >= 0.5 for place in published.values())
+    open_tasks = {row.task for row in session.index.rows() if row.state == UNLABELLED}
+    room = session.settings.queue_size - sum(place >= 0.5 and task in open_tasks for task, place in published.items())
     new = (pool.tasks > live.newest_task) & ~np.isin(pool.tasks, list(published))
     if not new.any() or room <= 0:
         return []
@@ -116,7 +163,7 @@ def _score_new_tasks(session: Session, live: Version, pool: Pool, check: Check) 
     places, probabilities = place_outside_queue(live.head, tasks, embeddings, live.strategy, live.name)
     first = np.argsort(places, kind="stable")[:room]
     chosen = as_ranking(tasks[first], places[first], None if probabilities is None else probabilities[first])
-    return [f"scored {publish(session, live.name, chosen, check)} new tasks"]
+    return [f"scored {publish_more(session, live.name, chosen, check)} new tasks"]
 
 
 def top_up(session: Session, version: Version, labelled: Labelled, pool: Pool, check: Check) -> int:
@@ -135,5 +182,4 @@ def top_up(session: Session, version: Version, labelled: Labelled, pool: Pool, c
     ranking = rank(version.head, rest, labelled, session.rules(), version.name, before)
     if queued:
         ranking = ranking.at(refill_places(max(queued.values()), len(ranking.tasks)))
-    withdraw(session, version.name, set(published) & set(ranking.tasks.tolist()))
-    return publish(session, version.name, ranking, check)
+    return publish_more(session, version.name, ranking, check)

@@ -37,10 +37,11 @@ def differences(
     info: the project as Label Studio gives it; counts: predictions stored under each version; published: tasks that were
     published under the live version. Asks Label Studio for ML backends and webhooks. Raises LabelStudioError.
     """
-    return [*_settings(info), *_wiring(wiring), *_queue(state, info, counts, published)]
+    return [*setting_differences(info), *wiring_differences(wiring), *_queue(state, info, counts, published)]
 
 
-def _settings(info: dict[str, Any]) -> list[Difference]:
+def setting_differences(info: dict[str, Any]) -> list[Difference]:
+    """What differs in the project's settings, as Label Studio gives them."""
     found = []
     if info["sampling"] != SAMPLING:
         text = f"sampling is {info['sampling']!r}: tasks are not served in the order of the queue; {AGAIN}"
@@ -54,7 +55,8 @@ def _settings(info: dict[str, Any]) -> list[Difference]:
     return found
 
 
-def _wiring(wiring: Wiring) -> list[Difference]:
+def wiring_differences(wiring: Wiring) -> list[Difference]:
+    """What differs in the project's ML backends and webhooks. Raises LabelStudioError."""
     found = []
     backends = wiring.backends()
     if not any(row["url"].rstrip("/") == wiring.url for row in backends):

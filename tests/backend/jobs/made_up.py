@@ -1,0 +1,92 @@
+"""A project in the Label Studio in memory, its session with made-up embeddings, and a version that is published."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from backend.jobs.publish import publish, switch
+from backend.labelstudio.wiring import TITLE
+from backend.learning.rounds import rank, train
+from backend.project.differences import WANTED
+from backend.project.session import Session
+from backend.settings import Settings
+from model.backbone import DIMENSIONS
+from model.version_store import fingerprint
+from tests.label_studio_in_memory import TOKEN, LabelStudioInMemory
+from tools.label_studio import label_config
+
+CLASSES = ["ants", "bees"]
+URL = "http://127.0.0.1:9090"
+
+
+def never() -> None:
+    """A check that is always content."""
+
+
+@contextmanager
+def session_on(label_studio: LabelStudioInMemory, settings: Settings, images: int) -> Iterator[Session]:
+    """A connected project of `images` tasks whose images all have embeddings."""
+    project = label_studio.add_project(label_config(CLASSES), [])
+    settings = settings.model_copy(update={"label_studio_url": label_studio.url, "backend_url": URL})
+    with Session(settings, project) as session:
+        client = label_studio.client()
+        client.patch_project(project, **WANTED)
+        label_studio.backends[1] = {"id": 1, "project": project, "url": URL, "title": TITLE}
+        hook = {"is_active": True, "send_for_all_actions": True, "send_payload": True, "headers": {}}
+        label_studio.webhooks[1] = {"id": 1, "project": project, "url": f"{URL}/webhook"} | hook
+        with session.edit() as state:
+            state.connected = True
+        add_tasks(label_studio, session, images)
+        yield session
+
+
+def add_tasks(label_studio: LabelStudioInMemory, session: Session, images: int) -> list[int]:
+    """Import tasks, and give their images embeddings: two clouds, of even and of odd tasks. Returns their ids."""
+    client, before = label_studio.client(), set(label_studio.task_ids(session.project))
+    sent = [{"data": {"image": f"https://images.example/{len(before) + n}.jpg"}} for n in range(images)]
+    client.request("POST", f"/api/projects/{session.project}/import", json=sent)
+    new = [task for task in label_studio.task_ids(session.project) if task not in before]
+    session.sync()
+    rows = [row for row in session.index.rows() if row.task in new]
+    values = np.random.default_rng(len(before)).normal(size=(len(rows), DIMENSIONS)).astype(np.float32)
+    values[:, 0] += [20 * (row.task % 2) for row in rows]
+    session.store.add([row.key for row in rows], values)
+    return new
+
+
+def label_some(label_studio: LabelStudioInMemory, session: Session, count: int) -> list[int]:
+    """Label the first `count` tasks that are open, by their parity."""
+    session.sync()
+    tasks = [row.task for row in session.index.rows() if row.state == "unlabelled"][:count]
+    for task in tasks:
+        label_studio.label(task, CLASSES[task % 2])
+    session.sync()
+    return tasks
+
+
+def run_round(session: Session) -> str:
+    """What a round does, without its job; returns the version."""
+    session.sync()
+    labelled, pool = session.labelled_and_pool()
+    head, metrics = train(labelled, pool, len(CLASSES))
+    name = session.write_version(labelled, head, metrics)
+    publish(session, name, rank(head, pool, labelled, session.rules(), name), never)
+    switch(session, name, never)
+    with session.edit() as state:
+        state.trained = fingerprint(labelled.tasks, labelled.labels, session.target.as_dict())
+    return name
+
+
+def stored(label_studio: LabelStudioInMemory, version: str) -> dict[int, list[float]]:
+    """Scores that are stored under `version`, by task."""
+    found: dict[int, list[float]] = {}
+    for prediction in label_studio.predictions.values():
+        if prediction["model_version"] == version:
+            found.setdefault(prediction["task"], []).append(prediction["score"])
+    return found
+
+
+def settings_for(make_settings, **values: object) -> Settings:
+    """Settings of a small queue and the random strategy, with the token that the Label Studio in memory takes."""
+    return make_settings(**({"label_studio_api_key": TOKEN, "queue_size": 8, "strategy": "random", "explore": 0.25} | values))
