@@ -1,13 +1,26 @@
 """What a labelling config asks: the one question this plugin answers is a single choice about an image."""
 
+import re
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 from xml.etree import ElementTree
 
-from backend.labelstudio.task_data import TaskDataError, kind_of, look_up, quoted
+from backend.labelstudio.task_data import SHORT, TaskDataError, kind_of, look_up, quoted
 
 UNKNOWN_CLASS, SEVERAL, MALFORMED, EMPTY = "class", "several", "malformed", "empty"  # what is wrong with an answer
-LONGEST = 1000  # characters of a choice that are looked at
+NAMED = 8  # controls that a message names
+LONGEST_CONFIG = 2_000_000  # characters
+OTHERS = {
+    "Taxonomy": "is a tree of classes, which cannot be learned yet",
+    "choices": "is written in small letters, which Label Studio takes for no <Choices> where it stores predictions",
+}
+VARIABLE = re.compile(r"\$[\w\[\].{}]+", re.ASCII)  # what Label Studio's editor replaces by a task's data
+ADVICE = (
+    "Active learning needs a single-choice <Choices> on an <Image> in the labelling config, such as "
+    '<Image name="image" value="$image"/><Choices name="choice" toName="image" choice="single"><Choice value="A"/>'
+    '<Choice value="B"/></Choices>.'
+)
 
 
 class LabelConfigError(ValueError):
@@ -69,7 +82,7 @@ class Target:
                 listed = value.get("choices") if isinstance(value, dict) else value
                 for choice in listed if isinstance(listed, list) else [listed]:
                     if isinstance(value, dict) and isinstance(choice, str | int) and not isinstance(choice, bool):
-                        choices.add(str(choice)[:LONGEST])
+                        choices.add(str(choice))
                     else:
                         odd = odd or kind_of(choice)
         return self._judge(sorted(choices), odd)
@@ -92,47 +105,184 @@ class Target:
         return Answer(choices[0])
 
 
-def parse_label_config(xml: str) -> Target:
-    """The first single-choice <Choices> on an <Image> in `xml`. Raises LabelConfigError."""
+@dataclass(frozen=True)
+class Control:
+    """One control of a labelling config. problem: why it cannot be learned, "" where it can; required: whether Label Studio
+    refuses an answer without it; conditional: whether it is asked only after certain answers to another control."""
+
+    name: str
+    tag: str
+    problem: str
+    required: bool
+    conditional: bool = False
+
+    def __str__(self) -> str:
+        return f"<{self.tag} name={quoted(self.name)}>" + (f" {self.problem}" if self.problem else "")
+
+
+@dataclass(frozen=True)
+class LabelConfig:
+    """A labelling config that can be served: the control that is learned, what it asks, and the controls beside it."""
+
+    control: Control
+    target: Target
+    others: tuple[Control, ...]
+
+
+def parse_label_config(xml: Any, control: str = "") -> Target:
+    """What the control that is learned asks; see `read_label_config`. Raises LabelConfigError."""
+    return read_label_config(xml, control).target
+
+
+def read_label_config(xml: Any, control: str = "") -> LabelConfig:
+    """The labelling config `xml`, and in it the control of that name, "" for the first one that can be learned.
+
+    One that is asked of every image comes before one that is asked only after certain answers. Takes anything that JSON can
+    hold; raises LabelConfigError and nothing else.
+    """
+    tree = _parse(xml)
+    images = {image.get("name"): image for image in tree.images}
+    controls = [(element, _describe(element, contexts, images)) for element, contexts in tree.controls]
+    asked = [found for found in controls if not control or found[1].name == control]
+    if not asked and control:
+        there = _listed([found for _, found in controls]) or "none"
+        raise LabelConfigError(f"The labelling config has no control named {quoted(control)}. There are: {there}.")
+    usable = sorted((found for found in asked if not found[1].problem), key=lambda found: found[1].conditional)
+    if not usable:
+        choices = [found for _, found in asked if found.tag == "Choices" or control]
+        rest = _listed([found for _, found in asked])
+        missing = "it has no <Choices>" + (f", only {rest}" if rest else "")
+        raise LabelConfigError(f"{ADVICE} Here {_listed(choices) or missing}.")
+    element, chosen = usable[0]
+    to_name = element.get("toName", "")
+    data_key = images[to_name].get("value", "")[1:]
+    target = Target(chosen.name, to_name, data_key, tuple(_class(choice) for choice in _choices(element)))
+    return LabelConfig(chosen, target, tuple(other for _, other in controls if other is not chosen))
+
+
+def _listed(controls: list[Control]) -> str:
+    more = f"; and {len(controls) - NAMED} more" if len(controls) > NAMED else ""
+    return "; ".join(map(str, controls[:NAMED])) + more
+
+
+class _Tree(ElementTree.TreeBuilder):
+    """Builds a config's elements, and lists its images and its controls, these with what they stand in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images: list[ElementTree.Element] = []
+        self.controls: list[tuple[ElementTree.Element, set[str]]] = []
+        self._contexts: list[str] = []
+
+    def start(self, tag: str, attributes: dict[str, str], /) -> ElementTree.Element:
+        element = super().start(tag, attributes)
+        self._contexts.append("repeater" if tag.lower() == "repeater" else attributes.get("visibleWhen", ""))
+        if tag.lower() == "image":
+            self.images.append(element)
+        elif "toName" in attributes or tag.lower() in ("choices", "taxonomy"):
+            self.controls.append((element, set(self._contexts)))
+        return element
+
+    def end(self, tag: str, /) -> ElementTree.Element:
+        self._contexts.pop()
+        return super().end(tag)
+
+    def doctype(self, *_: Any) -> None:
+        raise LabelConfigError("The labelling config has a <!DOCTYPE>, which Label Studio does not take either: remove it.")
+
+
+def _parse(xml: Any) -> _Tree:
+    if not isinstance(xml, str):
+        raise LabelConfigError(f"The labelling config is {kind_of(xml)}, not XML text.")
+    if len(xml) > LONGEST_CONFIG:
+        raise LabelConfigError(
+            f"The labelling config has {len(xml):,} characters, of which {LONGEST_CONFIG:,} are read: make it shorter."
+        )
+    tree = _Tree()
     try:
-        root = ElementTree.fromstring(xml or "")  # noqa: S314  written by the project's own managers; expat bounds expansion
-    except ElementTree.ParseError as error:
+        parser = ElementTree.XMLParser(target=tree)  # noqa: S314  no DOCTYPE, so no entities of its own
+        parser.feed(xml.strip("\ufeff \t\r\n"))
+        parser.close()
+    except LabelConfigError:
+        raise
+    except (ElementTree.ParseError, ValueError) as error:  # UnicodeEncodeError is a ValueError
         raise LabelConfigError(f"The labelling config is not valid XML: {error}.") from error
-    images = {tag.get("name"): tag.get("value", "") for tag in root.iter("Image")}
-    problems = []
-    for control in root.iter("Choices"):
-        problem = _problem(control, images)
-        if not problem:
-            to_name = control.get("toName", "")
-            classes = tuple(_value(choice) for choice in control.findall("Choice"))
-            return Target(control.get("name", ""), to_name, (images[to_name] or "").lstrip("$"), classes)
-        problems.append(f"<Choices name={control.get('name')!r}> {problem}")
-    found = "; ".join(problems) or "it has no <Choices>"
-    raise LabelConfigError(
-        "Active learning needs a single-choice <Choices> on an <Image> in the labelling config, such as "
-        '<Image name="image" value="$image"/><Choices name="choice" toName="image" choice="single"><Choice value="A"/>'
-        f'<Choice value="B"/></Choices>. Here {found}.'
-    )
+    return tree
 
 
-def _problem(control: ElementTree.Element, images: dict[str | None, str]) -> str | None:
-    classes = [_value(choice) for choice in control.findall("Choice")]
-    if control.get("toName") not in images:
+def _describe(element: ElementTree.Element, contexts: set[str], images: dict[str | None, ElementTree.Element]) -> Control:
+    tag = element.tag[:SHORT]
+    problem = _problem(element, contexts, images) if tag == "Choices" else OTHERS.get(tag, "is no choice about a whole image")
+    conditional = bool(contexts & {"choice-selected", "choice-unselected"})
+    return Control(element.get("name", ""), tag, problem, _is_set(element, "required"), conditional)
+
+
+def _problem(element: ElementTree.Element, contexts: set[str], images: dict[str | None, ElementTree.Element]) -> str:
+    image = images.get(element.get("toName"))
+    if not element.get("name"):
+        return "has no name"
+    if "," in element.get("toName", ""):
+        return f"refers to several objects (toName={quoted(element.get('toName', ''))})"
+    if image is None:
         return "does not refer to an <Image>"
-    if not (images[control.get("toName")] or "").startswith("$"):
-        return "refers to an <Image> whose value is no task variable ($image)"
-    if control.get("choice", "single") not in ("single", "single-radio"):
-        return f'allows several choices (choice="{control.get("choice")}")'
-    if control.get("perRegion", "").lower() == "true" or control.get("perItem", "").lower() == "true":
+    if problem := _image_problem(image):
+        return problem
+    if element.get("choice", "single") not in ("single", "single-radio"):
+        return f"allows several choices (choice={quoted(element.get('choice', ''))})"
+    if _is_set(element, "perRegion") or _is_set(element, "perItem") or "region-selected" in contexts:
         return "is about regions, not about the whole image"
-    if control.findall("Choice/Choice"):
+    if "repeater" in contexts:
+        return "stands in a <Repeater>: it is asked several times about a task"
+    return _choices_problem(element)
+
+
+def _image_problem(image: ElementTree.Element) -> str:
+    value = image.get("value", "")
+    if image.get("valueList"):
+        return "refers to an <Image> of several images (valueList)"
+    if "$" not in value:
+        return "refers to an <Image> whose value is no task variable ($image)"
+    if len(VARIABLE.findall(value)) > 1:
+        return f"refers to an <Image> whose value {quoted(value)} is made of several variables: put the whole address into one"
+    if not VARIABLE.fullmatch(value):
+        return (
+            f"refers to an <Image> whose value {quoted(value)} is not one variable alone, such as $image or $meta.image: "
+            "put the whole address into one"
+        )
+    return ""
+
+
+def _choices_problem(element: ElementTree.Element) -> str:
+    choices = _choices(element)
+    classes = [_class(choice) for choice in choices]
+    if any(choice.find(".//Choice") is not None for choice in choices):
         return "has nested choices"
-    if control.get("value") or len(classes) < 2 or "" in classes:
-        return "must list at least two <Choice> values in the config itself"
+    if _is_set(element, "allowNested"):
+        return 'allows nested choices (allowNested="true")'
+    if element.get("value"):
+        return f"takes its choices from each task's data (value={quoted(element.get('value', ''))}), not from the config itself"
+    if len(classes) < 2:
+        return f"must list at least two <Choice> values in the config itself, and lists {len(classes)}"
+    if "" in classes:
+        return "has a <Choice> without a value"
+    values = (choice.get("value", "") for choice in choices if choice.get("alias") is None)
+    if taken := next(filter(VARIABLE.search, values), ""):
+        return f"has a <Choice> whose value {quoted(taken)} is taken from each task's data ($): give it an alias"
     if len(set(classes)) < len(classes):
-        return "lists the same choice twice"
-    return None
+        return f"lists the same choice twice: {quoted(Counter(classes).most_common(1)[0][0])}"
+    return ""
 
 
-def _value(choice: ElementTree.Element) -> str:
-    return choice.get("alias") or choice.get("value") or ""
+def _choices(control: ElementTree.Element) -> list[ElementTree.Element]:
+    """Every <Choice> in a control, those laid out in <View>s of any depth too, in the order of the config."""
+    return list(control.iter("Choice"))
+
+
+def _class(choice: ElementTree.Element) -> str:
+    """What Label Studio stores for a choice."""
+    alias = choice.get("alias")
+    return choice.get("value", "") if alias is None else alias
+
+
+def _is_set(element: ElementTree.Element, name: str) -> bool:
+    return element.get(name, "").lower() == "true"

@@ -94,13 +94,13 @@ class Session:
     def look(self) -> dict[str, Any]:
         """Read the project's settings from Label Studio. Raises LabelStudioError, LabelConfigError."""
         self.info = self.label_studio.project(self.project)
-        self._target = parse_label_config(self.info["label_config"])
+        self._target = parse_label_config(self.info["label_config"], self.state.control)
         return self.info
 
     def use_config(self, label_config: str | None) -> None:
         """Take the labelling config from a request instead of asking Label Studio."""
         if label_config:
-            self._target = parse_label_config(label_config)
+            self._target = parse_label_config(label_config, self.state.control)
 
     def sync(self) -> None:
         """Bring the index up to what Label Studio holds now."""

@@ -22,7 +22,8 @@ class DataDirError(RuntimeError):
 class ProjectState:
     """One project. live: the version the queue is to follow; followed: the one Label Studio was last told to follow;
     returning: the one a rollback is about to make live; partial: the last queue was drawn before the pool was embedded;
-    trained: fingerprint of the labels of the last finished round.
+    trained: fingerprint of the labels of the last finished round; control: name of the control of the labelling config that
+    is learned, "" for the first that can be.
 
     finetune: how deep this project's ResNet50 is retrained, "" for the setting FINETUNE; tuned_labels: labels there were
     when that last began; finetuned: what came of it; candidate: the backbone it is about to make; promoting: the one that
@@ -34,6 +35,7 @@ class ProjectState:
     connected: bool = False
     paused: bool = False
     strategy: str = ""
+    control: str = ""
     live: str = ""
     followed: str = ""
     returning: str = ""

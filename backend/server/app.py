@@ -89,12 +89,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def setup(request: Request) -> dict[str, Any]:
         body = await _body(request)
         project = project_id(body.get("project"))
+        state = projects.read(project)
         try:
-            parse_label_config(str(body.get("schema") or ""))
+            parse_label_config(body.get("schema"), state.control)
         except LabelConfigError as error:
             log.warning("/setup of project %s: %s", project, error)
             raise
-        state = projects.read(project)
         if not state.connected and not await run_in_threadpool(_awaited, work, project):
             raise BadRequest(
                 f"Project {project} is not connected: run `python -m backend connect --project {project}`, "

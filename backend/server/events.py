@@ -69,7 +69,8 @@ def _project_updated(info: Any, project: int, state: ProjectState, work: Work) -
     if info.get("model_version", state.live) != state.live:
         return {"job": work.wake("reconcile", project, SOON)}
     try:
-        target = parse_label_config(info["label_config"]).as_dict() if "label_config" in info else state.target
+        xml = info.get("label_config")
+        target = state.target if xml is None else parse_label_config(xml, state.control).as_dict()
     except LabelConfigError as error:
         log.warning("Project %s: %s", project, error)
         return {"ignored": str(error)}
