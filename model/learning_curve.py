@@ -50,12 +50,15 @@ def expected_gain(
     labels: NDArray[np.int64],
     known: int,
     ahead: int,
+    weights: Floats | None = None,
+    *,
     seed: int = 0,
 ) -> Gain | None:
     """The gain from `known` to `known + ahead` labels, or None where fewer than ENOUGH images or two classes tell it.
 
     sizes: how many labels each of H heads learned, of at least two different values; predicted: their classes of n images,
-    int64 (H, n), -1 where a head does not answer; labels: the true ones, int64 (n,).
+    int64 (H, n), -1 where a head does not answer; labels: the true ones, int64 (n,); weights: of the images, float64 (n,), None
+    where they are equal.
 
     An inverse power law a - b size^-c is fitted to macro F1 by least squares, a size counting in proportion to itself
     (Figueroa et al. 2012, BMC Med Inform Decis Mak 12:8; on its limits Viering & Loog 2103.10948), but with c at EXPONENT:
@@ -66,25 +69,27 @@ def expected_gain(
     """
     if len(labels) < ENOUGH or len(np.unique(labels)) < 2 or ahead < 1:
         return None
+    weights = np.ones(len(labels)) if weights is None else weights / weights.mean()
     occurring = np.unique(np.append(predicted[predicted >= 0], labels))  # of others the doubts alone would make an F1
     predicted = np.where(predicted >= 0, np.searchsorted(occurring, predicted), -1)
     labels = np.searchsorted(occurring, labels)
     points, at = np.unique(np.asarray(sizes, float), return_inverse=True)
     answers = [predicted[at == i] for i in range(len(points))]
-    measured = _macro_f1(answers, labels, len(occurring), None)
-    drawn = _macro_f1(answers, labels, len(occurring), np.random.default_rng(seed))
+    measured = _macro_f1(answers, labels, weights, len(occurring), None)
+    drawn = _macro_f1(answers, labels, weights, len(occurring), np.random.default_rng(seed))
     gain = float(_extrapolate(points, measured, known, ahead)[0])
     low, high = np.percentile(_extrapolate(points, drawn, known, ahead), [2.5, 97.5])
     return Gain(ahead, gain, (min(float(low), gain), max(float(high), gain)))
 
 
-def _macro_f1(answers: list[NDArray[np.int64]], labels: NDArray[np.int64], classes: int, random: Random | None) -> Floats:
+def _macro_f1(answers: list[Integers], labels: Integers, weights: Floats, classes: int, random: Random | None) -> Floats:
     """Macro F1 at each of S points, from their heads' answers, int64 (heads, n) each.
 
-    Float64 (DRAWS, S) with images and heads of random weight; (1, S) without `random`, where each weighs the same.
+    Float64 (DRAWS, S) with images and heads of random weight; (1, S) without `random`, where only `weights` of the images
+    count.
     """
     draws, n = DRAWS if random else 1, len(labels)
-    images = random.exponential(size=(draws, n)) if random else np.ones((1, n))
+    images = weights * (random.exponential(size=(draws, n)) if random else np.ones((1, n)))
     hits, sizes = np.zeros((2, 1, len(answers), classes))
     if random:
         hits, sizes = _doubts(len(answers), np.unique(labels), classes, random)

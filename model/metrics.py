@@ -1,26 +1,37 @@
-"""How good a classifier is on a random sample of the pool: macro F1 with its interval, per class, and calibration."""
+"""How good a classifier is on a random sample of the pool: macro F1 with its interval, per class, and calibration.
 
+The sample may be stratified: an image then counts by its weight, the number of images that it stands for, which is the same
+for all images of a stratum. Cells of the confusion matrix are sums of weights, so that they are unbiased for those of the
+whole pool (Cochran 1977, Sampling Techniques, sec. 5.3), and what is said of uncertainty draws each stratum for itself.
+"""
+
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-ENOUGH = 30  # random-slot labels below which macro F1 is "too few yet": its standard deviation is about 7 points there
-DRAWS = 2000
+ENOUGH = 30  # random slots below which macro F1 is "too few yet": its standard deviation is about 7 points there
+DRAWS = 2000  # of the posterior and of the bootstrap
 CELLS = 4_000_000  # drawn at once, to bound memory with many classes
-BINS = 10
+BINS = 10  # of the calibration error
+
+Floats = NDArray[np.float64]
+Classes = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Metrics:
     """Measured on n images. macro_f1 is the mean F1 of the classes that occur among them; None where n is 0.
 
-    interval: its central 95 % range; per_class: F1 of each class, None where it does not occur; ece: expected calibration
-    error in [0, 1]; enough: whether n allows a judgement.
+    effective: images of equal weight that would tell as much as these n; interval: the central 95 % range of macro_f1;
+    per_class: F1 of each class, None where it does not occur; ece: expected calibration error in [0, 1]; enough: whether
+    `effective` allows a judgement.
     """
 
     n: int
+    effective: float
     macro_f1: float | None
     interval: tuple[float, float] | None
     per_class: list[float | None]
@@ -33,53 +44,70 @@ class Metrics:
         return asdict(self)
 
 
-def measure(probabilities: NDArray[np.floating], labels: NDArray[np.int64], seed: int = 0) -> Metrics:
-    """Metrics of `probabilities`, of shape (n, C), against true `labels`, int64 of shape (n,)."""
+def effective_size(weights: Floats) -> float:
+    """How many images of equal weight tell as much as n images of these `weights`, float64 (n,) (Kish 1965, Survey Sampling):
+    (sum w)^2 / sum w^2, at most n."""
+    return float(weights.sum() ** 2 / np.square(weights).sum()) if len(weights) else 0.0
+
+
+def measure(probabilities: NDArray[np.floating], labels: Classes, weights: Floats | None = None, *, seed: int = 0) -> Metrics:
+    """Metrics of `probabilities`, of shape (n, C), against true `labels`, int64 (n,).
+
+    weights: float64 (n,), all above 0, equal within a stratum; None: one stratum. Raises ValueError where shapes do not fit.
+    """
     n, classes = probabilities.shape
+    weights = np.ones(n) if weights is None else weights
     if len(labels) != n:
         raise ValueError(f"{len(labels)} labels do not fit probabilities of shape {probabilities.shape}")
+    if weights.shape != (n,) or not (weights > 0).all():
+        raise ValueError(f"weights of shape {weights.shape} must be above 0, one for each of {n} images")
     if n == 0:
-        return Metrics(0, None, None, [None] * classes, None, None, False)
+        return Metrics(0, 0.0, None, None, [None] * classes, None, None, False)
     predicted = probabilities.argmax(axis=1)
-    f1, present = f1_per_class(predicted, labels, classes)
+    f1, present = f1_per_class(predicted, labels, classes, weights)
     macro = float(f1[present].mean())
-    confusion = np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
-    low, high = _interval(confusion[np.ix_(present, present)], classes > present.sum(), seed)
+    low, high = _interval(predicted, labels, weights, present, seed)
+    effective = effective_size(weights)
     return Metrics(
         n=n,
+        effective=effective,
         macro_f1=macro,
         interval=(min(low, macro), max(high, macro)),
         per_class=[float(value) if there else None for value, there in zip(f1, present, strict=True)],
-        accuracy=float((predicted == labels).mean()),
-        ece=calibration_error(probabilities, labels),
-        enough=n >= ENOUGH,
+        accuracy=float(np.average(predicted == labels, weights=weights)),
+        ece=calibration_error(probabilities, labels, weights),
+        enough=effective >= ENOUGH - 1e-9,
     )
 
 
 def f1_per_class(
-    predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    predicted: Classes, labels: Classes, classes: int, weights: Floats | None = None
+) -> tuple[Floats, NDArray[np.bool_]]:
     """F1 of each class, float64 (C,), and which classes occur among `predicted` or `labels`, bool (C,)."""
-    hits = np.bincount(labels[predicted == labels], minlength=classes)
-    misses = np.bincount(labels, minlength=classes) + np.bincount(predicted, minlength=classes) - 2 * hits
-    present = hits + misses > 0
-    return np.divide(2 * hits, 2 * hits + misses, out=np.zeros(classes), where=present), present
+    weights = np.ones(len(labels)) if weights is None else weights
+    right = predicted == labels
+    hits = np.bincount(labels[right], weights[right], minlength=classes)
+    sizes = np.bincount(labels, weights, minlength=classes) + np.bincount(predicted, weights, minlength=classes)
+    present = sizes > 0
+    return np.divide(2 * hits, sizes, out=np.zeros(classes), where=present), present
 
 
-def macro_f1(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> float:
+def macro_f1(predicted: Classes, labels: Classes, classes: int, weights: Floats | None = None) -> float:
     """Mean F1 of the classes that occur among `predicted` or `labels`, int64 of shape (n,) each, n >= 1."""
-    f1, present = f1_per_class(predicted, labels, classes)
+    f1, present = f1_per_class(predicted, labels, classes, weights)
     return float(f1[present].mean())
 
 
 def paired_bootstrap(
-    first: NDArray[np.int64], second: NDArray[np.int64], labels: NDArray[np.int64], classes: int, seed: int = 0
+    first: Classes, second: Classes, labels: Classes, classes: int, weights: Floats | None = None, *, seed: int = 0
 ) -> tuple[float, tuple[float, float]]:
     """The probability that `second` has a higher macro F1 than `first`, and the central 95 % range of the difference.
 
-    first, second: predicted classes of the same n >= 1 images, int64 (n,); labels: their true ones. Each draw takes n of the
-    images with replacement, the same for both (Efron & Tibshirani 1993; for F1 Berg-Kirkpatrick et al. 2012); ties count half.
+    first, second: predicted classes of the same n >= 1 images, int64 (n,); labels: their true ones; weights: float64 (n,),
+    equal within a stratum. Each draw takes with replacement as many images of each stratum as it has, the same for both
+    (Efron & Tibshirani 1993; for F1 Berg-Kirkpatrick et al. 2012); ties count half.
     """
+    weights = np.ones(len(labels)) if weights is None else weights
     n = len(labels)
     random = np.random.default_rng(seed)
     truth = np.eye(classes)[labels]
@@ -87,10 +115,13 @@ def paired_bootstrap(
     differences = []
     step = max(1, CELLS // max(n, classes))
     for start in range(0, DRAWS, step):
-        weights = random.multinomial(n, np.full(n, 1 / n), size=min(step, DRAWS - start)).astype(float)
+        draws = np.zeros((min(step, DRAWS - start), n))
+        for weight, stratum in _strata(weights):
+            count = int(stratum.sum())
+            draws[:, stratum] = weight * random.multinomial(count, np.full(count, 1 / count), size=len(draws))
         drawn = []
         for guess in guesses:
-            hits, sizes = weights @ (truth * guess), weights @ (truth + guess)
+            hits, sizes = draws @ (truth * guess), draws @ (truth + guess)
             f1 = np.divide(2 * hits, sizes, out=np.zeros_like(hits), where=sizes > 0)
             drawn.append(f1.sum(axis=1) / (sizes > 0).sum(axis=1))
         differences.append(drawn[1] - drawn[0])
@@ -99,34 +130,51 @@ def paired_bootstrap(
     return float((difference > 0).mean() + (difference == 0).mean() / 2), (float(low), float(high))
 
 
-def _interval(confusion: NDArray[np.int64], others: bool, seed: int) -> tuple[float, float]:
-    """Central 95 % range of macro F1 under the posterior of the confusion matrix, true by predicted, of shape (C, C).
+def _strata(weights: Floats) -> Iterator[tuple[float, NDArray[np.bool_]]]:
+    """Each stratum of n images: its weight, and its images, bool (n,). Two of equal weight are as good as one."""
+    for weight in np.unique(weights):
+        yield float(weight), weights == weight
 
-    `others`: there are classes that did not occur; they stand in the posterior as one more, which can be confused with the
-    rest but whose own F1 does not count. Its cells are drawn together (Gamma of count + prior, that is a Dirichlet but for
-    a scale F1 does not see; cf. Goutte & Gaussier 2005), since one error misses two classes at once; the prior puts half a
-    hit and half a miss in each row. Unlike a bootstrap this stays honest where a small sample shows no error.
+
+def _interval(
+    predicted: Classes, labels: Classes, weights: Floats, present: NDArray[np.bool_], seed: int
+) -> tuple[float, float]:
+    """Central 95 % range of macro F1 under the posterior of the confusion matrix.
+
+    present: bool (C,), classes that occur. The others stand in the posterior as one more, which can be confused with the
+    rest but whose own F1 does not count. The cells of a stratum are drawn together (Gamma of count + prior, scaled to the
+    stratum's share of the pool, that is a Dirichlet; cf. Goutte & Gaussier 2005), since one error misses two classes at
+    once. The prior puts half a hit and half a miss in each row, spread over the strata by their shares. Unlike a bootstrap
+    this stays honest where a small sample shows no error.
     """
-    counted = len(confusion)
-    confusion = np.pad(confusion, (0, int(others)))
-    classes = len(confusion)
-    prior = np.full((classes, classes), 0.5 / max(classes - 1, 1))
+    counted = int(present.sum())
+    rows = counted + int(counted < len(present))
+    number = np.cumsum(present) - 1  # of a class among those present
+    cell = number[labels] * rows + number[predicted]
+    prior = np.full((rows, rows), 0.5 / max(rows - 1, 1))
     np.fill_diagonal(prior, 0.5)
     random = np.random.default_rng(seed)
     macro = []
-    step = max(1, CELLS // classes**2)
+    step = max(1, CELLS // rows**2)
     for start in range(0, DRAWS, step):
-        cells = random.gamma(confusion + prior, size=(min(step, DRAWS - start), classes, classes))
-        f1 = 2 * np.diagonal(cells, axis1=1, axis2=2) / (cells.sum(axis=1) + cells.sum(axis=2))
+        draws = min(step, DRAWS - start)
+        confusion = np.zeros((draws, rows, rows))
+        for weight, stratum in _strata(weights):
+            share = weight * stratum.sum() / weights.sum()
+            counts = np.bincount(cell[stratum], minlength=rows * rows).reshape(rows, rows)
+            cells = random.gamma(counts + share * prior, size=(draws, rows, rows))
+            confusion += share * cells / cells.sum(axis=(1, 2), keepdims=True)
+        f1 = 2 * np.diagonal(confusion, axis1=1, axis2=2) / (confusion.sum(axis=1) + confusion.sum(axis=2))
         macro.append(f1[:, :counted].mean(axis=1))
     low, high = np.percentile(np.concatenate(macro), [2.5, 97.5])
     return float(low), float(high)
 
 
-def calibration_error(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
+def calibration_error(probabilities: NDArray[np.floating], labels: Classes, weights: Floats | None = None) -> float:
     """Mean gap between confidence and accuracy over equal-width confidence bins (Naeini 2015)."""
+    weights = np.ones(len(labels)) if weights is None else weights
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = [abs(confidence[bins == b].mean() - correct[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)]
-    return float(np.sum(gaps))
+    gaps = np.bincount(bins, weights * (confidence - correct))
+    return float(np.abs(gaps).sum() / weights.sum())

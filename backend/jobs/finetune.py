@@ -195,7 +195,7 @@ def _judge(s: Session, run: Run, name: str) -> dict[str, Any]:
     tested = dict(zip(run.tasks[run.test].tolist(), run.labels[run.test].tolist(), strict=True))
     pairs = zip(live.tasks.tolist(), live.labels.tolist(), strict=True)
     test = np.array([tested.get(task) == label for task, label in pairs], bool) & live.unseen & new.unseen
-    found = compare(live.embeddings, new.embeddings, live.labels, test, len(s.target.classes))
+    found = compare(live, new.embeddings, test, len(s.target.classes))
     version = "" if found.promoted else s.write_version(new, *train(new, pool, len(s.target.classes)))
     return found.as_dict() | {"promoted": found.promoted, "version": version}
 
@@ -204,7 +204,7 @@ def _only(labelled: Labelled, tasks: np.ndarray) -> Labelled:
     """The part of `labelled` about `tasks`, in the order of their ids."""
     order = np.argsort(labelled.tasks)
     order = order[np.isin(labelled.tasks[order], tasks)]
-    return Labelled(*(values[order] for values in vars(labelled).values()))
+    return labelled.only(order)
 
 
 def _embed_pool(s: Session, name: str) -> None:

@@ -177,9 +177,8 @@ def top_up(session: Session, version: Version, labelled: Labelled, pool: Pool, c
     free = ~np.isin(pool.tasks, list(queued))
     if not free.any() or len(waiting) > min(len(queued), session.settings.queue_size) / 2:
         return 0
-    rest = Pool(pool.tasks[free], pool.embeddings[free])
     before = pool.embeddings[np.isin(pool.tasks, list(waiting))]
-    ranking = rank(version.head, rest, labelled, session.rules(), version.name, before)
+    ranking = rank(version.head, pool.only(free), labelled, session.rules(), version.name, before)
     if queued:
         ranking = ranking.at(refill_places(max(queued.values()), len(ranking.tasks)))
     return publish_more(session, version.name, ranking, check)

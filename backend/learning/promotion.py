@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.learning.rounds import Labelled
-from backend.learning.slots import slot_order
 from model.head import cross_fit
 from model.learner import Learner
 from model.logistic import Floats
-from model.metrics import ENOUGH, macro_f1, paired_bootstrap
+from model.metrics import ENOUGH, effective_size, macro_f1, paired_bootstrap
+from strategies.arrays.hashing import uniform_hash
 
+SEED = "test and stop fold"
 PROMOTE = 0.9  # the probability of being better from which a backbone is promoted
 TEST_SHARE = 0.2  # of the labels, kept for the test, at most; of the random slots half, but at least ENOUGH
 STOP_SHARE = 0.15  # of the labels to learn, for the stop fold, at most ...
@@ -31,10 +32,13 @@ class Split:
 
 
 def split(labelled: Labelled) -> Split:
-    """Spare images of the random sample, unseen by the live backbone: first for the test, then for the stop fold."""
+    """Spare images of the random sample, unseen by the live backbone: first for the test, then for the stop fold.
+
+    They are chosen by another hash than the sample, and so among all strata alike: those chosen keep their weights.
+    """
     n = len(labelled.tasks)
-    fair = np.flatnonzero(labelled.sampled & labelled.unseen)
-    fair = fair[slot_order(labelled.tasks[fair])]
+    fair = np.flatnonzero(labelled.fair)
+    fair = fair[np.argsort(uniform_hash(labelled.tasks[fair], SEED), kind="stable")]
     tested = min(len(fair), max(ENOUGH, min(round(TEST_SHARE * n), len(fair) // 2)))
     left = len(fair) - tested
     stopped = min(left, round(STOP_SHARE * (n - tested))) if left >= STOP_FROM else 0
@@ -46,10 +50,12 @@ def split(labelled: Labelled) -> Split:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Macro F1 of both on the same n images. probability: that the new one is better on others like them; interval: central
-    95 % range of the difference, new minus live. None where n is 0."""
+    """Macro F1 of both on the same n images, which tell as much as `effective` ones of equal weight. probability: that the
+    new one is better on others like them; interval: central 95 % range of the difference, new minus live. None where n is
+    0."""
 
     n: int
+    effective: float = 0.0
     live: float | None = None
     new: float | None = None
     probability: float | None = None
@@ -58,24 +64,27 @@ class Comparison:
     @property
     def promoted(self) -> bool:
         """Whether the new one is to be used."""
-        return self.n >= ENOUGH and (self.probability or 0) >= PROMOTE
+        return self.effective >= ENOUGH - 1e-9 and (self.probability or 0) >= PROMOTE
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values for JSON."""
         return asdict(self)
 
 
-def compare(live: Floats, new: Floats, labels: NDArray[np.int64], test: NDArray[np.bool_], classes: int) -> Comparison:
-    """Compare two backbones by their embeddings of n labelled images, float32 (n, D) each, on the images `test`, bool (n,).
+def compare(live: Labelled, new: Floats, test: NDArray[np.bool_], classes: int) -> Comparison:
+    """Compare two backbones on the images `test`, bool (n,), of n labelled ones: the one whose embeddings `live` holds, and
+    the one whose embeddings of the same images are `new`, float32 (n, D).
 
     Each gets heads on the labels alone, since the new one has not embedded the pool yet; cross-fitted, so that no head has seen
     what it is judged on.
     """
+    test = test & (live.weights > 0)
     if not test.any():
         return Comparison(0)
+    labels, weights = live.labels, live.weights[test]
     truth = labels[test]
-    learners = [Learner(values, labels, classes) for values in (live, new)]
+    learners = [Learner(embeddings, labels, classes) for embeddings in (live.embeddings, new)]
     guesses = [cross_fit(learner, test, temperature=1.0).argmax(axis=1) for learner in learners]
-    probability, interval = paired_bootstrap(guesses[0], guesses[1], truth, classes)
-    f1_live, f1_new = (macro_f1(guess, truth, classes) for guess in guesses)
-    return Comparison(len(truth), f1_live, f1_new, probability, interval)
+    probability, interval = paired_bootstrap(guesses[0], guesses[1], truth, classes, weights)
+    f1_live, f1_new = (macro_f1(guess, truth, classes, weights) for guess in guesses)
+    return Comparison(len(truth), effective_size(weights), f1_live, f1_new, probability, interval)

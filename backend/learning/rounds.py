@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.learning.places import pool_places, queue_places
-from backend.learning.slots import interleave, slot_order
+from backend.learning.slots import interleave
 from model.head import FOLDS, Head, cross_fit, fit_head, out_of_bag
 from model.learner import Learner
-from model.learning_curve import NEXT, curve_sizes, expected_gain
-from model.metrics import ENOUGH, measure
+from model.learning_curve import NEXT, Gain, curve_sizes, expected_gain
+from model.metrics import measure
 from strategies import get, score
 from strategies.query import Committee, Query
 
@@ -24,22 +24,49 @@ COMMITTEE = 10  # heads
 
 @dataclass(frozen=True)
 class Labelled:
-    """n labelled images. tasks, labels: int64 (n,); embeddings: float32 (n, D); sampled: bool (n,), in the random sample;
-    unseen: bool (n,), never seen by the backbone that made the embeddings."""
+    """n labelled images of a project, and what they say of it.
+
+    tasks, labels: int64 (n,); embeddings: float32 (n, D); weights: float64 (n,), how many tasks of the project an image of the
+    random sample stands for, 0 for the others; unseen: bool (n,), never seen by the backbone that made the embeddings;
+    unjudged: tasks of the project that no image of the sample stands for.
+    """
 
     tasks: NDArray[np.int64]
     labels: NDArray[np.int64]
     embeddings: NDArray[np.float32]
-    sampled: NDArray[np.bool_]
+    weights: NDArray[np.float64]
     unseen: NDArray[np.bool_]
+    unjudged: int = 0
+
+    @property
+    def fair(self) -> NDArray[np.bool_]:
+        """Images of the random sample that the backbone has not seen, bool (n,): those to judge on."""
+        return (self.weights > 0) & self.unseen
+
+    def only(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Labelled":
+        """The part of it in `rows`, in their order."""
+        return replace(
+            self,
+            tasks=self.tasks[rows],
+            labels=self.labels[rows],
+            embeddings=self.embeddings[rows],
+            weights=self.weights[rows],
+            unseen=self.unseen[rows],
+        )
 
 
 @dataclass(frozen=True)
 class Pool:
-    """N unlabelled images. tasks: int64 (N,); embeddings: float32 (N, D)."""
+    """N unlabelled images. tasks: int64 (N,); embeddings: float32 (N, D); turns: int64 (N,), in which they are drawn for the
+    random sample (`RandomSample.turns`): the lowest come first in random slots."""
 
     tasks: NDArray[np.int64]
     embeddings: NDArray[np.float32]
+    turns: NDArray[np.int64]
+
+    def only(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Pool":
+        """The part of it in `rows`, in their order."""
+        return Pool(self.tasks[rows], self.embeddings[rows], self.turns[rows])
 
 
 @dataclass(frozen=True)
@@ -73,7 +100,7 @@ class Ranking:
     def only(self, tasks: set[int]) -> "Ranking":
         """The queue without tasks that are not among `tasks`."""
         keep = np.isin(self.tasks, list(tasks))
-        return Ranking(*(values[keep] for values in vars(self).values()))
+        return Ranking(self.tasks[keep], self.places[keep], self.slots[keep], self.classes[keep], self.confidences[keep])
 
 
 def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[Head | None, dict[str, Any]]:
@@ -86,27 +113,38 @@ def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[
         return None, {}
     learner = Learner(labelled.embeddings, labelled.labels, classes, pool.embeddings, seed)
     head = fit_head(learner, labelled.unseen)
-    fair = labelled.sampled & labelled.unseen
+    fair = labelled.fair
     held = cross_fit(learner, fair, head.temperature)
-    metrics = measure(held, labelled.labels[fair], seed).as_dict()
-    return head, metrics | {"gain": _gain(learner, fair, held.argmax(axis=1), len(pool.tasks))}
+    weights = _weights_among(labelled, fair)
+    metrics = measure(held, labelled.labels[fair], weights, seed=seed)
+    gain = _gain(learner, fair, weights, held.argmax(axis=1), len(pool.tasks)) if metrics.enough else None
+    return head, metrics.as_dict() | {"gain": gain.as_dict() if gain else None, "unjudged": labelled.unjudged}
 
 
-def _gain(learner: Learner, fair: NDArray[np.bool_], predicted: NDArray[np.int64], left: int) -> dict[str, Any] | None:
+def _weights_among(labelled: Labelled, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Weights of the `chosen` images of the random sample, bool (n,), which then stand for the others of their stratum too."""
+    weights = labelled.weights[chosen].copy()
+    for weight in np.unique(weights):
+        weights[weights == weight] = weight * (labelled.weights == weight).sum() / (weights == weight).sum()
+    return weights
+
+
+def _gain(
+    learner: Learner, fair: NDArray[np.bool_], weights: NDArray[np.float64], predicted: NDArray[np.int64], left: int
+) -> Gain | None:
     """What the next labels are expected to bring; None with too few random slots, one class, or nothing left to label.
 
-    predicted: cross-fitted classes of the `fair` images, int64 (fair.sum(),): the upper end of the learning curve;
-    left: images to label.
+    weights: of the `fair` images, float64 (fair.sum(),); predicted: their cross-fitted classes, int64 (fair.sum(),): the upper
+    end of the learning curve; left: images to label.
     """
-    known, slots = len(learner.labels), int(fair.sum())
+    known = len(learner.labels)
     ahead = min(NEXT, known, left)  # no further ahead than doubling the labels
-    if slots < ENOUGH or not ahead:
+    if not ahead:
         return None
     sizes = curve_sizes(known)
     answers = out_of_bag(learner, fair, sizes)
-    sizes_and_all, answers = [*sizes, known - slots / FOLDS], np.vstack([answers, predicted])
-    gain = expected_gain(sizes_and_all, answers, learner.labels[fair], known, ahead, learner.seed)
-    return gain.as_dict() if gain else None
+    sizes_and_all, answers = [*sizes, known - fair.sum() / FOLDS], np.vstack([answers, predicted])
+    return expected_gain(sizes_and_all, answers, learner.labels[fair], known, ahead, weights, seed=learner.seed)
 
 
 def separates(head: Head | None) -> bool:
@@ -138,9 +176,9 @@ def rank(
     )
     strategy = get(rules.strategy)
     chosen = (strategy if strategy.headless or separates(head) else get(COLD_START)).order(query, rules.size)
-    slots = pool.tasks[slot_order(pool.tasks)[: rules.size]]
-    counts = (len(labelled.tasks), int(labelled.sampled.sum()))
-    tasks, is_slot = interleave(pool.tasks[chosen], slots, rules.size, rules.explore, *counts)
+    slots = np.argsort(pool.turns, kind="stable")[: rules.size]
+    picks, before = pool.tasks[chosen], len(known)
+    tasks, is_slot = interleave(picks, pool.tasks[slots], pool.turns[slots], rules.size, rules.explore, before)
     rows = _positions(pool.tasks, tasks)
     classes = probabilities[rows].argmax(axis=1) if separates(head) else np.full(len(rows), -1)
     confidences = probabilities[rows].max(axis=1).astype(np.float64) if len(rows) else np.zeros(0)

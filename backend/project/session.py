@@ -6,26 +6,30 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.images import ImageSource
 from backend.labelstudio.labelling_config import Target, parse_label_config
+from backend.learning.random_sample import RandomSample, random_sample, strata_from
 from backend.learning.rounds import Labelled, Pool, Rules
-from backend.learning.slots import random_sample
-from backend.project.index import LABELLED, SKIPPED, UNLABELLED, UNUSABLE, Index, Row, image_reference
+from backend.project.index import LABELLED, UNLABELLED, Index, Row, image_reference
 from backend.project.references import References
 from backend.project.state import Projects, ProjectState
 from backend.settings import Settings
 from model.backbone_store import BackboneStore
 from model.embedding_store import embedding_key
+from model.files import read_json, write_json
 from model.head import Head
 from model.version_store import Version, VersionError, VersionStore
 
 log = logging.getLogger(__name__)
+STRATA = "random_sample.json"  # in a project's folder: the levels of its imports, see backend/learning/random_sample.py
 Progress = Callable[..., None]  # (step, done, total), and what else the job's meta should tell
 
 
@@ -137,6 +141,7 @@ class Session:
             self.backbones.clear()
             self.use_backbone(self.backbones.base)
             shutil.rmtree(self.finetuning, ignore_errors=True)
+            (self.projects.folder(self.project) / STRATA).unlink(missing_ok=True)
             self.index.clear()
             with self.edit() as state:
                 state.start_over()
@@ -168,16 +173,25 @@ class Session:
         tasks = np.array([row.task for row in rows], np.int64)
         numbers = {name: number for number, name in enumerate(self.target.classes)}
         labels = np.array([numbers.get(row.label or "", -1) for row in rows], np.int64)
-        # A skip or an unreadable image leaves the random sample for good; it must not hold up its end.
-        reachable = np.array([row.error is None for row in rows], bool) if rows else np.zeros(0, bool)
-        sampled = random_sample(tasks, (states == LABELLED) | (states == UNUSABLE) | (states == SKIPPED) | ~reachable)
-        taught = np.flatnonzero((states == LABELLED) & found & (labels >= 0))
+        usable = (states == LABELLED) & (labels >= 0)
+        unreadable = np.array([row.error is not None for row in rows], bool) & ~found
+        left = ((states != UNLABELLED) & ~usable) | unreadable
+        sample = self._random_sample(tasks, usable & ~left, left)
+        taught = np.flatnonzero(usable & found)
         pool = np.flatnonzero((states == UNLABELLED) & found)
         unseen = self.backbones.unseen(self.backbone, tasks[taught])
-        return (
-            Labelled(tasks[taught], labels[taught], embeddings[at[taught]], sampled[taught], unseen),
-            Pool(tasks[pool], embeddings[at[pool]]),
-        )
+        known = (tasks[taught], labels[taught], embeddings[at[taught]], sample.weights[taught], unseen)
+        return Labelled(*known, sample.unjudged), Pool(tasks[pool], embeddings[at[pool]], sample.turns[pool])
+
+    def _random_sample(self, tasks: NDArray[np.int64], labelled: NDArray[np.bool_], left: NDArray[np.bool_]) -> RandomSample:
+        """The random sample, whose strata are kept in a file: without it, tasks imported later would break the sample once."""
+        path = self.projects.folder(self.project) / STRATA
+        kept = read_json(path)
+        sample = random_sample(tasks, labelled, left, self.settings.explore, strata_from(kept))
+        strata = [asdict(stratum) for stratum in sample.strata]
+        if strata != kept:
+            write_json(path, strata)
+        return sample
 
     def rules(self) -> Rules:
         """How this project's queue is drawn."""

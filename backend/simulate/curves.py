@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from backend.learning.random_sample import RandomSample, random_sample
 from backend.learning.rounds import Labelled, Pool, Rules, rank
-from backend.learning.slots import random_sample
 from backend.simulate.draw import Draw, Rows, draw
 from backend.simulate.images import Images
 from backend.simulate.protocol import QUEUE, Method, Protocol
@@ -47,8 +47,10 @@ def run_curve(
     grid = protocol.grid(len(drawn.pool))
     picked = np.zeros(0, np.int64) if method.cold else drawn.start
     curve = Curve(grid, [], [], [])
+    sample: RandomSample | None = None
     while True:
-        labelled, pool = state(images, drawn, picked)
+        sample = sample_of(drawn, picked, method.explore, sample)
+        labelled, pool = state(images, drawn, picked, sample)
         head = head_of(method.head, labelled, pool, len(images.classes), seed)
         if head and len(picked) in grid:
             found = head.probabilities(images.embeddings[drawn.test].astype(np.float32))
@@ -67,19 +69,26 @@ def run_curve(
     return curve
 
 
-def state(images: Images, drawn: Draw, picked: Rows) -> tuple[Labelled, Pool]:
-    """What a round of the product would see once the rows `picked` are labelled."""
+def sample_of(drawn: Draw, picked: Rows, explore: float, before: RandomSample | None = None) -> RandomSample:
+    """The random sample of the pool once the rows `picked` are labelled, and what it was in the round before."""
+    done = np.isin(drawn.pool, picked)
+    return random_sample(drawn.tasks[drawn.pool], done, np.zeros(len(done), bool), explore, before.strata if before else ())
+
+
+def state(images: Images, drawn: Draw, picked: Rows, sample: RandomSample) -> tuple[Labelled, Pool]:
+    """What a round of the product would see once the rows `picked` are labelled. `sample` is that of `drawn.pool`."""
     tasks = drawn.tasks[drawn.pool]
     done = np.isin(drawn.pool, picked)
-    sample = drawn.tasks[drawn.pool[random_sample(tasks, done)]]
+    at = np.searchsorted(tasks, drawn.tasks[picked])
     labelled = Labelled(
         drawn.tasks[picked],
         images.labels[picked],
         images.embeddings[picked].astype(np.float32),
-        np.isin(drawn.tasks[picked], sample),
+        sample.weights[at],
         np.ones(len(picked), bool),
+        sample.unjudged,
     )
-    return labelled, Pool(tasks[~done], images.embeddings[drawn.pool[~done]].astype(np.float32))
+    return labelled, Pool(tasks[~done], images.embeddings[drawn.pool[~done]].astype(np.float32), sample.turns[~done])
 
 
 def rules(protocol: Protocol, method: Method, pool: int) -> Rules:

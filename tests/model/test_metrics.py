@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from model.metrics import ENOUGH, measure
+from model.metrics import ENOUGH, effective_size, measure
 
 
 def sample(n, classes=4, accuracy=0.7, seed=0):
@@ -126,14 +126,71 @@ def test_labels_that_do_not_fit_three_images_are_refused(n):
         measure(np.full((3, 2), 0.5), np.zeros(n, np.int64))
 
 
-def test_the_interval_covers_the_truth_about_95_times_in_100():
-    random, covered = np.random.default_rng(0), 0
-    for _ in range(200):
-        labels = random.integers(0, 2, 100)
-        predicted = np.where(random.random(100) < 0.8, labels, 1 - labels)
-        low, high = measure(np.eye(2)[predicted], labels).interval
-        covered += low <= 0.8 <= high
-    assert 0.91 <= covered / 200 <= 0.99
+def test_an_image_of_weight_3_counts_as_three_images():
+    p, labels = sample(60)
+    weights = np.where(np.arange(60) < 20, 3, 1)
+    weighted, repeated = (
+        measure(p, labels, weights.astype(float)),
+        measure(np.repeat(p, weights, 0), np.repeat(labels, weights)),
+    )
+    assert weighted.macro_f1 == pytest.approx(repeated.macro_f1)
+    assert weighted.per_class == pytest.approx(repeated.per_class)
+    assert weighted.accuracy == pytest.approx(repeated.accuracy)
+    assert weighted.ece == pytest.approx(repeated.ece)
+
+
+def test_an_image_of_weight_3_proves_no_more_than_one():
+    p, labels = perfect(40)
+    lopsided = measure(p, labels, np.where(np.arange(40) < 20, 3.0, 1.0))
+    assert lopsided.n == 40
+    assert lopsided.effective == pytest.approx(80**2 / (20 * 9 + 20))
+    assert lopsided.interval[0] < measure(p, labels).interval[0]
+
+
+def test_equal_weights_change_nothing():
+    p, labels = sample(50)
+    assert measure(p, labels, np.full(50, 7.0)).interval == pytest.approx(measure(p, labels).interval)
+    assert effective_size(np.full(50, 7.0)) == pytest.approx(50)
+
+
+@pytest.mark.parametrize("wrong", [np.ones(4), np.zeros(3), np.array([1.0, np.nan, 1.0])])
+def test_weights_that_are_none_are_refused(wrong):
+    with pytest.raises(ValueError, match="must be above 0"):
+        measure(np.full((3, 2), 0.5), np.zeros(3, np.int64), wrong)
+
+
+def coverage(times, classes, strata, seed=0):
+    """How often the interval holds the macro F1 of the whole pool, made of strata of (images, sampled, accuracy), all of whose
+    classes are equally frequent and equally mistaken for each other."""
+    random = np.random.default_rng(seed)
+    total = sum(images for images, _, _ in strata)
+    truth = sum(images * accuracy for images, _, accuracy in strata) / total
+    covered = 0
+    for _ in range(times):
+        labels = random.integers(classes, size=sum(sampled for _, sampled, _ in strata))
+        weights = np.repeat([images / sampled for images, sampled, _ in strata], [sampled for _, sampled, _ in strata])
+        right = random.random(len(labels)) < np.repeat([a for _, _, a in strata], [sampled for _, sampled, _ in strata])
+        predicted = np.where(right, labels, (labels + random.integers(1, classes, size=len(labels))) % classes)
+        low, high = measure(np.eye(classes)[predicted], labels, weights).interval
+        covered += low <= truth <= high
+    return covered / times
+
+
+ONE = [(1000, 100, 0.8)]
+TWO = [(1000, 70, 0.9), (1000, 30, 0.7)]
+UNEVEN = [(1000, 60, 0.9), (3000, 40, 0.6)]
+
+
+@pytest.mark.parametrize("strata", [ONE, TWO, UNEVEN], ids=["one stratum", "two", "a large one, thinly sampled"])
+def test_the_interval_covers_the_truth_about_95_times_in_100(strata):
+    assert 0.91 <= coverage(200, 2, strata) <= 0.99
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("classes", [2, 3, 10])
+@pytest.mark.parametrize("strata", [ONE, TWO, UNEVEN], ids=["one stratum", "two", "a large one, thinly sampled"])
+def test_it_does_so_over_two_thousand_samples(strata, classes):
+    assert 0.91 <= coverage(2000, classes, strata) <= 0.99
 
 
 def test_two_hits_in_one_class_prove_little():

@@ -56,3 +56,20 @@ def test_many_classes_and_images_are_drawn_in_parts():
     labels = RANDOM.integers(300, size=3000)
     probability, _ = paired_bootstrap(guesses(labels, 0.5, 300, 1), guesses(labels, 0.7, 300, 2), labels, 300)
     assert probability > 0.99
+
+
+def test_each_stratum_is_drawn_for_itself_and_counts_by_its_weight():
+    """An unweighted comparison would favour the first; the stratum that stands for most of the pool favours the second."""
+    labels = np.arange(80) % 2
+    first, second = labels.copy(), labels.copy()
+    second[:20] = 1 - second[:20]
+    first[60:70] = 1 - first[60:70]
+    weights = np.where(np.arange(80) < 60, 1.0, 30.0)
+    assert paired_bootstrap(first, second, labels, 2)[0] < 0.1
+    assert paired_bootstrap(first, second, labels, 2, weights)[0] > 0.9
+
+
+def test_a_stratum_of_one_image_is_drawn_once_each_time():
+    labels, weights = np.array([0, 1, 0, 1]), np.array([1.0, 1.0, 1.0, 9.0])
+    wrong = np.array([0, 1, 0, 0])
+    assert paired_bootstrap(wrong, labels, labels, 2, weights)[0] == 1.0

@@ -1,5 +1,7 @@
 """Which images a backbone is judged on, and when it is better."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ def labelled(n, sampled, seen=0):
     """n labelled images of which the first `sampled` are in the random sample, and of those the first `seen` have been seen."""
     embeddings, labels = images(n)
     unseen = np.arange(n) >= seen
-    return Labelled(np.arange(n) + 1, labels, embeddings, np.arange(n) < sampled, unseen)
+    return Labelled(np.arange(n) + 1, labels, embeddings, np.where(np.arange(n) < sampled, 1.0, 0.0), unseen)
 
 
 @pytest.mark.parametrize(
@@ -37,33 +39,46 @@ def test_what_the_live_backbone_has_seen_is_no_test():
     assert not found.test[:70].any()
 
 
-def embeddings(apart, n=300):
-    """Made-up embeddings of the same images by backbones that tell classes more or less apart."""
-    return images(n, apart=apart)[0]
+def judged(live, new, tests, weights=None, n=300):
+    """The verdict on two made-up backbones that tell classes more or less apart, on the first `tests` of n images."""
+    known = labelled(n, n)
+    known = replace(known, embeddings=images(n, apart=live)[0], weights=known.weights if weights is None else weights)
+    return compare(known, images(n, apart=new)[0], np.arange(n) < tests, 3)
 
 
 def test_a_clearly_better_backbone_is_promoted():
-    labels = images(300)[1]
-    found = compare(embeddings(0.1), embeddings(1.0), labels, np.arange(300) < 60, 3)
+    found = judged(0.1, 1.0, 60)
     assert found.promoted
     assert found.new > found.live
     assert found.interval[0] > 0
 
 
 def test_an_equal_one_is_not():
-    labels = images(300)[1]
-    found = compare(embeddings(0.3), embeddings(0.3), labels, np.arange(300) < 60, 3)
+    found = judged(0.3, 0.3, 60)
     assert not found.promoted
     assert found.probability == 0.5
 
 
 def test_a_few_images_prove_nothing():
-    labels = images(300)[1]
-    found = compare(embeddings(0.1), embeddings(1.0), labels, np.arange(300) < ENOUGH - 1, 3)
+    found = judged(0.1, 1.0, ENOUGH - 1)
     assert found.probability > 0.9
     assert not found.promoted
 
 
+def test_nor_do_a_few_that_stand_for_many():
+    found = judged(0.1, 1.0, 60, np.where(np.arange(300) < 5, 200.0, 1.0))
+    assert (found.n, found.promoted) == (60, False)
+
+
+def test_images_that_have_left_the_sample_judge_nothing():
+    assert judged(0.1, 1.0, 60, np.where(np.arange(300) < 20, 0.0, 1.0)).n == 40
+
+
 def test_without_images_to_judge_on_there_is_no_verdict():
-    found = compare(embeddings(0.1), embeddings(1.0), images(300)[1], np.zeros(300, bool), 3)
+    found = judged(0.1, 1.0, 0)
     assert (found.n, found.probability, found.promoted) == (0, None, False)
+
+
+def test_the_test_holds_of_each_stratum_about_its_share():
+    known = replace(labelled(800, 800), weights=np.where(np.arange(800) < 400, 1.0, 3.0))
+    assert 0.4 < (known.weights[split(known).test] == 3).mean() < 0.6

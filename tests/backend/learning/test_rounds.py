@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from backend.learning.rounds import Labelled, Pool, Rules, rank, train
+from backend.learning.slots import slot_order
 from model import selftraining
 from strategies import REGISTRY, pick
 from strategies.query import Query
@@ -20,8 +21,14 @@ def made_up():
     embeddings, classes = clusters([50] * 4, noise=0.8)
     order = np.random.default_rng(0).permutation(200)
     known, rest = order[:40], order[40:]
-    all_of = np.ones(40, bool)
-    return Labelled(known, classes[known], embeddings[known], all_of, all_of), Pool(rest, embeddings[rest])
+    everything = np.ones(40)
+    labelled = Labelled(known, classes[known], embeddings[known], everything, everything.astype(bool))
+    return labelled, pool_of(rest, embeddings[rest])
+
+
+def pool_of(tasks, embeddings):
+    """A pool in which nothing is drawn for the random sample yet."""
+    return Pool(tasks, embeddings, 1 + np.argsort(slot_order(tasks)))
 
 
 def queue(made_up, strategy, explore=0.0, labelled=None):
@@ -60,8 +67,8 @@ def test_images_like_those_that_wait_in_the_queue_come_last(made_up, strategy):
     rules = Rules(strategy, SIZE, 0.0, batch=5)
     first = rank(head, pool, labelled, rules, "al-1").tasks
     waiting = pool.embeddings[np.isin(pool.tasks, first)]
-    copies = Pool(np.append(pool.tasks, 1000 + np.arange(SIZE)), np.vstack([pool.embeddings, waiting]))
-    rest = Pool(copies.tasks[~np.isin(copies.tasks, first)], copies.embeddings[~np.isin(copies.tasks, first)])
+    copies = pool_of(np.append(pool.tasks, 1000 + np.arange(SIZE)), np.vstack([pool.embeddings, waiting]))
+    rest = copies.only(~np.isin(copies.tasks, first))
     assert (rank(head, rest, labelled, rules, "al-1").tasks >= 1000).any()
     assert (rank(head, rest, labelled, rules, "al-1", waiting).tasks < 1000).all()
 
@@ -73,7 +80,7 @@ def test_the_committee_disagrees_so_that_bald_is_not_entropy(made_up):
 
 def test_bald_still_ranks_when_every_label_was_taken_back(made_up):
     none = np.zeros(0, np.int64)
-    nothing = Labelled(none, none, np.zeros((0, 16), np.float32), none.astype(bool), none.astype(bool))
+    nothing = Labelled(none, none, np.zeros((0, 16), np.float32), none.astype(float), none.astype(bool))
     assert len(queue(made_up, "bald", labelled=nothing)) == SIZE
 
 
@@ -87,15 +94,15 @@ def test_metrics_carry_what_the_next_labels_are_expected_to_bring(made_up):
 
 def test_no_gain_is_told_on_few_random_slots_or_without_a_pool(made_up):
     labelled, pool = made_up
-    few = replace(labelled, sampled=np.arange(40) < 29)
-    empty = Pool(pool.tasks[:0], pool.embeddings[:0])
+    few = replace(labelled, weights=np.where(np.arange(40) < 29, 1.0, 0.0))
+    empty = pool.only(np.arange(0))
     assert train(few, pool, 4)[1]["gain"] is None
     assert train(labelled, empty, 4)[1]["gain"] is None
 
 
 def test_no_further_ahead_than_the_pool_reaches(made_up):
     labelled, pool = made_up
-    assert train(labelled, Pool(pool.tasks[:7], pool.embeddings[:7]), 4)[1]["gain"]["labels"] == 7
+    assert train(labelled, pool.only(np.arange(7)), 4)[1]["gain"]["labels"] == 7
 
 
 def test_a_round_reads_the_pool_once_for_its_head_its_metrics_and_its_gain(made_up, monkeypatch):
@@ -107,5 +114,36 @@ def test_a_round_reads_the_pool_once_for_its_head_its_metrics_and_its_gain(made_
 
 def test_a_round_without_labels_has_no_head(made_up):
     none = np.zeros(0, np.int64)
-    nothing = Labelled(none, none, np.zeros((0, 16), np.float32), none.astype(bool), none.astype(bool))
+    nothing = Labelled(none, none, np.zeros((0, 16), np.float32), none.astype(float), none.astype(bool))
     assert train(nothing, made_up[1], 4) == (None, {})
+
+
+def test_metrics_say_how_many_images_nobody_has_judged_yet(made_up):
+    labelled, pool = made_up
+    assert train(replace(labelled, unjudged=12), pool, 4)[1]["unjudged"] == 12
+
+
+def test_images_that_the_backbone_has_seen_leave_their_weight_to_the_others_of_their_stratum(made_up):
+    labelled, pool = made_up
+    weights = np.where(np.arange(40) < 20, 1.0, 5.0)
+    seen = np.arange(40) < 10  # half of the first stratum
+    metrics = train(replace(labelled, weights=weights, unseen=~seen), pool, 4)[1]
+    assert metrics["n"] == 30
+    assert metrics["effective"] == pytest.approx((10 * 2 + 20 * 5) ** 2 / (10 * 2**2 + 20 * 5**2))
+
+
+def test_a_few_images_that_stand_for_many_are_too_few_yet(made_up):
+    labelled, pool = made_up
+    lopsided = replace(labelled, weights=np.where(np.arange(40) < 3, 100.0, 1.0))
+    metrics = train(lopsided, pool, 4)[1]
+    assert not metrics["enough"]
+    assert metrics["gain"] is None
+
+
+def test_a_refill_gives_slots_from_where_the_queue_ends(made_up):
+    labelled, pool = made_up
+    head, _ = train(labelled, pool, 4)
+    waiting, rest = pool.embeddings[:10], pool.only(np.arange(10, 160))
+    rest = replace(rest, turns=6 + np.argsort(np.argsort(rest.turns)))
+    refill = rank(head, rest, labelled, Rules("margin", SIZE, 0.1, batch=5), "al-1", waiting)
+    assert np.flatnonzero(refill.slots).tolist() == [9, 19, 29]

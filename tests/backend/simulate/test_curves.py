@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from backend.learning.rounds import Labelled, Pool, Rules, rank, train
-from backend.simulate.curves import head_of, run_curve, state
+from backend.learning.slots import slot_order
+from backend.simulate.curves import head_of, run_curve, sample_of, state
 from backend.simulate.draw import draw
 from backend.simulate.protocol import Method, Protocol
 from model.head import fit_head
@@ -22,9 +23,10 @@ def by_hand(images, drawn, picked):
     """A head and what is left, without the code under test."""
     rest = np.array([row for row in drawn.pool if row not in set(picked)])
     embeddings = images.embeddings.astype(np.float32)
-    everything = np.ones(len(picked), bool)
-    labelled = Labelled(drawn.tasks[picked], images.labels[picked], embeddings[picked], ~everything, everything)
-    return labelled, Pool(drawn.tasks[rest], embeddings[rest])
+    nothing, everything = np.zeros(len(picked)), np.ones(len(picked), bool)
+    labelled = Labelled(drawn.tasks[picked], images.labels[picked], embeddings[picked], nothing, everything)
+    tasks = drawn.tasks[rest]
+    return labelled, Pool(tasks, embeddings[rest], 1 + np.argsort(slot_order(tasks)))
 
 
 def test_the_first_labels_after_the_start_are_the_head_of_the_product_s_queue():
@@ -115,12 +117,13 @@ def test_one_query_picks_its_whole_batch_from_the_base_model():
     assert drawn.tasks[curve.picked[10:]].tolist() == queue.tasks.tolist()
 
 
-def test_random_slots_are_counted_as_in_a_project():
+def test_the_random_sample_of_a_simulation_has_its_share_of_the_labels():
     images = clusters()
     protocol = Protocol(start=10, batch=10, rounds=5)
     drawn = draw(images, protocol, seed=0)
-    curve = run_curve(images, protocol, Method("half", "margin", "plain", 0.5, True), seed=0)
-    labelled, _ = state(images, drawn, np.array(curve.picked))
-    assert 0.3 <= labelled.sampled.mean() <= 0.8
-    none, _ = state(images, drawn, np.array(run_curve(images, protocol, MARGIN, seed=0).picked))
-    assert none.sampled.mean() < labelled.sampled.mean()
+    picked = np.array(run_curve(images, protocol, Method("half", "margin", "plain", 0.5, True), seed=0).picked)
+    sample = sample_of(drawn, picked, 0.5)
+    labelled, pool = state(images, drawn, picked, sample)
+    assert sample.drawn.sum() == len(picked) / 2
+    assert (labelled.weights > 0).sum() == len(picked) / 2
+    assert pool.turns.min() > len(picked) / 2
