@@ -39,7 +39,7 @@ def project(label_studio, make_settings, monkeypatch):
                 label_studio.files[f"/data/upload/1/{number}.png"] = png(number % 200)
         number = label_studio.add_project(label_config(["A", "B"]), [r.format(url=label_studio.url) for r in references])
         settings = make_settings(label_studio_url=label_studio.url, label_studio_api_key=TOKEN, image_seconds=3)
-        opened.append(Session(settings, number))
+        opened.append(Session(settings, number).__enter__())
         opened[-1].sync()
         return opened[-1]
 

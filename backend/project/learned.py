@@ -1,0 +1,109 @@
+"""What was learned of a project, on disk: its versions, and its backbones with their embeddings, one of them in use."""
+
+import logging
+import shutil
+import time
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from backend.learning.rounds import Labelled
+from backend.project.state import ProjectState
+from model.backbone_store import BackboneStore
+from model.embedding_store import EmbeddingStore
+from model.head import Head
+from model.version_store import Version, VersionError, VersionStore
+
+log = logging.getLogger(__name__)
+
+
+class Learned:
+    """The versions and backbones in the project's `folder`.
+
+    weights: the base backbone's file, None for torchvision's; mark: what the names of versions written here bear.
+    """
+
+    def __init__(self, folder: Path, weights: Path | None, mark: str) -> None:
+        self.folder = folder
+        self.versions = VersionStore(folder / "versions", mark)
+        self.finetuning = folder / "finetune"
+        self._weights = weights
+        self._in_use = ""
+        self._stores: dict[str, EmbeddingStore] = {}
+
+    @cached_property
+    def backbones(self) -> BackboneStore:
+        """The backbones; to name the base, the first use reads its file."""
+        return BackboneStore(self.folder, self._weights)
+
+    @property
+    def backbone(self) -> str:
+        """The backbone in use: the one named last, at first the base."""
+        return self._in_use or self.backbones.base
+
+    @property
+    def store(self) -> EmbeddingStore:
+        """The embeddings of the backbone in use; the first use of each reads which there are."""
+        if self.backbone not in self._stores:
+            self._stores = {self.backbone: self.backbones.embeddings(self.backbone)}
+        return self._stores[self.backbone]
+
+    def use(self, backbone: str) -> None:
+        """Work with the embeddings of `backbone`."""
+        self._in_use = backbone
+
+    def backbone_of(self, version: str) -> str:
+        """The backbone of `version`, or the base where there is none or its weights are gone."""
+        try:
+            name = str(self.versions.about(version)["backbone"])
+        except VersionError:
+            return self.backbones.base
+        return name if self.backbones.has(name) else self.backbones.base
+
+    def write(
+        self,
+        labelled: Labelled,
+        head: Head | None,
+        metrics: dict[str, Any],
+        *,
+        target: dict[str, Any],
+        strategy: str,
+        newest_task: int,
+        taken: dict[str, int],
+    ) -> str:
+        """Write what was learned from `labelled` as a version that nothing follows yet; returns its name.
+
+        taken: names that Label Studio knows already. See Version for the rest.
+        """
+        name = self.versions.new_name(taken)
+        version = Version(
+            name=name,
+            created=time.time(),
+            target=target,
+            backbone=self.backbone,
+            strategy=strategy,
+            head=head,
+            tasks=labelled.tasks,
+            labels=labelled.labels,
+            newest_task=newest_task,
+            metrics=metrics,
+        )
+        self.versions.write(version)
+        return name
+
+    def collect(self, state: ProjectState) -> list[str]:
+        """Remove the backbones and embeddings that no version on disk, and nothing in `state`, needs; returns their names."""
+        needed = {self.backbone, self.backbone_of(state.live), state.candidate, state.promoting}
+        for name in self.versions.names():
+            with suppress(VersionError):
+                needed.add(self.versions.about(name)["backbone"])
+        return self.backbones.collect(needed)
+
+    def clear(self) -> None:
+        """Remove everything: the project is another one under the same id."""
+        shutil.rmtree(self.versions.folder, ignore_errors=True)
+        shutil.rmtree(self.finetuning, ignore_errors=True)
+        self.backbones.clear()
+        self._stores = {}
+        self._in_use = ""

@@ -1,0 +1,73 @@
+"""Bringing a project's index up to what Label Studio holds now: changes where that is enough, else every task."""
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.labelling_config import Target
+from backend.project.index import Index
+
+log = logging.getLogger(__name__)
+EARLY = timedelta(hours=1)  # that Label Studio's clock may be ahead of ours
+
+
+def sync_index(
+    index: Index,
+    label_studio: LabelStudio,
+    project: int,
+    target: Target,
+    task_number: int,
+    progress: Callable[..., None],
+) -> None:
+    """Take into `index` what has changed in `project` since the last time; every task where `target` has changed.
+
+    task_number: how many tasks Label Studio says there are. Raises LabelStudioError, IndexUnavailable.
+    """
+    stamp = json.dumps(target.as_dict())
+    if index.note("target") != stamp:
+        index.clear()
+        index.set_note("target", stamp)
+
+    def read(since: str) -> None:
+        """How far it got counts only once the last page is in."""
+        done, newest = 0, since
+        for page in label_studio.tasks(project, since):
+            index.update(page, target)
+            newest = newest_change(page, newest)
+            done += len(page)
+            progress("reading tasks", done, max(done, 0 if since else task_number))
+        index.set_note("synced_to", newest)
+
+    read(newest_change([], index.note("synced_to")))
+    if index.count() != task_number:
+        there = label_studio.task_ids(project)
+        index.keep_only(there)
+        if index.count() < len(there):
+            read("")
+    for problem in index.problems():
+        log.warning("Project %s: %s", project, problem)
+
+
+def newest_change(tasks: Iterable[Any], newest: str, now: datetime | None = None) -> str:
+    """The latest `updated_at` of `tasks` and `newest`, ISO 8601, "" for none.
+
+    One that is no moment, or that lies in the future, counts for nothing: it would hide every later change.
+    """
+    latest = (now or datetime.now(UTC)) + EARLY
+    best = _moment(newest)
+    for task in tasks:
+        moment = _moment(task.get("updated_at") if isinstance(task, dict) else None)
+        if moment and moment <= latest and (best is None or moment > best):
+            best, newest = moment, task["updated_at"]
+    return newest if best else ""
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None

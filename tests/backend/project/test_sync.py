@@ -1,0 +1,130 @@
+"""The index follows Label Studio: changes where that is enough, every task where it must."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from backend.project.session import Session
+from backend.project.sync import newest_change
+from tests.label_studio_in_memory import TOKEN
+from tools.label_studio import label_config
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def session(label_studio, make_settings):
+    """A project of 12 images, opened."""
+    project = label_studio.add_project(label_config(["A", "B"]), [f"/{n}.jpg" for n in range(12)])
+    with Session(make_settings(label_studio_url=label_studio.url, label_studio_api_key=TOKEN), project) as session:
+        yield session
+
+
+def test_the_first_sync_takes_in_every_task_and_the_next_one_changes(session, label_studio):
+    session.sync()
+    label_studio.label(label_studio.task_ids(session.project)[3], "B")
+    session.sync()
+    assert [row.label for row in session.index.rows()].count("B") == 1
+
+
+def test_tasks_deleted_in_label_studio_are_forgotten(session, label_studio):
+    session.sync()
+    label_studio._delete_task(None, label_studio.task_ids(session.project)[0])
+    session.sync()
+    assert session.index.count() == 11
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"data": None},
+        {"data": ["/a.jpg"]},
+        {"data": {"image": {"url": "/a.jpg"}}},
+        {"updated_at": "9999-12-31T23:59:59.999999Z"},
+        {"updated_at": "0001-01-01T00:00:00Z"},
+    ],
+    ids=str,
+)
+def test_an_odd_task_costs_itself_alone(session, label_studio, odd):
+    first, second = label_studio.task_ids(session.project)[:2]
+    label_studio.tasks[first] |= odd
+    session.sync()
+    label_studio.label(second, "A")
+    session.sync()
+    assert session.index.count() == 12
+    assert next(row.label for row in session.index.rows() if row.task == second) == "A"
+
+
+def test_odd_annotations_cost_their_task_alone_and_are_counted(session, label_studio):
+    tasks = label_studio.task_ids(session.project)
+    results = ["A", {}, 3, ["x"], [None], [{"from_name": "choice", "type": "choices", "value": None}]]
+    for task, result in zip(tasks, results, strict=False):
+        label_studio._annotate(task, {"result": result})
+    label_studio.label(tasks[-1], "A")
+    session.sync()
+    assert session.index.counts() == {"unlabelled": 5, "labelled": 1, "skipped": 0, "unusable": 6, "unreadable": 0}
+    assert sum(problem.count for problem in session.index.problems()) == 6
+
+
+def test_each_reason_is_logged_once_however_many_tasks_it_is_about(session, label_studio, caplog):
+    for task in label_studio.task_ids(session.project):
+        label_studio.label(task, "Catfish")
+    with caplog.at_level(logging.WARNING):
+        session.sync()
+    assert len([record for record in caplog.records if "'Catfish'" in record.message]) == 1
+
+
+def test_a_renamed_class_counts_again_with_its_old_name_as_alias(session, label_studio):
+    label_studio.label(label_studio.task_ids(session.project)[0], "A")
+    project = label_studio.projects[session.project]
+    project["label_config"] = label_config(["Apple", "B"])
+    session.sync()
+    assert session.index.counts()["labelled"] == 0
+    project["label_config"] = project["label_config"].replace('value="Apple"', 'value="Apple" alias="A"')
+    session.sync()
+    assert session.index.counts()["labelled"] == 1
+
+
+def test_a_damaged_index_is_read_from_label_studio_again_within_the_same_sync(session):
+    session.sync()
+    path = session.projects.folder(session.project) / "index.sqlite"
+    path.replace(path.with_name("elsewhere"))
+    session.sync()
+    assert session.index.count() == 12
+
+
+def test_the_named_control_is_the_one_that_is_learned(session, label_studio):
+    second = '<Choices name="quality" toName="image"><Choice value="ok"/><Choice value="blurry"/></Choices></View>'
+    project = label_studio.projects[session.project]
+    project["label_config"] = project["label_config"].replace("</View>", second)
+    with session.edit() as state:
+        state.control = "quality"
+    session.sync()
+    assert session.target.classes == ("ok", "blurry")
+
+
+@pytest.mark.parametrize(
+    ("moments", "expected"),
+    [
+        ([], "2026-01-01T00:00:00Z"),
+        (["2026-01-02T00:00:00Z", "2026-01-01T12:00:00Z"], "2026-01-02T00:00:00Z"),
+        (["2026-01-02T00:00:00"], "2026-01-02T00:00:00"),
+        (["2026-01-02T01:00:00+05:00"], "2026-01-02T01:00:00+05:00"),
+        (["9999-12-31T23:59:59Z", "2026-01-02T00:00:00Z"], "2026-01-02T00:00:00Z"),
+        ([None, 3, "never", [], {}, "2025-01-01T00:00:00Z", "0001-01-01T00:00:00+23:00"], "2026-01-01T00:00:00Z"),
+    ],
+)
+def test_how_far_a_sync_got_is_the_latest_possible_moment(moments, expected):
+    tasks = [{"updated_at": moment} for moment in moments]
+    assert newest_change([*tasks, None, {}], "2026-01-01T00:00:00Z", NOW) == expected
+
+
+def test_a_clock_that_is_a_little_ahead_is_believed():
+    ahead = (NOW + timedelta(minutes=10)).isoformat()
+    assert newest_change([{"updated_at": ahead}], "", NOW) == ahead
+
+
+@pytest.mark.parametrize("damaged", ["yesterday", "9"])
+def test_a_damaged_mark_means_reading_everything(damaged):
+    assert newest_change([], damaged, NOW) == ""
