@@ -19,6 +19,7 @@ COMMANDS = {
     "health": ("backend.commands.health", "Say whether the server, or the worker, lives."),
     "connect": ("backend.commands.connect", "Connect a project, publish its first queue."),
     "disconnect": ("backend.commands.connect", "Let go of a project; labels stay."),
+    "forget": ("backend.commands.connect", "Remove what is kept of a deleted project."),
     "status": ("backend.commands.status", "Show versions, F1, queues, jobs and errors."),
     "retrain": ("backend.commands.rounds", "Run a round now and wait for it."),
     "rollback": ("backend.commands.rounds", "Let the queue follow an older version."),

@@ -1,32 +1,15 @@
-"""Connecting a Label Studio project to this backend, and undoing it. Safe to repeat."""
-
-import base64
-from collections.abc import Callable
-from typing import Any
+"""`python -m backend connect`, `disconnect` and `forget`: taking up a Label Studio project, and letting go of it."""
 
 import click
 
 from backend.commands.follow import follow
-from backend.commands.shared import CommandError, open_work, project_option, with_settings
-from backend.commands.shared import say as say_to_person
+from backend.commands.shared import CommandError, open_work, project_option, say, with_settings
 from backend.labelstudio.client import LabelStudio, LabelStudioError
-from backend.labelstudio.labelling_config import parse_label_config
+from backend.project import connecting
+from backend.project.connecting import Wait, Wishes
 from backend.project.state import Projects
-from backend.queue.sightings import expect
 from backend.queue.work import DEPTHS, Work
 from backend.settings import Settings
-from strategies import get
-
-TITLE = "Active learning"
-SAMPLING = "Uncertainty sampling"
-CHANGED = ("sampling", "min_annotations_to_start_training")  # what `disconnect` puts back
-SSRF_ADVICE = (
-    "Label Studio refuses backends on loopback or private addresses. Start it with these two settings, which keep cloud "
-    "metadata addresses blocked:\n"
-    "    USE_DEFAULT_BANNED_SUBNETS=false\n"
-    "    USER_ADDITIONAL_BANNED_SUBNETS=169.254.0.0/16"
-)
-Say = Callable[[str], None]
 
 
 @click.command("connect")
@@ -37,149 +20,84 @@ Say = Callable[[str], None]
     type=click.Choice(("off", *DEPTHS)),
     help="How deep this project's ResNet50 is retrained as labels grow, and by Start Training (default: FINETUNE).",
 )
+@click.option("--control", metavar="NAME", help="Which <Choices> of the labelling config is learned (default: the first).")
 @with_settings
-def connect_command(settings: Settings, project: int, strategy: str | None, finetune: str | None) -> None:
-    """Connect a project and publish its first queue. Safe to repeat.
+def connect_command(settings: Settings, project: int, strategy: str | None, finetune: str | None, control: str | None) -> None:
+    """Connect a project and publish its first queue. Safe to repeat, and to run again after BACKEND_URL or the labelling config
+    has changed. Everything is checked first; where a step fails, what was changed is put back.
 
     \b
     Examples:
       python -m backend connect --project 1
       python -m backend connect --project 1 --strategy margin+distinct
+      python -m backend connect --project 1 --control species
     """
     work = open_work(settings)
-    result = follow(work, connect(settings, work, project, say_to_person, strategy, finetune))
-    state = Projects(settings.data_dir).read(project)
-    if isinstance(result, dict) and result.get("published") == 0:
-        say_to_person("Nothing to publish: the project has no unlabelled image that can be read (`status` counts them).")
-    if not state.live:
-        raise CommandError(f"The first queue was not published: {state.last_error or 'see the log of `python -m backend up`'}")
-    say_to_person(f"The queue follows {state.live}. Open the project and press 'Label All Tasks'.")
+    wishes = Wishes(strategy, finetune, control)
+    state = connecting.connect(settings, work, project, say, waiting(settings, work, project), wishes)
+    say(f"The queue follows {state.live}. Open the project and press 'Label All Tasks'.")
 
 
 @click.command("disconnect")
 @project_option
 @with_settings
 def disconnect_command(settings: Settings, project: int) -> None:
-    """Put the project's sampling back, remove backend and webhook; labels stay.
+    """Put the project's settings back, remove ML backend, webhook and tab; labels stay.
 
     \b
     Example:
       python -m backend disconnect --project 1
     """
-    disconnect(settings, open_work(settings), project, say_to_person)
+    connecting.disconnect(settings, open_work(settings), project, say)
 
 
-def connect(
-    settings: Settings, work: Work, project: int, say: Say, strategy: str | None = None, finetune: str | None = None
-) -> str:
-    """Connect `project`: ML backend, webhook with credentials, sampling, first queue.
+@click.command("forget")
+@project_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_settings
+def forget_command(settings: Settings, project: int, yes: bool) -> None:
+    """Remove all that is kept of a project in DATA_DIR: its versions, embeddings and state. Made for projects that were deleted
+    in Label Studio; labels live there and are not touched.
 
-    Returns the id of the job that publishes: a round the first time, else a reconcile, which changes only what differs.
-
-    Raises LabelStudioError, LabelConfigError, ValueError; each says what to do.
+    \b
+    Example:
+      python -m backend forget --project 4
     """
-    if strategy:
-        get(strategy)
-    label_studio = LabelStudio(settings)
     projects = Projects(settings.data_dir)
-    projects.prepare()
-    info = label_studio.project(project)
-    target = parse_label_config(info["label_config"])
-    say(f"Project {project}, {info['title']!r}: {info['task_number']} tasks, {len(target.classes)} classes")
-    expect(work.redis, project)  # Label Studio calls /setup meanwhile, which refuses projects that nobody connects
-    _ml_backend(settings, label_studio, project)
-    say(f"ML backend: {settings.backend_url}")
-    _webhook(settings, label_studio, project)
-    say("Webhook: every label reaches this backend")
-    with projects.edit(project) as state:
-        if not state.connected:
-            state.previous = {name: info[name] for name in CHANGED}
-            state.paused = False
-        first = not state.live or bool(strategy and strategy != state.strategy)
-        state.connected = True
-        state.strategy = strategy or state.strategy
-        state.finetune = finetune or state.finetune
-    label_studio.patch_project(project, sampling=SAMPLING, min_annotations_to_start_training=0)
-    say(f"Sampling: {SAMPLING}")
-    reconcile = work.wake("reconcile", project, settings.reconcile_seconds if first else 0)
-    return work.wake("round", project) if first else reconcile
+    if project not in projects.ids():
+        known = ", ".join(map(str, projects.ids())) or "none"
+        raise CommandError(f"Nothing is kept of project {project}. Known here: {known}.")
+    if projects.read(project).connected and not _is_gone(settings, project):
+        raise CommandError(f"Project {project} is connected: `python -m backend disconnect --project {project}` first.")
+    if not yes:
+        click.confirm(f"Remove all versions and embeddings of project {project} from {settings.data_dir}?", abort=True)
+    connecting.forget(settings, open_work(settings), project)
+    say(f"Project {project} is forgotten.")
 
 
-def disconnect(settings: Settings, work: Work, project: int, say: Say) -> None:
-    """Put sampling back, remove backend and webhook. Versions, embeddings and labels stay. Raises LabelStudioError."""
-    label_studio = LabelStudio(settings)
+def waiting(settings: Settings, work: Work, project: int) -> Wait:
+    """Waits for a job at the terminal, and no longer than until it has failed once: its retries would take minutes."""
     projects = Projects(settings.data_dir)
-    with projects.edit(project) as state:
-        state.connected = False
-        previous = state.previous
-    work.forget(project)
+
+    def wait(job_id: str) -> object:
+        before, kind = projects.read(project).last_error, job_id.split("-")[0]
+
+        def failed() -> str:
+            error = projects.read(project).last_error
+            return error if error != before and f" {kind}: " in error else ""
+
+        return follow(work, job_id, failed=failed)
+
+    return wait
+
+
+def _is_gone(settings: Settings, project: int) -> bool:
+    """Whether Label Studio answers, and no longer knows the project. Raises LabelStudioError where it does not answer."""
+    label_studio = LabelStudio(settings)
     try:
         label_studio.project(project)
     except LabelStudioError as error:
-        if error.status != 404:
-            raise
-        say("The project is gone from Label Studio: there is nothing to put back")
-        return
-    for webhook in _webhooks(settings, label_studio, project):
-        label_studio.request("DELETE", f"/api/webhooks/{webhook['id']}/")
-    for backend in _backends(settings, label_studio, project):
-        label_studio.request("DELETE", f"/api/ml/{backend['id']}")
-    say("Removed the ML backend and its webhook")
-    if previous:
-        label_studio.patch_project(project, **previous)
-        say(f"Sampling: {previous['sampling']}")
-
-
-def _ml_backend(settings: Settings, label_studio: LabelStudio, project: int) -> None:
-    wanted: dict[str, Any] = {"project": project, "url": settings.backend_url, "title": TITLE, "is_interactive": False}
-    if settings.credentials:
-        user, password = settings.credentials
-        wanted |= {"auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password}
-    else:
-        wanted |= {"auth_method": "NONE"}
-    existing = _backends(settings, label_studio, project)
-    try:
-        if existing:
-            label_studio.request("PATCH", f"/api/ml/{existing[0]['id']}", json=wanted)
-        else:
-            label_studio.request("POST", "/api/ml", json=wanted)
-    except LabelStudioError as error:
-        if error.status == 403 or "SSRF" in str(error).upper() or "banned" in str(error):
-            for half_made in _backends(settings, label_studio, project):
-                label_studio.request("DELETE", f"/api/ml/{half_made['id']}")
-            raise LabelStudioError(f"{error}\n{SSRF_ADVICE}", 403) from error
-        if error.status == 400:
-            raise LabelStudioError(
-                f"{error}\nIs the server up (`python -m backend up`), and is BACKEND_URL right?", 400
-            ) from error
+        if error.status == 404 and label_studio.answers():
+            return True
         raise
-
-
-def _webhook(settings: Settings, label_studio: LabelStudio, project: int) -> None:
-    """One webhook for all actions, with our credentials: Label Studio makes one with each new backend, but without them."""
-    wanted: dict[str, Any] = {"url": _hook_url(settings), "send_payload": True, "send_for_all_actions": True, "is_active": True}
-    wanted["headers"] = {}
-    if settings.credentials:
-        token = base64.b64encode(":".join(settings.credentials).encode()).decode()
-        wanted["headers"] = {"Authorization": f"Basic {token}"}
-    existing = _webhooks(settings, label_studio, project)
-    if not existing:
-        label_studio.request("POST", "/api/webhooks/", json=wanted | {"project": project})
-        return
-    label_studio.request("PATCH", f"/api/webhooks/{existing[0]['id']}/", json=wanted)
-    for double in existing[1:]:
-        label_studio.request("DELETE", f"/api/webhooks/{double['id']}/")
-
-
-def _backends(settings: Settings, label_studio: LabelStudio, project: int) -> list[dict[str, Any]]:
-    found = label_studio.request("GET", "/api/ml", params={"project": project})
-    return [backend for backend in found if backend["url"].rstrip("/") == settings.backend_url]
-
-
-def _webhooks(settings: Settings, label_studio: LabelStudio, project: int) -> list[dict[str, Any]]:
-    found = label_studio.request("GET", "/api/webhooks/", params={"project": project})
-    return [hook for hook in found if hook["url"].rstrip("/") == _hook_url(settings) and hook.get("project") == project]
-
-
-def _hook_url(settings: Settings) -> str:
-    return f"{settings.backend_url}/webhook"
+    return False

@@ -1,6 +1,7 @@
 """Waiting at the terminal for a job that a worker runs."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rq import Worker
@@ -14,10 +15,10 @@ NO_WORKER_SECONDS = 15
 PROGRESS = ("step", "done", "total", "macro_f1", "seconds_left")  # what a job's meta tells
 
 
-def follow(work: Work, job_id: str, seconds: float = float("inf")) -> Any:
+def follow(work: Work, job_id: str, seconds: float = float("inf"), failed: Callable[[], str] = lambda: "") -> Any:
     """Wait for a job, showing how far it is; returns what it returned.
 
-    Raises CommandError where it failed for good, where no worker takes it, or after `seconds`.
+    Raises CommandError where it failed for good, where no worker takes it, after `seconds`, or once `failed` gives a reason.
     """
     deadline, lonely = time.monotonic() + seconds, time.monotonic() + NO_WORKER_SECONDS
     line = ProgressLine()
@@ -31,8 +32,10 @@ def follow(work: Work, job_id: str, seconds: float = float("inf")) -> Any:
                 return job.return_value()
             if state in ("failed", "stopped", "canceled"):
                 result = job.latest_result()
-                reason = (result.exc_string or "").strip().splitlines()[-1:] if result else []
-                raise CommandError(f"{job_id} {state}: {''.join(reason) or 'see the worker log'}")
+                last = (result.exc_string or "").strip().splitlines()[-1:] if result else []
+                raise CommandError(f"{job_id} {state}: {''.join(last) or 'see the worker log'}")
+            if reason := failed():
+                raise CommandError(f"{job_id} failed: {reason}")
             if state in ("scheduled", "queued") and time.monotonic() > lonely and not _served(work, job):
                 raise CommandError(
                     f"{job_id} waits, but no worker takes jobs from {job.origin}: start `python -m backend up`, "

@@ -26,13 +26,15 @@ Row = dict[str, Any]
 @dataclass
 class Wiring:
     """A project's connections to us. url: BACKEND_URL; made: what an earlier `connect` made, ids by "backend", "webhook" and
-    "view", and under "url" the BACKEND_URL of that time."""
+    "view", and under "url" the BACKEND_URL of that time; also: other addresses known to be ours."""
 
     label_studio: LabelStudio
     project: int
     url: str
     credentials: tuple[str, str] | None = None
     made: dict[str, Any] = field(default_factory=dict)
+    also: set[str] = field(default_factory=set)
+    unanswered: bool = False  # a tab was asked for, and whether it was made is not known
 
     @property
     def webhook_url(self) -> str:
@@ -70,7 +72,7 @@ class Wiring:
 
     def owns_view(self, row: Row) -> bool:
         """Whether a tab is ours: one that people have renamed is theirs."""
-        return row["id"] == self.made.get("view") and (row.get("data") or {}).get("title") == TAB
+        return (row["id"] == self.made.get("view") or self.unanswered) and (row.get("data") or {}).get("title") == TAB
 
     def twins(self) -> list[Row]:
         """ML backends that have our title and are not ours: those of another plugin, or of an address long given up."""
@@ -113,7 +115,10 @@ class Wiring:
         """See that the Data Manager has our tab, as people left it. Raises LabelStudioError."""
         if not any(row["id"] == self.made.get("view") for row in self.views()):
             wanted = {"project": self.project, "data": queue_view(data_key)}
+            self.made.pop("view", None)
+            self.unanswered = True
             self.made["view"] = self.label_studio.request("POST", "/api/dm/views/", json=wanted)["id"]
+            self.unanswered = False
 
     def delete_doubles(self) -> None:
         """Delete our ML backends and webhooks but those made last: those of an earlier address, and whatever came twice."""
@@ -154,7 +159,7 @@ class Wiring:
         self._delete(f"/api/dm/views/{number}/")
 
     def _addresses(self) -> set[str]:
-        return {self.url, _plain(str(self.made.get("url") or self.url))}
+        return {self.url, _plain(str(self.made.get("url") or self.url)), *self.also}
 
     def _delete(self, path: str) -> None:
         try:

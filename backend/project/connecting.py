@@ -1,0 +1,219 @@
+"""Connecting a project, and letting go of it. Both are safe to repeat.
+
+Everything is checked before anything is changed. What was changed is taken back where a later step fails, Ctrl-C included, so
+that nothing is left half made.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from backend.labelstudio.client import LabelStudio, LabelStudioError
+from backend.labelstudio.labelling_config import LabelConfig, read_label_config
+from backend.labelstudio.wiring import TITLE, Wiring
+from backend.project import checks
+from backend.project.checks import CannotConnect, Say
+from backend.project.differences import SAMPLING, WANTED
+from backend.project.state import Projects, ProjectState
+from backend.queue.sightings import expect
+from backend.queue.work import Work
+from backend.settings import Settings
+from model.version_store import VersionStore
+
+Wait = Callable[[str], Any]  # waits for a job of that id and returns what it returned
+Undo = Callable[[str, Callable[[], object]], None]
+KEPT = ("connected", "paused", "strategy", "finetune", "control", "previous", "made")  # of the state, what connecting changes
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a person asks of `connect`; None leaves a thing as it is."""
+
+    strategy: str | None = None
+    finetune: str | None = None
+    control: str | None = None
+
+
+def connect(settings: Settings, work: Work, project: int, say: Say, wait: Wait, wishes: Wishes = Wishes()) -> ProjectState:
+    """Connect `project`: ML backend, webhook with credentials, tab, settings, first queue. Returns its state.
+
+    Raises CannotConnect, LabelStudioError, LabelConfigError, StrategyError; each says what to do. Then everything is as before.
+    """
+    if wishes.strategy:
+        checks.check_strategy(wishes.strategy)
+    label_studio = LabelStudio(settings)
+    projects = Projects(settings.data_dir)
+    projects.prepare()
+    info, state = label_studio.project(project), projects.read(project)
+    config = read_label_config(info["label_config"], state.control if wishes.control is None else wishes.control)
+    say(f"Project {project}, {info['title']!r}: {info['task_number']} tasks, {len(config.target.classes)} classes")
+    for line in describe_controls(config):
+        say(line)
+    checks.check_address(settings)
+    checks.check_server(settings, projects.identity(), say)
+    wiring = Wiring(label_studio, project, settings.backend_url, settings.credentials, dict(state.made))
+    checks.check_alone(wiring, projects.identity(), state.connected and not state.made, say)
+    checks.check_worker(work)
+    if line := checks.check_images(settings, label_studio, project, config.target):
+        say(line)
+    versions = VersionStore(projects.folder(project) / "versions", projects.identity()[:3])
+    previous = {name: info.get(name) for name in WANTED} | {"model_version": _not_ours(info["model_version"], versions)}
+    with taking_back(say) as undo:
+        now = _note(projects, project, state, wishes, previous, undo)
+        expect(work.redis, project)
+        undo("the project's settings", lambda: _put_back(label_studio, project, {name: info.get(name) for name in previous}))
+        _wire(wiring, config, say, undo)
+        label_studio.patch_project(project, **{name: value for name, value in WANTED.items() if name != "sampling"})
+        say("Empty answers: refused by Label Studio's editor until `disconnect`")
+        if not state.connected:
+            undo("the waiting jobs", lambda: work.forget(project))
+        result = wait(_start(work, settings, project, config, state, now))
+        now = projects.read(project)
+        if not now.live:
+            raise CannotConnect(
+                f"The first queue was not published: {now.last_error or 'see the log of `python -m backend up`'}"
+            )
+        label_studio.patch_project(project, sampling=SAMPLING)  # last: until the queue is there, the old order holds
+        say(f"Sampling: {SAMPLING}")
+    wiring.delete_doubles()
+    with projects.edit(project) as now:
+        now.made = wiring.made
+    if isinstance(result, dict) and result.get("published") == 0:
+        say("Nothing to publish: the project has no unlabelled image that can be read (`status` counts them).")
+    return now
+
+
+def disconnect(settings: Settings, work: Work, project: int, say: Say) -> None:
+    """Put the settings back, remove ML backend, webhook and tab; versions and labels stay. Raises LabelStudioError."""
+    label_studio = LabelStudio(settings)
+    projects = Projects(settings.data_dir)
+    with projects.edit(project) as state:
+        state.connected = False
+    work.forget(project)
+    try:
+        label_studio.project(project)
+    except LabelStudioError as error:
+        if error.status != 404:
+            raise
+        say("The project is gone from Label Studio: there is nothing to put back.")
+        say(f"`forget --project {project}` removes what is kept of it here.")
+        return
+    Wiring(label_studio, project, settings.backend_url, settings.credentials, dict(state.made)).delete_new(set())
+    say("Removed the ML backend, its webhook and the tab")
+    if state.previous:
+        _put_back(label_studio, project, state.previous)
+        say(f"Sampling: {state.previous['sampling']}")
+    with projects.edit(project) as state:
+        state.made, state.previous = {}, {}
+
+
+@contextmanager
+def taking_back(say: Say) -> Iterator[Undo]:
+    """A block whose steps are taken back, last first, where it does not end well: it tells each by `undo(what, how)`."""
+    steps: list[tuple[str, Callable[[], object]]] = []
+    try:
+        yield lambda what, how: steps.append((what, how))
+    except BaseException:
+        say("That failed: what was changed is put back")
+        for what, how in reversed(steps):
+            try:
+                how()
+            except (LabelStudioError, RedisError, OSError) as error:
+                say(f"Could not put back {what}: {error}")
+        raise
+
+
+def describe_controls(config: LabelConfig) -> list[str]:
+    """Which control is learned, the others, and what there is to know about empty answers."""
+    name = config.control.name
+    if not config.others:
+        return []
+    lines = [f"Learned: {config.control}. Others here: {'; '.join(map(str, config.others))}"]
+    if any(not other.problem for other in config.others):
+        lines.append("`connect --control NAME` takes another one")
+    if not config.control.required:
+        lines.append(
+            f'{config.control} has no required="true": Label Studio refuses an answer only where all controls are empty, so a '
+            f"hotkey that unticks a pre-annotation of {name!r} can still erase a label. Add it to the labelling config; "
+            "deliberate empty answers are blocked then, too."
+        )
+    return lines
+
+
+def _note(
+    projects: Projects, project: int, state: ProjectState, wishes: Wishes, previous: dict[str, Any], undo: Undo
+) -> ProjectState:
+    """Write to the project's state what is wished, and what was there before; returns it."""
+    before = {name: getattr(state, name) for name in KEPT}
+
+    def put_back() -> None:
+        with projects.edit(project) as now:
+            for name, value in before.items():
+                setattr(now, name, value)
+
+    undo("the project's state", put_back)
+    with projects.edit(project) as now:
+        now.paused = now.paused and now.connected
+        now.previous = previous | (now.previous if now.connected else {})
+        now.connected = True
+        now.strategy = wishes.strategy or now.strategy
+        now.finetune = wishes.finetune or now.finetune
+        now.control = now.control if wishes.control is None else wishes.control
+    return now
+
+
+def _wire(wiring: Wiring, config: LabelConfig, say: Say, undo: Undo) -> None:
+    """Make what Label Studio needs to reach us."""
+    before = wiring.there()
+    undo("ML backend, webhook and tab", lambda: wiring.delete_new(before))
+    wiring.put_backend()
+    say(f"ML backend: {wiring.url}")
+    wiring.put_webhook()
+    say("Webhook: every label reaches this backend")
+    wiring.put_view(config.target.data_key)
+    say(
+        "Tab 'Queue' in the Data Manager: what comes next. A percentage beside a version, as in 'al-11, 10.75 %', is a place in"
+    )
+    say("the queue, not a confidence: the most wanted image says 0 %.")
+
+
+def _start(work: Work, settings: Settings, project: int, config: LabelConfig, before: ProjectState, now: ProjectState) -> str:
+    """Start what publishes, and return its job's id: a round where there is no queue yet or another is wished, else a
+    reconcile, which changes only what differs."""
+    changed = now.strategy != before.strategy or config.target.as_dict() != before.target
+    round_needed = not before.live or (changed and not now.paused)
+    reconcile = work.wake("reconcile", project, settings.reconcile_seconds if round_needed else 0)
+    return work.wake("round", project) if round_needed else reconcile
+
+
+def _put_back(label_studio: LabelStudio, project: int, previous: dict[str, Any]) -> None:
+    """Give the project the settings `previous`; a model version that nothing has any more becomes none."""
+    wanted = {name: value for name, value in previous.items() if value is not None and name != "model_version"}
+    label_studio.patch_project(project, **wanted)
+    version = previous.get("model_version") or ""
+    if (label_studio.project(project)["model_version"] or "") == version:
+        return
+    try:
+        label_studio.patch_project(project, model_version=version)
+    except LabelStudioError as error:
+        if error.status != 400:
+            raise
+        label_studio.patch_project(project, model_version="")
+
+
+def _not_ours(version: str | None, versions: VersionStore) -> str:
+    """The model version that a project followed before us, "" where that was none or one of ours."""
+    return "" if not version or version == TITLE or versions.owns(version) else version
+
+
+def forget(settings: Settings, work: Work, project: int) -> None:
+    """Remove all that is kept of `project` here: versions, embeddings, index, state, waiting jobs."""
+    projects = Projects(settings.data_dir)
+    with projects.edit(project) as state:
+        state.connected = False
+    work.forget(project)
+    shutil.rmtree(projects.folder(project))
