@@ -14,13 +14,10 @@ from torch import nn
 from torchvision.models import ResNet, ResNet50_Weights, resnet50
 
 from model.files import write_atomically
+from model.weights_file import WeightsError
 
 DIMENSIONS = 2048
 PREPROCESSING = "resize256-crop224-v1"  # part of the backbone's name: other pixels are other embeddings
-
-
-class WeightsError(RuntimeError):
-    """ResNet50 weights that cannot be had or do not fit; the message says what to set."""
 
 
 @dataclass

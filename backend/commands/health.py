@@ -9,16 +9,18 @@ import socket
 from collections.abc import Sequence
 
 import click
-import httpx
 from redis import Redis
 from rq import Worker
 from rq.utils import now
 
+from backend.commands.listening import local_url
 from backend.commands.shared import CommandError, known_queues, queues_argument, say, with_settings
+from backend.project.answering import why_not_ours
+from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
 from backend.settings import Settings
 
-ANSWER_SECONDS = 5
+ANSWER_SECONDS = 5.0
 LATE_SECONDS = 60  # a worker's heartbeat comes every 30 s, and every 10 s while a job runs
 
 
@@ -43,12 +45,9 @@ def health_command(settings: Settings, part: str, queues: tuple[str, ...]) -> No
 
 def check_server(settings: Settings) -> str:
     """A sentence about the server of these settings. Raises CommandError where it is not well."""
-    host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104  read, not listened on
-    url = f"http://{host}:{settings.port}/health"
-    try:
-        httpx.get(url, timeout=ANSWER_SECONDS, trust_env=False).raise_for_status()
-    except httpx.HTTPError as error:
-        raise CommandError(f"The server is not well: {url}: {error!r}") from error
+    url = local_url(settings)
+    if trouble := why_not_ours(url, Projects(settings.data_dir).identity(), ANSWER_SECONDS):
+        raise CommandError(f"The server is not well: {url}: {trouble}.")
     return f"The server answers at {url}."
 
 

@@ -2,6 +2,7 @@
 
 import click
 
+from backend.commands.listening import listen
 from backend.commands.shared import with_settings
 from backend.settings import Settings
 
@@ -19,4 +20,6 @@ def serve_command(settings: Settings) -> None:
 
     from backend.server.app import create_app
 
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, http="h11", access_log=False, log_level="warning")
+    with listen(settings) as listening:
+        server = uvicorn.Server(uvicorn.Config(create_app(settings), http="h11", access_log=False, log_level="warning"))
+        server.run(sockets=[listening])

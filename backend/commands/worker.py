@@ -21,11 +21,9 @@ def worker_command(settings: Settings, queues: tuple[str, ...]) -> None:
       REDIS_URL=redis://localhost:6379/0 python -m backend worker
       REDIS_URL=redis://localhost:6379/0 python -m backend worker al-finetune
     """
-    names = known_queues(queues)
-    from backend.jobs import clean, embed, finetune, reconcile, rollback, round  # noqa: F401  once, so that a fork starts at once
-
-    projects, work = Projects(settings.data_dir), open_work(settings)
+    names, work, projects = known_queues(queues), open_work(settings), Projects(settings.data_dir)
     projects.prepare()
+    from backend.jobs import clean, embed, finetune, reconcile, rollback, round  # noqa: F401  once, so that a fork starts at once
 
     def rearm(seconds: int) -> None:
         for project in projects.ids():

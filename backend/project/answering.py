@@ -34,9 +34,9 @@ def who_answers(url: str, seconds: float = SECONDS) -> Answering:
     return Answering("", f"another service answers there ({answer.status_code}, {what[:60]})")
 
 
-def why_not_ours(url: str, identity: str) -> str:
+def why_not_ours(url: str, identity: str, seconds: float = SECONDS) -> str:
     """Why whoever answers at `url` is not this plugin with the DATA_DIR of `identity`; "" where it is."""
-    found = who_answers(url)
+    found = who_answers(url, seconds)
     if found.identity and found.identity != identity:
         return "an active-learning plugin with another DATA_DIR answers there"
     return found.trouble

@@ -1,0 +1,71 @@
+"""Whether a file holds ResNet50's weights, told from the names in it in milliseconds: without torch, and without unpickling."""
+
+import pickletools
+import zipfile
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+BLOCKS = {1: 3, 2: 4, 3: 6, 4: 3}  # ResNet50's layers, and how many blocks each has
+WIDTH = [64, 64, 3, 3]  # of layer1's second convolution; wider networks have the same names
+TORCH_ZIP, TORCH_LEGACY = b"PK", b"\x80\x02\x8a\nl\xfc\x9cF\xf9"  # how files of torch.save begin
+
+
+class WeightsError(RuntimeError):
+    """ResNet50 weights that cannot be had or do not fit; the message says what to set."""
+
+
+def check_weights(path: Path) -> None:
+    """Raise WeightsError where `path` cannot be a ResNet50 state dict (.safetensors or .pth). Its last layer may be any."""
+    if not path.is_file():
+        raise WeightsError(f"MODEL_WEIGHTS={path} is no file: set it to a ResNet50 state dict (.safetensors or .pth)")
+    try:
+        names = _in_safetensors(path) if path.suffix == ".safetensors" else _in_torch_file(path)
+    except (OSError, SafetensorError, ValueError, LookupError, zipfile.BadZipFile) as error:
+        raise WeightsError(f"MODEL_WEIGHTS={path} cannot be read: {error}") from error
+    if missing := sorted(resnet50_names() - names) if names else []:
+        raise WeightsError(
+            f"MODEL_WEIGHTS={path} is not a torchvision ResNet50 state dict: it lacks {len(missing)} of its "
+            f"{len(resnet50_names())} arrays, such as {missing[0]}."
+        )
+
+
+def resnet50_names() -> set[str]:
+    """The arrays that a state dict of torchvision's ResNet50 holds, but those of its last layer."""
+    names = {"conv1.weight", *_norm("bn1")}
+    for layer, blocks in BLOCKS.items():
+        for block in range(blocks):
+            at = f"layer{layer}.{block}"
+            for number in (1, 2, 3):
+                names |= {f"{at}.conv{number}.weight", *_norm(f"{at}.bn{number}")}
+            if block == 0:
+                names |= {f"{at}.downsample.0.weight", *_norm(f"{at}.downsample.1")}
+    return names
+
+
+def _norm(name: str) -> set[str]:
+    return {f"{name}.{part}" for part in ("weight", "bias", "running_mean", "running_var")}
+
+
+def _in_safetensors(path: Path) -> set[str]:
+    with safe_open(path, "np") as file:
+        names = set(file.keys())
+        name = "layer1.0.conv2.weight"
+        if name in names and (shape := list(file.get_slice(name).get_shape())) != WIDTH:
+            raise ValueError(f"{name} has shape {shape}, ResNet50's has {WIDTH}")
+    return names
+
+
+def _in_torch_file(path: Path) -> set[str]:
+    """Every text in the file's pickle, which is read and not run; nothing for files of old versions of torch.save."""
+    with path.open("rb") as file:
+        start = file.read(len(TORCH_LEGACY))
+    if start == TORCH_LEGACY:
+        return set()
+    if not start.startswith(TORCH_ZIP):
+        raise ValueError("it is neither a safetensors file (name it .safetensors) nor one that torch.save wrote")
+    with zipfile.ZipFile(path) as archive:
+        pickle = next((name for name in archive.namelist() if name.endswith("data.pkl")), None)
+        if pickle is None:
+            raise ValueError("it is a zip file that torch.save did not write")
+        return {text for _, text, _ in pickletools.genops(archive.read(pickle)) if isinstance(text, str)}
