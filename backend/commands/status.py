@@ -84,6 +84,7 @@ def _version(versions: VersionStore, name: str) -> dict[str, Any]:
         "interval": metrics.get("interval"),
         "random_slots": metrics.get("n", 0),
         "enough": metrics.get("enough", False),
+        "unjudged": metrics.get("unjudged", 0),
         "gain": metrics.get("gain"),
     }
 
@@ -125,7 +126,9 @@ def f1(version: dict[str, Any] | None) -> str:
         return "not measured yet: no random slot is labelled, or this ResNet50 has learned them all"
     low, high = version["interval"]
     text = f"{version['macro_f1']:.3f} ({low:.3f} to {high:.3f}, 95 %) on {version['random_slots']} random slots"
-    return text if version["enough"] else f"{text}: too few yet"
+    text = text if version["enough"] else f"{text}: too few yet"
+    unjudged = version.get("unjudged", 0)
+    return f"{text}; of {unjudged} images imported since nobody has judged enough yet" if unjudged else text
 
 
 def next_labels(version: dict[str, Any] | None) -> str:

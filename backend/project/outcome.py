@@ -19,5 +19,5 @@ def describe_finetuned(result: dict[str, Any]) -> str:
     )
     if result["promoted"]:
         return f"{judged}: promoted"
-    few = f", too few yet (promotions need {ENOUGH})" if result["n"] < ENOUGH else ""
+    few = f", too few yet (promotions need {ENOUGH})" if result.get("effective", result["n"]) < ENOUGH else ""
     return f"{judged}: not used{few}, kept as {result['version']}"

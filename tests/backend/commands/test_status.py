@@ -115,3 +115,9 @@ def test_status_says_that_random_slots_are_too_few_to_tell(told):
 def test_a_version_from_before_the_gain_was_measured_still_shows(told):
     _, text = told(n=40, macro_f1=0.8, interval=(0.7, 0.9), enough=True)
     assert "  next labels    not measured" in text
+
+
+def test_status_says_how_many_imported_images_nobody_has_judged(told):
+    version, text = told(n=40, macro_f1=0.8, interval=(0.7, 0.9), enough=True, unjudged=1000)
+    assert version["unjudged"] == 1000
+    assert "on 40 random slots; of 1000 images imported since nobody has judged enough yet\n" in text
