@@ -21,9 +21,8 @@ RUN grep -E '^torch(vision)?==' requirements.txt > torch.txt \
     && /venv/bin/pip install --no-cache-dir -r others.txt
 
 # Nothing here compiles: without torch's headers, and without triton, the compiler that wheels for GPUs bring for torch.compile.
-# The packages' own tests stay out too.
 RUN /venv/bin/pip uninstall --yes --quiet triton pip \
-    && find /venv -type d \( -name tests -o -path '*/torch/include' -o -path '*/nvidia/*/include' \) -prune -exec rm -r {} +
+    && rm -r /venv/lib/python3.11/site-packages/torch/include
 
 
 FROM python:3.11-slim-bookworm

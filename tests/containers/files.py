@@ -1,6 +1,7 @@
 """Dockerfile, docker-compose.yml and .env.example, read as Docker reads them."""
 
 import json
+import re
 import shlex
 from typing import Any
 
@@ -12,6 +13,7 @@ from expandvars import expand
 from tests.conftest import ROOT
 
 COMPOSE_FILE = (ROOT / "docker-compose.yml").read_text()
+VARIABLES = set(re.findall(r"\$\{(\w+)", COMPOSE_FILE))
 DOCKERFILE = DockerfileParser(str(ROOT / "Dockerfile"))
 ENTRYPOINT = next(json.loads(step["value"]) for step in DOCKERFILE.structure if step["instruction"] == "ENTRYPOINT")
 COPY_STEPS = [shlex.split(step["value"])[0] for step in DOCKERFILE.structure if step["instruction"] == "COPY"]

@@ -13,11 +13,10 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from backend.settings import Settings
 from tests.conftest import ROOT
-from tests.containers.files import COMPOSE_FILE, DOCKERFILE, EXAMPLE, SENT, VALUES, read_compose
+from tests.containers.files import COMPOSE_FILE, DOCKERFILE, EXAMPLE, SENT, VALUES, VARIABLES, read_compose
 
 SCHEMA = json.loads((files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json").read_text())
 REQUIRED = ["BASIC_AUTH_PASS", "POSTGRES_PASSWORD"]
-VARIABLES = set(re.findall(r"\$\{(\w+)", COMPOSE_FILE))
 DOCUMENTED = re.findall(r"^#?([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
 
 
