@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 
+from backend import __version__
+
 COMMANDS = {
     "up": ("backend.commands.up", "Run everything but Label Studio."),
     "serve": ("backend.commands.serve", "Run the server that Label Studio calls."),
@@ -66,6 +68,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(version)s")
 def commands() -> None:
     """Active learning for Label Studio: the annotator always gets the image that teaches the model most."""
 
