@@ -22,6 +22,7 @@ COMMANDS = {
     "connect": ("backend.commands.connect", "Connect a project, publish its first queue."),
     "disconnect": ("backend.commands.connect", "Let go of a project; labels stay."),
     "forget": ("backend.commands.connect", "Remove what is kept of a deleted project."),
+    "ask-again": ("backend.commands.ask_again", "Serve tasks again that were answered with nothing."),
     "status": ("backend.commands.status", "Show versions, F1, queues, jobs and errors."),
     "retrain": ("backend.commands.rounds", "Run a round now and wait for it."),
     "rollback": ("backend.commands.rounds", "Let the queue follow an older version."),

@@ -162,10 +162,21 @@ class LabelStudio:
         """Move one prediction in the queue."""
         self.request("PATCH", f"/api/predictions/{prediction}", json={"score": score})
 
+    def annotations(self, task: int) -> list[dict[str, Any]]:
+        """The annotations of one task, skips included."""
+        return self.request("GET", f"/api/tasks/{task}/annotations/")
+
+    def delete_annotation(self, annotation: int) -> None:
+        """Delete one annotation, which serves its task again; one that is gone already is fine."""
+        self._delete(f"/api/annotations/{annotation}/")
+
     def delete_prediction(self, prediction: int) -> None:
         """Delete one prediction; one that is gone already is fine."""
+        self._delete(f"/api/predictions/{prediction}")
+
+    def _delete(self, path: str) -> None:
         try:
-            self.request("DELETE", f"/api/predictions/{prediction}")
+            self.request("DELETE", path)
         except LabelStudioError as error:
             if error.status != 404:
                 raise
