@@ -9,103 +9,97 @@ from typing import Any
 
 import httpx
 
+from backend.labelstudio.answers import problem, unlike_label_studio
+from backend.labelstudio.errors import LabelStudioError, unreachable
+from backend.labelstudio.proxies import Proxies, ProxyError
+from backend.labelstudio.token import TokenAuth
+from backend.labelstudio.transport import make_client, request_within
 from backend.settings import Settings
+
+__all__ = ["LabelStudio", "LabelStudioError"]
 
 log = logging.getLogger(__name__)
 
 PAGE = 500  # with annotations, sqlite fails on 1000: "Expression tree is too large"
 TASK_FIELDS = "id,data,updated_at,annotations,result,was_cancelled,ground_truth"
 OVERLAP = timedelta(seconds=60)  # a slow transaction may appear with an earlier updated_at than one already read
+SECONDS = 120.0  # that one answer may take
 TRIES = 4
-KEY_ADVICE = (
-    "make a personal access token in Label Studio under Account & Settings > Personal Access Token "
-    "and set it as LABEL_STUDIO_API_KEY (legacy tokens are off by default)."
-)
-
-
-class LabelStudioError(RuntimeError):
-    """Label Studio refused or could not be reached; the message gives the next step. status: HTTP status, 0 for none."""
-
-    def __init__(self, message: str, status: int = 0) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class TokenAuth(httpx.Auth):
-    """Sends a personal access token as the short-lived access token it stands for; a legacy token as it is."""
-
-    requires_response_body = True
-
-    def __init__(self, url: str, token: str) -> None:
-        self._refresh = httpx.URL(url + "/api/token/refresh/")
-        self._token = token
-        self._access = ""
-
-    def auth_flow(self, request: httpx.Request) -> Any:
-        """httpx's hook: refresh where needed, send, and once more with a fresh token after a 401."""
-        if self._token.count(".") != 2:
-            request.headers["Authorization"] = f"Token {self._token}"
-            yield request
-            return
-        for attempt in range(2):
-            if attempt or not self._access:
-                answer = yield httpx.Request("POST", self._refresh, json={"refresh": self._token})
-                if answer.status_code != 200:
-                    raise LabelStudioError(f"LABEL_STUDIO_API_KEY was refused ({answer.status_code}): {KEY_ADVICE}", 401)
-                self._access = answer.json()["access"]
-            request.headers["Authorization"] = f"Bearer {self._access}"
-            answer = yield request
-            if answer.status_code != 401:
-                return
+LONGEST_WAIT = 30.0  # between tries, whatever Label Studio asks for
+OUTAGE_SECONDS = 10.0
 
 
 class LabelStudio:
-    """A client for one Label Studio. Safe to share between threads."""
+    """A client for one Label Studio. Safe to share between threads. Raises LabelStudioError.
+
+    url: LABEL_STUDIO_URL. auth: sends its token, and only ever to that address.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        token = settings.label_studio_api_key.get_secret_value()
-        if not token:
-            raise LabelStudioError(f"LABEL_STUDIO_API_KEY is not set: {KEY_ADVICE}", 401)
-        self.url = settings.label_studio_url
-        self.auth = TokenAuth(self.url, token)
-        self.http = httpx.Client(base_url=self.url, auth=self.auth, timeout=httpx.Timeout(120, connect=5))
+        self.url = _without_login(settings.label_studio_url)
+        try:
+            self.http = make_client(Proxies.of_environment(), SECONDS)
+        except ProxyError as error:
+            raise LabelStudioError(str(error)) from None
+        self.auth = TokenAuth(self.url, settings.label_studio_api_key.get_secret_value(), self.http)
+        self.http.base_url, self.http.auth = httpx.URL(self.url), self.auth
 
-    def request(self, method: str, path: str, **options: Any) -> Any:
-        """The JSON that Label Studio answers. Reads, changes and deletions are tried again while it is down or busy.
+    def request(self, method: str, path: str, wants: type = object, **options: Any) -> Any:
+        """The JSON that Label Studio answers, of the type `wants`. It is asked again while it is down or busy.
 
-        Raises LabelStudioError.
+        A POST is sent again only where it surely was not done: no connection, or 429 or 503. Raises LabelStudioError.
         """
-        tries = 1 if method == "POST" else TRIES
-        for attempt in range(1, tries + 1):
+        for attempt in range(1, TRIES + 1):
             try:
-                response = self.http.request(method, path, **options)
-            except httpx.HTTPError as error:
-                problem = LabelStudioError(f"Label Studio at {self.url} does not answer ({error!r}). Check LABEL_STUDIO_URL.")
-            else:
-                if response.is_success:
-                    return response.json() if response.content else None
-                problem = LabelStudioError(_explain(response), response.status_code)
-                if response.status_code < 500:
-                    raise problem
-            if attempt < tries:
-                log.info("%s %s: %s; trying again", method, path, problem)
-                time.sleep(2 ** (attempt - 1))
-        raise problem
+                return self._ask(method, path, wants, **options)
+            except LabelStudioError as error:
+                if attempt == TRIES or not error.passing or not (error.undone or method != "POST"):
+                    raise
+                log.info("%s %s: %s; trying again", method, path, error)
+                time.sleep(min(2 ** (attempt - 1) if error.again_in is None else error.again_in, LONGEST_WAIT))
+        raise AssertionError("the last try returns or raises")
+
+    def _ask(self, method: str, path: str, wants: type = object, **options: Any) -> Any:
+        try:
+            response = self.http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise unreachable(self.url, error) from None
+        if not response.is_success:
+            raise problem(response, self.url)
+        try:
+            answer = response.json() if response.content else None
+        except (ValueError, RecursionError):
+            raise unlike_label_studio(response, self.url) from None
+        if not isinstance(answer, wants):
+            raise unlike_label_studio(response, self.url)
+        return answer
+
+    def outage(self) -> LabelStudioError | None:
+        """Why Label Studio's API does not answer, or refuses the token; None where it answers. Asked once, within seconds.
+
+        Tells the trouble of one file from that of all.
+        """
+        try:
+            with request_within(time.monotonic() + OUTAGE_SECONDS):
+                self._ask("GET", "/api/current-user/whoami")
+        except LabelStudioError as error:
+            return error if error.passing or error.status == 401 else None
+        return None
 
     def answers(self) -> bool:
         """Whether it lists projects, so that a 404 for one of them means that this one is gone."""
         try:
-            return "results" in self.request("GET", "/api/projects", params={"page_size": 1})
-        except (LabelStudioError, ValueError, TypeError):
+            return "results" in self.request("GET", "/api/projects", dict, params={"page_size": 1})
+        except LabelStudioError:
             return False
 
     def project(self, project: int) -> dict[str, Any]:
         """The project's settings."""
-        return self.request("GET", f"/api/projects/{project}")
+        return self.request("GET", f"/api/projects/{project}", dict)
 
     def patch_project(self, project: int, **changes: Any) -> dict[str, Any]:
         """Change project settings. Each call sends the webhook PROJECT_UPDATED."""
-        return self.request("PATCH", f"/api/projects/{project}", json=changes)
+        return self.request("PATCH", f"/api/projects/{project}", dict, json=changes)
 
     def tasks(self, project: int, since: str = "") -> Iterator[list[dict[str, Any]]]:
         """Pages of tasks with their annotations: all, or those changed at about `since` (an `updated_at`) or later."""
@@ -133,7 +127,8 @@ class LabelStudio:
             number += 1
             options = {"project": project, "page": number, "page_size": PAGE, "include": include, "fields": "all"}
             try:
-                found = self.request("GET", "/api/tasks", params=options | {"query": json.dumps(query)})["tasks"]
+                page = self.request("GET", "/api/tasks", dict, params=options | {"query": json.dumps(query)})
+                found = _member(page, "tasks", list)
             except LabelStudioError as error:
                 if error.status == 404 and number > 1:  # past the end: the last page was full
                     return
@@ -144,19 +139,20 @@ class LabelStudio:
 
     def import_predictions(self, project: int, predictions: list[dict[str, Any]]) -> int:
         """Publish predictions in one request; returns how many Label Studio really stored."""
-        return self.request("POST", f"/api/projects/{project}/import/predictions", json=predictions)["created"]
+        answer = self.request("POST", f"/api/projects/{project}/import/predictions", dict, json=predictions)
+        return _member(answer, "created", int)
 
     def predictions(self, project: int) -> list[dict[str, Any]]:
         """All predictions of the project: id, task, model_version, score."""
-        return self.request("GET", "/api/predictions", params={"project": project})
+        return self.request("GET", "/api/predictions", list, params={"project": project})
 
     def prediction_counts(self, project: int) -> dict[str, int]:
         """How many predictions each model version has."""
-        return self.request("GET", f"/api/projects/{project}/model-versions/")
+        return self.request("GET", f"/api/projects/{project}/model-versions/", dict)
 
     def task_predictions(self, task: int) -> list[dict[str, Any]]:
         """The predictions of one task."""
-        return self.request("GET", "/api/predictions", params={"task": task})
+        return self.request("GET", "/api/predictions", list, params={"task": task})
 
     def set_score(self, prediction: int, score: float) -> None:
         """Move one prediction in the queue."""
@@ -182,16 +178,17 @@ class LabelStudio:
                 raise
 
 
-def _explain(response: httpx.Response) -> str:
-    """A refusal as a sentence with the next step."""
+def _member(answer: dict[str, Any], name: str, wants: type) -> Any:
+    """What an answer holds under `name`. Raises LabelStudioError where that is not what Label Studio sends."""
+    if not isinstance(answer.get(name), wants):
+        raise LabelStudioError(f"The answer holds no {name!r}, as Label Studio's does. Check LABEL_STUDIO_URL.")
+    return answer[name]
+
+
+def _without_login(address: str) -> str:
+    """The address without user name and password, which the token takes the place of, and without query."""
     try:
-        body = response.json()
-        detail = json.dumps(body.get("validation_errors") or body.get("detail") or body)
-    except (ValueError, AttributeError):
-        detail = response.text[:200]
-    where = f"{response.request.method} {response.request.url.path}"
-    if response.status_code == 401:
-        return f"LABEL_STUDIO_API_KEY was refused (401 on {where}): {KEY_ADVICE}"
-    if response.status_code == 404:
-        return f"{where}: not found (404). Check the id, and that the token's user belongs to the same organization."
-    return f"{where}: Label Studio answered {response.status_code}: {detail[:500]}"
+        url = httpx.URL(address.strip())
+    except (httpx.InvalidURL, ValueError):
+        raise LabelStudioError("LABEL_STUDIO_URL is no address: set it to one such as http://localhost:8080") from None
+    return str(url.copy_with(userinfo=b"", query=None, fragment=None)).rstrip("/")

@@ -2,20 +2,41 @@
 
 import base64
 import binascii
-import ipaddress
+import re
 import socket
 import time
-from urllib.parse import unquote_to_bytes, urljoin, urlsplit
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import unquote_to_bytes
 
 import httpx
 
+from backend.labelstudio.answers import BUSY, retry_after
 from backend.labelstudio.client import LabelStudio, LabelStudioError
+from backend.labelstudio.errors import in_words
+from backend.labelstudio.guard import AddressRefused, Guard
+from backend.labelstudio.own_files import LOGIN_PATH, OwnFiles
+from backend.labelstudio.proxies import Proxies
+from backend.labelstudio.transport import make_client, request_within
 from backend.settings import Settings
 from model.images import ImageError
 
-CLOUD = ("s3://", "gs://", "azure-blob://")
 REDIRECTS = 5
-OUTAGE = (401, 502, 503, 504)  # answers that speak of Label Studio as a whole
+SOON = 60.0  # seconds until another try where the trouble may pass by itself
+LONGEST_WAIT = 3600.0  # that a host may ask for
+WAITED_FOR = (BUSY, 503)
+TRIES = 4  # where a host is busy and does not say until when
+NOT_HERE = (401, 403, 404, 410)
+HINTS = {
+    True: {
+        403: ": the token's user may not see the file",
+        404: ": the file is gone, or its storage is not connected to the project",
+    },
+    False: {401: ": it wants a login", 403: ": it wants a login, or a signed link has expired"},
+}  # by whether it is Label Studio that answers
+INFLATED_AT_ONCE = 65_536
+WHITE_SPACE = re.compile(rb"\s+")
 
 
 class ImageSource:
@@ -23,111 +44,190 @@ class ImageSource:
 
     def __init__(self, settings: Settings, label_studio: LabelStudio) -> None:
         self._settings = settings
-        self._auth = label_studio.auth
-        self._url = label_studio.url
-        self._origin = _origin(self._url)
-        self._http = httpx.Client(timeout=settings.image_seconds, limits=httpx.Limits(max_keepalive_connections=16))
+        self._label_studio = label_studio
+        self._own = OwnFiles(label_studio.url)
+        self._guard = Guard(settings.hosts)
+        self._proxies = Proxies.of_environment()
+        self._own_http = make_client(self._proxies, settings.image_seconds)
+        self._http = make_client(self._proxies, settings.image_seconds, checked=True)
 
     def fetch(self, task: int, reference: str) -> bytes:
         """The bytes of the image `reference` of `task`.
 
-        Raises ImageError with the reason and the next step; LabelStudioError where Label Studio is out of order.
+        Raises ImageError with the reason and the next step; LabelStudioError where Label Studio as a whole does not answer.
         """
-        if not reference:
-            raise ImageError("the task has no image under the labelling config's data key")
-        if reference.startswith("data:"):
-            return self._data_uri(reference)
-        if reference.startswith(CLOUD):
-            encoded = base64.urlsafe_b64encode(reference.encode()).decode()
-            reference = f"{self._url}/tasks/{task}/presign/?fileuri={encoded}"
         try:
-            return self._follow(urljoin(self._origin, reference))
+            return self._fetch(task, reference)
         except (ImageError, LabelStudioError):
             raise
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            raise ImageError(f"{_short(reference)} cannot be fetched ({error!r})") from error
+        except (httpx.InvalidURL, UnicodeError):
+            failure = ImageError("its reference cannot be fetched: it is no address")
+        except Exception as error:  # noqa: BLE001  whatever one reference brings must cost that image alone
+            failure = ImageError(f"it cannot be fetched ({in_words(error)})", SOON)
+        raise failure
 
     def close(self) -> None:
         """Let go of its connections."""
         self._http.close()
+        self._own_http.close()
 
-    def _follow(self, url: str) -> bytes:
+    def _fetch(self, task: int, reference: str) -> bytes:
+        reference = reference.strip() if isinstance(reference, str) else ""
+        if not reference:
+            raise ImageError("the task has no image under the labelling config's data key")
+        if reference[:5].lower() == "data:":
+            return self._data_uri(reference)
         deadline = time.monotonic() + self._settings.image_seconds
-        for _ in range(REDIRECTS):
-            content, location = self._get(url, deadline)
-            if location is None:
-                return content
-            url = urljoin(url, location)
-        raise ImageError(f"{_short(url)}: more than {REDIRECTS} redirects")
+        failures: list[ImageError] = []
+        for place in self._places(task, reference):
+            try:
+                return self._follow(place, deadline)
+            except _NotHere as error:
+                failures.append(error)
+            except ImageError as error:
+                failures.append(error)
+                break
+        raise ImageError("; ".join(map(str, failures)), failures[-1].again_in)
 
-    def _get(self, url: str, deadline: float) -> tuple[bytes, str | None]:
-        """One request: the content, or where it redirects to. Trouble with Label Studio itself is no fault of the image."""
-        if _origin(url) != self._origin:
-            self._check_host(url)
-            return self._read(url, None, deadline)
+    def _places(self, task: int, reference: str) -> list[httpx.URL]:
         try:
-            return self._read(url, self._auth, deadline)
-        except httpx.TransportError as error:
-            raise LabelStudioError(
-                f"Label Studio at {self._origin} does not answer ({error!r}). Check LABEL_STUDIO_URL."
-            ) from error
+            named_first = self._guard.allows_by_name(httpx.URL(reference))
+        except httpx.InvalidURL:
+            named_first = False
+        return self._own.places(task, reference, named_first)
 
-    def _read(self, url: str, auth: httpx.Auth | None, deadline: float) -> tuple[bytes, str | None]:
-        with self._http.stream("GET", url, auth=auth) as response:
-            if auth is None and (urlsplit(url).hostname or "").lower() not in self._settings.hosts:
-                self._check_address(response.extensions["network_stream"].get_extra_info("server_addr")[0], url)
-            if response.is_redirect:
-                return b"", response.headers["location"]
-            if auth and response.status_code in OUTAGE:
-                raise LabelStudioError(f"Label Studio answered {response.status_code} for {_short(url)}", response.status_code)
-            if response.status_code != 200:
-                raise ImageError(f"{_short(url)} answered {response.status_code}")
-            chunks, size = [], 0
-            for chunk in response.iter_bytes():
+    def _follow(self, url: httpx.URL, deadline: float) -> bytes:
+        """What is at `url`, redirects followed, each to an address that is checked anew."""
+        for _ in range(REDIRECTS):
+            answer = self._get(url, deadline)
+            if isinstance(answer, bytes):
+                return answer
+            if self._own.has(url) and not self._own.has(answer) and self._own.is_on_its_host(answer):
+                better = answer.copy_with(path="/", query=None, fragment=None, userinfo=b"")
+                raise ImageError(f"Label Studio redirects to {better}: set LABEL_STUDIO_URL to the address it has there")
+            url = answer
+        raise ImageError(f"{self._name(url)}: more than {REDIRECTS} redirects")
+
+    def _get(self, url: httpx.URL, deadline: float) -> bytes | httpx.URL:
+        """The content, or where it redirects to; a host that is busy is waited for."""
+        for attempt in range(TRIES):
+            with self._asked(url, deadline) as response:
+                if response.status_code not in WAITED_FOR:
+                    return self._taken(response, url)
+                wanted = retry_after(response)
+            wait = 2.0**attempt if wanted is None else wanted
+            if time.monotonic() + wait >= deadline:
+                break
+            time.sleep(wait)
+        again_in = min(max(wanted or 0, SOON), LONGEST_WAIT)
+        raise self._trouble(url, f"{self._name(url)} answered {response.status_code}: it asks to come again later", again_in)
+
+    @contextmanager
+    def _asked(self, url: httpx.URL, deadline: float) -> Iterator[httpx.Response]:
+        """The answer at `url`, not yet read, with its failures as ImageError or LabelStudioError."""
+        own = self._own.has(url)
+        try:
+            addresses = () if own else self._checked(url)
+            http, auth = (self._own_http, self._label_studio.auth) if own else (self._http, None)
+            with request_within(deadline, addresses), http.stream("GET", url, auth=auth) as response:
+                yield response
+        except AddressRefused as error:
+            raise ImageError(str(error)) from None
+        except httpx.TimeoutException:
+            text = f"{self._name(url)} took longer than IMAGE_SECONDS ({self._settings.image_seconds:g})"
+            raise self._trouble(url, text) from None
+        except socket.gaierror as error:
+            again_in = None if error.errno == socket.EAI_NONAME else SOON
+            raise ImageError(f"{self._name(url)}: it cannot be fetched ({in_words(error)})", again_in) from None
+        except (httpx.HTTPError, OSError) as error:
+            raise self._trouble(url, f"{self._name(url)}: it cannot be fetched ({in_words(error)})") from None
+
+    def _checked(self, url: httpx.URL) -> tuple[str, ...]:
+        """The addresses to connect to for `url`; none behind a proxy, which alone knows the names there."""
+        if self._proxies.of(url) is None:
+            return self._guard.addresses(url)
+        self._guard.check(url)
+        return ()
+
+    def _taken(self, response: httpx.Response, url: httpx.URL) -> bytes | httpx.URL:
+        """What an answer brings: content, or the address to go on with."""
+        status, own, name = response.status_code, self._own.has(url), self._name(url)
+        if status in (301, 302, 303, 307, 308) and response.headers.get("Location"):
+            target = url.join(response.headers["Location"])
+            if own and LOGIN_PATH.search(target.path):
+                raise self._trouble(url, "Label Studio asks to log in for the file, though it takes the token elsewhere")
+            return target
+        if own and (status == 401 or status >= 500):
+            raise self._trouble(url, f"{name} answered {status} for the file")
+        if status in NOT_HERE:
+            raise _NotHere(f"{name} answered {status}{HINTS[own].get(status, '')}")
+        if status == 408 or status >= 500:
+            raise ImageError(f"{name} answered {status}", SOON)
+        if 300 <= status < 400:
+            raise ImageError(f"{name} answered {status}, a redirect that does not say where to")
+        if status not in (200, 203):
+            raise ImageError(f"{name} answered {status}")
+        return self._content(response, name)
+
+    def _content(self, response: httpx.Response, name: str) -> bytes:
+        """The body, read no further than the limit."""
+        length = response.headers.get("Content-Length", "")
+        self._check_size(int(length) if length.isdecimal() and len(length) < 20 else 0)
+        chunks, size = [], 0
+        try:
+            for chunk in _plain(response, name):
                 chunks.append(chunk)
                 size += len(chunk)
                 self._check_size(size)
-                if time.monotonic() > deadline:
-                    raise ImageError(f"{_short(url)} took longer than IMAGE_SECONDS ({self._settings.image_seconds:g})")
-        return b"".join(chunks), None
+        except zlib.error:
+            raise ImageError(f"{name} answered with broken compression") from None
+        return b"".join(chunks)
 
-    def _check_host(self, url: str) -> None:
-        """Only http(s), only allowed hosts; without ALLOWED_HOSTS any public one."""
-        parts = urlsplit(url)
-        host = (parts.hostname or "").lower()
-        if parts.scheme not in ("http", "https") or not host:
-            raise ImageError(f"{_short(url)}: only http, https, data, s3, gs and azure-blob references can be fetched")
-        if host in self._settings.hosts:
-            return
-        if self._settings.hosts:
-            raise ImageError(f"{_short(url)}: host {host} is not in ALLOWED_HOSTS")
-        for *_, address in socket.getaddrinfo(host, parts.port or 443, type=socket.SOCK_STREAM):
-            self._check_address(str(address[0]), url)
+    def _trouble(self, url: httpx.URL, text: str, again_in: float = SOON) -> ImageError | LabelStudioError:
+        """`text` as an error of the image alone, unless Label Studio, which was asked, answers nothing else either."""
+        outage = self._label_studio.outage() if self._own.has(url) else None
+        return outage or ImageError(text, again_in)
 
-    @staticmethod
-    def _check_address(address: str, url: str) -> None:
-        """Refuse private addresses; asked again of the connection itself, since a name can change between look-ups."""
-        if not ipaddress.ip_address(address.split("%")[0]).is_global:
-            raise ImageError(f"{_short(url)}: {address} is a private address; add the host to ALLOWED_HOSTS if you trust it")
+    def _name(self, url: httpx.URL) -> str:
+        """Who is asked, without the path and query, which may hold secrets."""
+        return "Label Studio" if self._own.has(url) else url.netloc.decode("ascii", "replace")
 
     def _data_uri(self, uri: str) -> bytes:
-        header, _, payload = uri.partition(",")
-        self._check_size(len(payload) * 3 // 4 if header.endswith(";base64") else len(payload))
-        try:
-            return base64.b64decode(payload) if header.endswith(";base64") else unquote_to_bytes(payload)
-        except (binascii.Error, ValueError) as error:
-            raise ImageError(f"broken data URI ({error})") from error
+        header, comma, payload = uri.partition(",")
+        encoded = header.rstrip().lower().endswith(";base64")
+        self._check_size(len(payload) * 3 // 4 if encoded else 0)
+        content = unquote_to_bytes(payload)
+        if encoded:
+            content = WHITE_SPACE.sub(b"", content).rstrip(b"=")
+            try:
+                content = base64.b64decode(content + b"=" * (-len(content) % 4))
+            except (binascii.Error, ValueError):
+                comma = ""
+        if not comma:
+            raise ImageError("a broken data URI")
+        self._check_size(len(content))
+        return content
 
     def _check_size(self, size: int) -> None:
         if size > self._settings.max_image_bytes:
             raise ImageError(f"larger than MAX_IMAGE_BYTES ({self._settings.max_image_bytes})")
 
 
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}".lower()
+class _NotHere(ImageError):
+    """A host that has no such file, or keeps it to itself; another one may have it."""
 
 
-def _short(url: str) -> str:
-    """`url` without its query, which may hold a signature."""
-    return url.split("?")[0][:200]
+def _plain(response: httpx.Response, name: str) -> Iterator[bytes]:
+    """The body in small parts. Compression is undone here, since httpx undoes a part of any size at once."""
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding in ("", "identity"):
+        yield from response.iter_bytes()
+        return
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise ImageError(f"{name} answered in the encoding {encoding[:20]!r}, which was not asked for")
+    inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, as the first bytes say
+    for part in response.iter_raw():
+        while part:
+            yield inflate.decompress(part, INFLATED_AT_ONCE)
+            part = inflate.unconsumed_tail
+    yield inflate.flush()

@@ -1,0 +1,62 @@
+"""Where an image reference is asked for: which ones are Label Studio's own files, under whatever address the data name it."""
+
+import base64
+import re
+
+import httpx
+
+CLOUD = ("s3://", "gs://", "azure-blob://")
+# Paths that Label Studio alone has. Its data may name it by LABEL_STUDIO_HOST, which need not be LABEL_STUDIO_URL.
+OWN_PATH = re.compile(r"/(data|storage-data|tasks/\d+/(presign|resolve)|projects/\d+/(presign|resolve|file-proxy))/")
+LOGIN_PATH = re.compile(r"/user/login/?$")
+
+
+class OwnFiles:
+    """Tells the files of the Label Studio at `url`, LABEL_STUDIO_URL, from those of other hosts."""
+
+    def __init__(self, url: str) -> None:
+        self._base = httpx.URL(url)
+        self._prefix = self._base.path.rstrip("/")  # where Label Studio answers under a path of its host
+
+    def has(self, url: httpx.URL) -> bool:
+        """Whether `url` is at LABEL_STUDIO_URL's scheme, host and port: the only one that gets the token."""
+        return _origin(url) == _origin(self._base)
+
+    def is_on_its_host(self, url: httpx.URL) -> bool:
+        """Whether `url` is at the same host, though perhaps with another scheme or port."""
+        return url.host == self._base.host
+
+    def places(self, task: int, reference: str, named_first: bool) -> list[httpx.URL]:
+        """Where to ask for the image `reference` of `task`, the likeliest first.
+
+        A file of Label Studio's under a host that is not LABEL_STUDIO_URL's may also be one of that host, whose path merely
+        looks alike: both are asked, that host first with `named_first`. Raises httpx.InvalidURL, ValueError.
+        """
+        if reference.startswith(CLOUD):
+            name = base64.urlsafe_b64encode(reference.encode()).decode()
+            return [self._under(f"/tasks/{task}/presign/").copy_with(query=f"fileuri={name}".encode())]
+        url = httpx.URL(reference)
+        if not url.scheme and not url.host:
+            return [self._within(url)]
+        url = url if url.scheme else url.copy_with(scheme=self._base.scheme)
+        path = url.path.removeprefix(self._prefix)
+        if self.has(url):
+            return [self._within(url) if OWN_PATH.match(path) else url]
+        if url.scheme in ("http", "https") and OWN_PATH.match(path):
+            own = self._within(url)
+            return [url, own] if named_first else [own, url]
+        return [url]
+
+    def _within(self, url: httpx.URL) -> httpx.URL:
+        """What `url` means by its path and query, at LABEL_STUDIO_URL; with or without the path at which that answers."""
+        path = f"/{url.path.lstrip('/')}"
+        if self._prefix and path.startswith(f"{self._prefix}/"):
+            path = path.removeprefix(self._prefix)
+        return self._under(path).copy_with(query=url.query or None)
+
+    def _under(self, path: str) -> httpx.URL:
+        return self._base.copy_with(path=self._prefix + path)
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
