@@ -26,7 +26,8 @@ def client(make_settings):
 
     def make(server_or_url, token=LEGACY):
         url = server_or_url if isinstance(server_or_url, str) else server_or_url.url
-        return LabelStudio(make_settings(label_studio_url=url, label_studio_api_key=token))
+        values = {"label_studio_url": url, "label_studio_api_key": SecretStr(token)}
+        return LabelStudio(make_settings().model_copy(update=values))  # whatever the settings make of them
 
     return make
 
