@@ -31,7 +31,7 @@ def connect_redis(settings: Settings, seconds: float | None = None) -> Redis:
 
     Raises RedisUnavailable where it does not answer.
     """
-    redis = Redis.from_url(redis_url(settings), socket_connect_timeout=5, socket_timeout=seconds)
+    redis = Redis.from_url(redis_url(settings), socket_connect_timeout=min(5, seconds or 5), socket_timeout=seconds)
     try:
         redis.ping()
     except RedisError as error:

@@ -65,6 +65,8 @@ if labels > 0 then
     local pending = redis.call('HINCRBY', KEYS[1], 'pending', labels)
     if pending >= tonumber(ARGV[7]) then at = now else quiet = true end
 end
+local gives_way = labels < 0  -- counts no label, but labels to come put off what it schedules
+quiet = quiet or gives_way
 local function move(moved)
     redis.call('ZREM', KEYS[2], moved)
     if at > now then redis.call('ZADD', KEYS[2], at, moved) else line_up(moved, now, iso) end
@@ -84,7 +86,8 @@ if of(job, 'status') == 'scheduled' then
     local scheduled = due(job)
     -- labels do not call for a failed job's next try, and put off only what labels alone have scheduled
     local put_off = quiet and redis.call('HGET', KEYS[1], 'quiet') == job
-    if not scheduled or (not (tried and labels > 0) and scheduled > now and (put_off or at < scheduled)) then
+    local moves = put_off or (scheduled and at < scheduled and not gives_way)
+    if not scheduled or (not (tried and labels ~= 0) and scheduled > now and moves) then
         if not quiet then redis.call('HDEL', KEYS[1], 'quiet') end
         move(job)
     end

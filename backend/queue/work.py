@@ -66,11 +66,12 @@ class Work:
         self._upkeep = redis.register_script(UPKEEP)
         self._queues = {name: Queue(name, connection=redis, serializer=JSONSerializer) for name in (*QUEUES, FINETUNE)}
 
-    def wake(self, kind: str, project: int, delay: float = 0, labels: int = 0) -> str:
+    def wake(self, kind: str, project: int, delay: float = 0, labels: int = 0, gives_way: bool = False) -> str:
         """See that a job of `kind` starts for `project` in at most `delay` seconds; returns its id.
 
         With `labels` new labels, `delay` is the quiet time: each label puts the round off by so much again, until
-        RETRAIN_AFTER of them are pending; then it starts at once. A job that failed keeps to its own next try.
+        RETRAIN_AFTER of them are pending; then it starts at once. A job that failed keeps to its own next try. With
+        `gives_way` no label is counted, but those that come put off what this has scheduled.
         """
         entry = KINDS[kind]
         queue = self._queues[entry.queue]
@@ -78,7 +79,15 @@ class Work:
         generation = int(_text(self.redis.hget(_key(project), f"{kind}:generation") or 0))
         while True:
             job = self._make(entry, f"{kind}-{project}-{generation}", [project, generation, *entry.extra])
-            given: list[Any] = [*_now(), kind, project, int(delay), labels, self._retrain_after, generation]
+            given: list[Any] = [
+                *_now(),
+                kind,
+                project,
+                int(delay),
+                -1 if gives_way else labels,
+                self._retrain_after,
+                generation,
+            ]
             fields: list[Any] = [part for pair in job.to_dict().items() for part in pair if pair[1] is not None]
             job_id, wanted = self._wake(keys=keys, args=[*given, *fields])
             if job_id:

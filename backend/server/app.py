@@ -1,21 +1,21 @@
-"""The server that Label Studio calls: routes and authentication. What they mean is decided elsewhere.
+"""The server that Label Studio calls: its routes, and how each kind of failure is answered.
 
-Torch is imported by the first /predict, not before: /health, /setup and /webhook answer in milliseconds.
+Torch is imported by the first /predict, not before: /health, /setup and /webhook answer in milliseconds. Whatever waits, for
+a disk, for Redis or for ResNet50, does so in a thread of its own, so that the event loop never does.
 """
 
-import base64
-import binascii
+import asyncio
 import json
 import logging
-import secrets
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backend.labelstudio.labelling_config import LabelConfigError, parse_label_config
 from backend.project.answering import PLUGIN
@@ -24,41 +24,18 @@ from backend.queue.redis_server import connect_redis
 from backend.queue.sightings import expected, sight
 from backend.queue.work import Work
 from backend.server import reason
-from backend.server.events import BadRequest, handle, project_id
+from backend.server.auth import BasicAuth
+from backend.server.bodies import NO_RESULT, BadRequest, project_id, read_json, shown, text
+from backend.server.events import handle
 from backend.settings import Settings, get_settings
 from model.version_store import NO_VERSION, VersionStore
 
 log = logging.getLogger(__name__)
-REDIS_SECONDS = 1.0  # a Redis that hangs must not take /health with it; Label Studio gives a webhook no more
-NO_RESULT: dict[str, Any] = {"result": [], "score": 1.0, "model_version": NO_VERSION}
-
-
-class BasicAuth:
-    """Asks for the credentials on every route but /health."""
-
-    def __init__(self, app: ASGIApp, credentials: tuple[str, str] | None) -> None:
-        self._app = app
-        self._expected = ":".join(credentials).encode() if credentials else None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 401."""
-        if scope["type"] == "http" and scope["path"] != "/health" and not self._allows(dict(scope["headers"])):
-            message = "BASIC_AUTH_USER and BASIC_AUTH_PASS are not what this backend expects"
-            reason.set_reason(f"Unauthorized: {message}")
-            answer = JSONResponse({"detail": message}, 401, {"WWW-Authenticate": 'Basic realm="active learning"'})
-            await answer(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-    def _allows(self, headers: dict[bytes, bytes]) -> bool:
-        if self._expected is None:
-            return True
-        scheme, _, value = headers.get(b"authorization", b"").partition(b" ")
-        try:
-            given = base64.b64decode(value, validate=True)
-        except binascii.Error:
-            return False
-        return scheme.lower() == b"basic" and secrets.compare_digest(given, self._expected)
+REDIS_SECONDS = 1.0  # a Redis that hangs must not take a webhook with it: Label Studio gives one no more
+PREDICTIONS = 4  # /predict requests at work at once; more wait, and leave their threads to webhooks
+ROUTES = "GET /health, POST /setup, POST /predict, POST /webhook and GET /versions"
+Refusal = Callable[[Request, Any], Coroutine[Any, Any, Response]]
+Body = Annotated[dict[str, Any], Depends(read_json)]
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -73,89 +50,145 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Active learning for Label Studio",
         openapi_url=None,
         middleware=[Middleware(BasicAuth, credentials=settings.credentials)],
+        exception_handlers=_refusals(settings),
     )
+    predicting = asyncio.Semaphore(PREDICTIONS)
 
-    @app.exception_handler(BadRequest)
-    @app.exception_handler(LabelConfigError)
-    async def refuse(_: Request, error: Exception) -> JSONResponse:
-        reason.set_reason(str(error))
-        return JSONResponse({"detail": str(error)}, 400)
-
-    @app.get("/health")
+    @app.api_route("/health", methods=["GET", "HEAD"])
     async def health() -> dict[str, str]:
         return {"status": "UP", "plugin": PLUGIN, "identity": identity}
 
     @app.post("/setup")
-    async def setup(request: Request) -> dict[str, Any]:
-        body = await _body(request)
-        project = project_id(body.get("project"))
-        state = projects.read(project)
-        try:
-            parse_label_config(body.get("schema"), state.control)
-        except LabelConfigError as error:
-            log.warning("/setup of project %s: %s", project, error)
-            raise
-        if not state.connected and not await run_in_threadpool(_awaited, work, project):
-            raise BadRequest(
-                f"Project {project} is not connected: run `python -m backend connect --project {project}`, "
-                "which adds this backend by itself, with webhook and sampling"
-            )
-        return {"model_version": state.live or NO_VERSION}
+    def setup(body: Body) -> dict[str, Any]:
+        return {"model_version": _live(projects, work, project_id(body.get("project")), text(body, "schema"))}
 
     @app.post("/webhook")
-    async def webhook(request: Request) -> Response:
-        answer = handle(await _body(request), settings, work)
-        return Response(json.dumps(answer), 201, media_type="application/json")
+    def webhook(body: Body) -> Response:
+        return Response(json.dumps(handle(body, settings, work)), 201, media_type="application/json")
 
     @app.post("/predict")
-    async def predict(request: Request) -> dict[str, Any]:
-        body = await _body(request)
-        tasks = body.get("tasks") or []
-        tasks = [task if task.get("project") else task | {"project": project_id(body.get("project"))} for task in tasks]
-        try:
-            results = await run_in_threadpool(_predict, tasks, body.get("label_config"))
-        except Exception as error:
-            if isinstance(error, LabelConfigError):
-                raise
-            log.exception("/predict failed; its %d tasks get the last place", len(tasks))
-            results = [NO_RESULT] * len(tasks)
+    async def predict(body: Body) -> dict[str, Any]:
+        tasks, label_config = _tasks(body), text(body, "label_config")
+        async with predicting:
+            results = await run_in_threadpool(_predict, tasks, label_config, settings)
         return {"results": results, "model_version": results[0]["model_version"] if results else NO_VERSION}
 
-    @app.api_route("/versions", methods=["GET", "POST"])
-    async def versions(request: Request) -> dict[str, Any]:
-        body = await _body(request) if await request.body() else {}
-        named = body.get("project") or request.query_params.get("project")
-        known = [project_id(named)] if named else projects.ids()
-        return {"versions": [name for p in known for name in VersionStore(projects.folder(p) / "versions").names()]}
+    @app.get("/versions")
+    def versions(project: str = "") -> dict[str, Any]:
+        return {"versions": _versions(projects, project)}
+
+    @app.post("/versions")
+    def versions_of(body: Body) -> dict[str, Any]:
+        return {"versions": _versions(projects, body.get("project"))}
 
     return app
 
 
+def _live(projects: Projects, work: Work, project: int, schema: str) -> str:
+    """The version that `project` follows. Raises LabelConfigError, and BadRequest where nobody connected the project."""
+    state = projects.read(project)
+    try:
+        parse_label_config(schema, state.control)
+    except LabelConfigError as error:
+        log.warning("/setup of project %s: %s", project, error)
+        raise
+    if not state.connected and not _awaited(work, project):
+        raise BadRequest(
+            f"Project {project} is not connected: run `python -m backend connect --project {project}`, "
+            "which adds this backend by itself, with webhook and sampling"
+        )
+    return state.live or NO_VERSION
+
+
 def _awaited(work: Work, project: int) -> bool:
     """Whether `connect` is adding this backend to `project`; if not, `status` is to list it."""
+    log.info("Label Studio asks about project %s, which is not connected", project)
     try:
         if expected(work.redis, project):
             return True
         sight(work.redis, project)
     except RedisError as error:
         log.warning("Redis does not answer: %s", error)
-    log.warning("Label Studio asks about project %s, which is not connected", project)
     return False
 
 
-def _predict(tasks: list[dict[str, Any]], label_config: str | None) -> list[dict[str, Any]]:
+def _versions(projects: Projects, named: Any) -> list[str]:
+    known = [project_id(named)] if named not in (None, "") else projects.ids()
+    return [name for project in known for name in VersionStore(projects.folder(project) / "versions").names()]
+
+
+def _tasks(body: dict[str, Any]) -> list[Any]:
+    """The tasks of a /predict, each with its project; one that is no task stays, to get an empty result. Raises BadRequest
+    where nothing among them is a task."""
+    tasks = body.get("tasks")
+    if tasks is None:
+        return []
+    if not isinstance(tasks, list):
+        raise BadRequest(f"tasks is {shown(tasks)}, not a list")
+    if tasks and not any(isinstance(task, dict) for task in tasks):
+        raise BadRequest(f"tasks holds no task, but {shown(tasks[0])}")
+    lacking = [task for task in tasks if isinstance(task, dict) and not task.get("project")]
+    if not lacking:
+        return tasks
+    try:
+        project = project_id(body.get("project"))
+    except BadRequest:
+        if len(lacking) == sum(isinstance(task, dict) for task in tasks):
+            raise
+        return tasks
+    return [task | {"project": project} if isinstance(task, dict) and not task.get("project") else task for task in tasks]
+
+
+def _predict(tasks: list[Any], label_config: str, settings: Settings) -> list[dict[str, Any]]:
+    """One result for each of `tasks`, whatever happens. Raises LabelConfigError."""
     if not tasks:
         return []
-    from backend.server.plugin import ActiveLearningBackend  # imports torch
-
-    return ActiveLearningBackend(label_config=label_config).predict(tasks)
-
-
-async def _body(request: Request) -> dict[str, Any]:
     try:
-        body = json.loads(await request.body())
-    except ValueError as error:
-        raise BadRequest("the body is not JSON") from error
-    if not isinstance(body, dict):
-        raise BadRequest("the body is no JSON object")
-    return body
+        from backend.server.plugin import ActiveLearningBackend  # imports torch
+
+        return ActiveLearningBackend(label_config=label_config, settings=settings).predict(tasks)
+    except LabelConfigError:
+        raise
+    except Exception:
+        log.exception("/predict failed; its %d tasks get the last place", len(tasks))
+        return [NO_RESULT] * len(tasks)
+
+
+def _refusals(settings: Settings) -> dict[int | type[Exception], Refusal]:
+    """How each kind of failure is answered: with a sentence, as JSON and as the reason phrase."""
+
+    async def wrong(_: Request, error: BadRequest) -> Response:
+        return _refusal(error.status, str(error))
+
+    async def config(_: Request, error: LabelConfigError) -> Response:
+        return _refusal(400, str(error))
+
+    async def unknown(request: Request, error: HTTPException) -> Response:
+        asked = f"{request.method} {request.url.path[:100]}"
+        return _refusal(error.status_code, f"{asked}: {error.detail}. There are {ROUTES}", error.headers)
+
+    async def redis(_: Request, error: RedisError) -> Response:
+        log.error("Redis does not answer: %s", error)
+        where = "check REDIS_URL" if settings.redis_url else "start it with `python -m backend up`"
+        return _refusal(503, f"Redis does not answer: {where}. Labels are safe in Label Studio and taken in later")
+
+    async def disk(_: Request, error: OSError) -> Response:
+        log.error("DATA_DIR cannot be used: %s", error)
+        return _refusal(503, f"DATA_DIR={settings.data_dir} cannot be used ({error.strerror}): see to it on the server")
+
+    async def fault(_: Request, __: Exception) -> Response:
+        return _refusal(500, "A fault of the active-learning backend: its log says more")
+
+    return {
+        BadRequest: wrong,
+        LabelConfigError: config,
+        HTTPException: unknown,
+        RedisError: redis,
+        OSError: disk,
+        Exception: fault,
+    }
+
+
+def _refusal(status: int, message: str, headers: Any = None) -> Response:
+    reason.set_reason(message)
+    return JSONResponse({"detail": message.encode("utf-8", "backslashreplace").decode()}, status, headers)

@@ -1,9 +1,11 @@
 """HTTP reason phrases of our own choosing: of an ML backend's error, Label Studio shows the status line and nothing else."""
 
+import re
 from contextvars import ContextVar
 
 from uvicorn.protocols.http import h11_impl
 
+LONGEST = 1000  # bytes
 _reason: ContextVar[bytes] = ContextVar("reason", default=b"")
 
 
@@ -18,5 +20,9 @@ def install() -> None:
 
 
 def set_reason(message: str) -> None:
-    """Use `message` as the reason phrase of the response being made. To be called in the request's own task."""
-    _reason.set(" ".join(message.split()).encode("latin-1", "replace")[:1000])
+    """Use `message` as the reason phrase of the response being made. To be called in the request's own task.
+
+    A phrase is one line of Latin-1: line ends become spaces, control characters and what Latin-1 lacks question marks.
+    """
+    line = " ".join(message.split())
+    _reason.set(re.sub(r"[^\x20-\x7e\xa0-\xff]", "?", line).encode("latin-1")[:LONGEST])

@@ -1,15 +1,26 @@
 """The server's routes, as Label Studio calls them, over a real socket."""
 
+import base64
+import json
+import os
+import signal
+import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
+import h11
 import httpx
 import pytest
 import uvicorn
 
 from backend.project.state import Projects
+from backend.queue.redis_server import EmbeddedRedis
 from backend.queue.sightings import expect, sight, sighted
+from backend.server import bodies, reason
 from backend.server.app import create_app
+from backend.server.reason import set_reason
 from tools.label_studio import label_config
 
 CONFIG = label_config(["A", "B"])
@@ -21,8 +32,8 @@ def serve(make_settings, redis):
     running = []
 
     def start(**values):
-        socket = f"unix://{redis.connection_pool.connection_kwargs['path']}"
-        settings = make_settings(redis_url=socket, **values)
+        here = f"unix://{redis.connection_pool.connection_kwargs['path']}"
+        settings = make_settings(**({"redis_url": here} | values))
         config = uvicorn.Config(create_app(settings), port=0, http="h11", log_level="warning")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run)
@@ -135,3 +146,121 @@ def test_a_mangled_authorization_header_is_refused(serve):
     client = serve(basic_auth_user="u", basic_auth_pass="p")
     for value in ("Basic", "Basic !!!", "Bearer dTpw", "Basic dTpw dTpw"):
         assert client.get("/versions", headers={"Authorization": value}).status_code == 401
+
+
+def test_a_password_is_taken_as_label_studio_sends_it(serve):
+    client = serve(basic_auth_user="u", basic_auth_pass="pä")
+    for encoding in ("latin-1", "utf-8"):
+        token = base64.b64encode("u:pä".encode(encoding)).decode()
+        assert client.get("/versions", headers={"Authorization": f"Basic {token}"}).status_code == 200
+
+
+def test_a_reason_can_neither_break_the_status_line_nor_add_headers(serve):
+    wrong = "x\r\nX-Evil: 1\x00\x1b[31m\u0100ä\x85"
+    answer = serve().post("/setup", json={"project": wrong, "schema": CONFIG})
+    assert answer.status_code == 400
+    assert "X-Evil" not in answer.headers
+    assert answer.reason_phrase.startswith("project is")
+
+
+@pytest.mark.parametrize("message", ["a\r\nb", "a\x00b", "a\x7fb\x85", "\ud800", "界", "x" * 5000, "", "\u2028"])
+def test_any_message_becomes_a_reason_that_http_allows(message):
+    set_reason(message)
+    h11.Response(status_code=400, headers=[], reason=reason._reason.get())  # raises where it does not
+    assert len(reason._reason.get()) <= 1000
+
+
+def raw(client, request):
+    """Send bytes as they are, and close; returns the answer's bytes."""
+    with socket.create_connection((client.base_url.host, client.base_url.port), 10) as connection:
+        connection.sendall(request)
+        parts = []
+        while part := connection.recv(65536):
+            parts.append(part)
+        return b"".join(parts)
+
+
+@pytest.mark.parametrize("length", [b"abc", b"-1", b"1, 2", b"99999999999999999999999"])
+def test_an_odd_content_length_is_answered_with_4xx(serve, length):
+    answer = raw(
+        serve(), b"POST /webhook HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: " + length + b"\r\n\r\n{}"
+    )
+    assert answer.startswith(b"HTTP/1.1 4")
+
+
+def test_a_body_too_large_gets_its_answer_although_it_is_still_being_sent(serve, monkeypatch):
+    monkeypatch.setattr(bodies, "MAX_BODY_BYTES", 100_000)
+    client = serve()
+    answer = client.post("/predict", content=(b" " * 10_000 for _ in range(2000)))
+    assert answer.status_code == 413
+    assert "select fewer tasks" in answer.reason_phrase
+    assert client.post("/predict", content=b" " * 20_000_000).status_code == 413
+    assert client.get("/health").status_code == 200
+
+
+def test_a_body_that_stops_arriving_is_given_up(serve, monkeypatch):
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.2)
+    answer = raw(serve(), b"POST /webhook HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 10\r\n\r\n{}")
+    assert answer.startswith(b"HTTP/1.1 408 The body did not arrive")
+
+
+@pytest.fixture
+def own_redis(tmp_path):
+    """A Redis that the test may stop."""
+    server = EmbeddedRedis(tmp_path / "own")
+    server.start()
+    yield server
+    with suppress(ProcessLookupError):
+        os.kill(server._process.pid, signal.SIGCONT)
+    server.stop()
+
+
+def start_training(client):
+    return client.post("/webhook", json={"action": "START_TRAINING", "project": 7})
+
+
+def test_without_redis_a_webhook_is_told_so_at_once_and_later_goes_on(serve, own_redis, make_settings):
+    with Projects(make_settings().data_dir).edit(7) as state:
+        state.connected = True
+    client = serve(redis_url=f"unix://{own_redis._socket}")
+    own_redis.stop()
+    started = time.monotonic()
+    answer = start_training(client)
+    assert time.monotonic() - started < 1
+    assert answer.status_code == 503
+    assert "Redis does not answer" in answer.reason_phrase
+    assert client.post("/setup", json={"project": 7, "schema": CONFIG}).status_code == 200
+    own_redis.start()
+    assert start_training(client).json() == {"job": "round-7-0"}
+
+
+def test_a_redis_that_hangs_holds_up_no_other_request(serve, own_redis, make_settings):
+    with Projects(make_settings().data_dir).edit(7) as state:
+        state.connected = True
+    client = serve(redis_url=f"unix://{own_redis._socket}")
+    os.kill(own_redis._process.pid, signal.SIGSTOP)
+    with ThreadPoolExecutor() as threads:
+        started = time.monotonic()
+        waiting = threads.submit(start_training, client)
+        time.sleep(0.1)
+        assert client.get("/health").status_code == 200
+        assert time.monotonic() - started < 0.7
+        assert waiting.result().status_code == 503
+        assert time.monotonic() - started < 3
+
+
+def test_a_data_dir_that_cannot_be_used_is_named(app, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Projects, "read", refuse)
+    answer = app.post("/setup", json.dumps({"project": 1, "schema": CONFIG}).encode())
+    assert answer.status_code == 503
+    assert "DATA_DIR" in answer.json()["detail"]
+
+
+def test_a_fault_of_our_own_is_a_sentence_and_no_traceback(app, monkeypatch):
+    monkeypatch.setattr(Projects, "read", lambda *_: 1 / 0)
+    answer = app.post("/setup", json.dumps({"project": 1, "schema": CONFIG}).encode())
+    assert answer.status_code == 500
+    assert answer.json() == {"detail": "A fault of the active-learning backend: its log says more"}

@@ -7,7 +7,9 @@ import pytest
 
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.state import Projects
-from backend.server.events import handle, project_id
+from backend.server.bodies import project_id
+from backend.server.events import SUBMIT_SECONDS, handle
+from tests.backend.queue.test_work import due
 from tests.conftest import ROOT
 from tools.label_studio import label_config
 
@@ -70,6 +72,45 @@ def test_start_training_retrains_resnet50_too_if_the_project_says_so(send, depth
     answer = send("START_TRAINING")
     assert kind(answer) == "round"
     assert answer.get("finetune", "").split("-")[0] == (started or "")
+
+
+ON = {"min_annotations_to_start_training": 1}  # "Start model training on annotation submission"
+
+
+def submit(send):
+    """What Label Studio sends of a Submit with that setting on, in its order."""
+    send("START_TRAINING", project=ON)
+    send("ANNOTATION_CREATED", annotation={"id": 1}, project=ON)
+
+
+def test_training_with_each_submit_still_waits_for_enough_labels(send, work):
+    submit(send)
+    submit(send)
+    assert due(work)["round-1-0"] == pytest.approx(30, abs=3)  # the quiet time
+    submit(send)
+    assert due(work)["round-1-0"] <= 0  # three labels
+
+
+def test_training_with_each_submit_counts_each_label_once(send, work):
+    submit(send)
+    assert work.pending(1) == 1
+
+
+def test_training_with_each_submit_retrains_no_resnet50(send):
+    with Projects(send.settings.data_dir).edit(1) as state:
+        state.finetune = "last"
+    assert "finetune" not in send("START_TRAINING", project=ON)
+
+
+def test_a_person_who_starts_training_with_that_setting_on_waits_a_few_seconds(send, work):
+    send("START_TRAINING", project=ON)
+    assert due(work)["round-1-0"] == pytest.approx(SUBMIT_SECONDS, abs=2)
+
+
+def test_training_with_each_submit_hastens_no_round_that_waits_for_something_else(send, work):
+    work.wake("round", 1, 20)
+    send("START_TRAINING", project=ON)
+    assert due(work)["round-1-0"] == pytest.approx(20, abs=3)
 
 
 def test_our_own_switch_means_nothing(send):

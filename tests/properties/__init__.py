@@ -1,0 +1,1 @@
+"""Properties: whatever comes in, nothing but what is documented comes out."""
