@@ -30,7 +30,7 @@ def read_json(path: Path) -> Any | None:
     """The JSON in `path`, or None where the file is absent or is not JSON."""
     try:
         return json.loads(path.read_text())
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError):
         return None
 
 

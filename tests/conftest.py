@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -28,6 +29,26 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("project")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Property tests: some hundred examples, the same ones each time; under `make soak` ten thousand, new ones each time."""
+    shared_options = {"deadline": None, "database": None, "suppress_health_check": list(hypothesis.HealthCheck)}
+    hypothesis.settings.register_profile("test", max_examples=200, derandomize=True, **shared_options)
+    hypothesis.settings.register_profile("soak", max_examples=10_000, print_blob=True, **shared_options)
+    hypothesis.settings.load_profile("soak" if _soaks(config) else "test")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """`make soak` runs every property test too."""
+    for item in items if _soaks(config) else []:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("soak")
+
+
+def _soaks(config: pytest.Config) -> bool:
+    return config.getoption("markexpr") == "soak"
 
 
 @pytest.fixture(scope="session")

@@ -137,14 +137,11 @@ def switch(session: Session, version: str, check: Callable[[], None]) -> None:
     which the switch sends is recognised as our own; a crash between the two is mended by the next reconcile."""
     check()
     with session.edit() as state:
-        state.live, state.returning = version, ""
-        state.target = session.target.as_dict()
-        if state.promoting == session.backbone:  # not where an older round ends only now
-            state.promoting = ""
+        state.switch_to(version, session.target.as_dict(), session.backbone)
     if session.index.published(version):
         session.label_studio.patch_project(session.project, model_version=version)
         with session.edit() as state:
-            state.followed = version
+            state.told(version)
         log.info("Project %s: the queue follows %s", session.project, version)
 
 

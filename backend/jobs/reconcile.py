@@ -123,7 +123,7 @@ def _assert_version(session: Session, check: Check, wake: Wake) -> list[str]:
     by_hand = named != session.state.followed and named in session.versions.names()
     if by_hand and named in session.label_studio.prediction_counts(session.project):
         with session.edit() as state:
-            state.live = state.followed = named
+            state.chosen_by_hand(named)
         wake("reconcile", 1)
         return [f"following {named}, chosen in Label Studio"]
     switch(session, live, check)

@@ -94,7 +94,7 @@ class Learned:
 
     def collect(self, state: ProjectState) -> list[str]:
         """Remove the backbones and embeddings that no version on disk, and nothing in `state`, needs; returns their names."""
-        needed = {self.backbone, self.backbone_of(state.live), state.candidate, state.promoting}
+        needed = {self.backbone, self.backbone_of(state.live)} | state.backbones()
         for name in self.versions.names():
             with suppress(VersionError):
                 needed.add(self.versions.about(name)["backbone"])

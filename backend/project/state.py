@@ -1,17 +1,21 @@
 """What is known of a connected project besides Label Studio's own records: a small file each, safe for many processes."""
 
 import fcntl
+import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from backend.project.succession import Succession
 from backend.settings import Settings
 from model.files import read_json, write_json
 
+log = logging.getLogger(__name__)
 FORMAT = 1
+STATE, COPY = "project.json", "project.copy.json"  # the copy holds the same, and is read where the other is damaged
 
 
 class DataDirError(RuntimeError):
@@ -19,16 +23,15 @@ class DataDirError(RuntimeError):
 
 
 @dataclass
-class ProjectState:
-    """One project. live: the version the queue is to follow; followed: the one Label Studio was last told to follow;
-    returning: the one a rollback is about to make live; partial: the last queue was drawn before the pool was embedded;
-    trained: fingerprint of the labels of the last finished round; control: name of the control of the labelling config that
-    is learned, "" for the first that can be.
+class ProjectState(Succession):
+    """One project: which version and backbone come next (`Succession`), and what people and jobs have settled.
 
+    control: name of the control of the labelling config that is learned, "" for the first that can be; partial: the last
+    queue was drawn before the pool was embedded; trained: fingerprint of the labels of the last finished round.
     finetune: how deep this project's ResNet50 is retrained, "" for the setting FINETUNE; tuned_labels: labels there were
-    when that last began; finetuned: what came of it; candidate: the backbone it is about to make; promoting: the one that
-    the next round is to publish with. previous: the project settings that `connect` changed, for `disconnect` to put back;
-    made: what it made in Label Studio, ids by "backend", "webhook" and "view", and under "url" the BACKEND_URL of the time.
+    when that last began; finetuned: what came of it.
+    previous: the project settings that `connect` changed, for `disconnect` to put back; made: what it made in Label Studio,
+    ids by "backend", "webhook" and "view", and under "url" the BACKEND_URL of the time.
     """
 
     created_at: str = ""
@@ -36,25 +39,33 @@ class ProjectState:
     paused: bool = False
     strategy: str = ""
     control: str = ""
-    live: str = ""
-    followed: str = ""
-    returning: str = ""
     partial: bool = False
     trained: str = ""
-    target: dict[str, Any] = field(default_factory=dict)
     finetune: str = ""
     tuned_labels: int = 0
     finetuned: dict[str, Any] = field(default_factory=dict)
-    candidate: str = ""
-    promoting: str = ""
     previous: dict[str, Any] = field(default_factory=dict)
     made: dict[str, Any] = field(default_factory=dict)
     last_error: str = ""
 
     def start_over(self) -> None:
         """Forget all that was learned: the project is another one under the same id."""
-        self.live = self.followed = self.returning = self.trained = self.candidate = self.promoting = ""
-        self.target, self.finetuned, self.tuned_labels = {}, {}, 0
+        self.forget()
+        self.trained, self.finetuned, self.tuned_labels = "", {}, 0
+
+    @classmethod
+    def from_json(cls, found: Any) -> "ProjectState | None":
+        """The state that was written as `found`, by this version or another; None where that is no project's state."""
+        if not isinstance(found, dict) or not isinstance(found.get("connected"), bool):
+            return None
+        known = {entry.name: entry for entry in fields(cls)}
+        values = {name: value for name, value in found.items() if name in known}
+        for name, value in values.items():
+            entry = known[name]
+            default = entry.default if entry.default is not MISSING else {}
+            if type(value) is not type(default):
+                return None
+        return cls(**values)
 
 
 def finetune_depth(state: ProjectState, settings: Settings) -> str:
@@ -99,17 +110,30 @@ class Projects:
 
     def ids(self) -> list[int]:
         """Ids of the projects known here."""
-        return sorted(int(path.parent.name) for path in self.root.glob("*/project.json") if path.parent.name.isdigit())
+        found = {path.parent.name for name in (STATE, COPY) for path in self.root.glob(f"*/{name}")}
+        return sorted(int(name) for name in found if name.isascii() and name.isdigit())
 
     def folder(self, project: int) -> Path:
         """Where everything about `project` lies."""
         return self.root / str(project)
 
     def read(self, project: int) -> ProjectState:
-        """The project's state; that of a new project where there is none."""
-        found = read_json(self.folder(project) / "project.json") or {}
-        known = {entry.name for entry in fields(ProjectState)}
-        return ProjectState(**{key: value for key, value in found.items() if key in known})
+        """The project's state; that of a new project where there is none, or where file and copy are damaged."""
+        folder = self.folder(project)
+        state, copy = (ProjectState.from_json(read_json(folder / name)) for name in (STATE, COPY))
+        if state:
+            return state
+        damaged = (folder / STATE).exists()
+        if copy:
+            log.warning("%s is %s: its copy is read", folder / STATE, "damaged" if damaged else "gone")
+            return copy
+        if not damaged:
+            return ProjectState()
+        reason = (
+            f"{folder / STATE} and its copy are damaged, so nobody knows whether the project is connected: run "
+            f"`python -m backend connect --project {project}`. Labels, versions and embeddings are all there."
+        )
+        return ProjectState(last_error=reason)
 
     @contextmanager
     def edit(self, project: int) -> Iterator[ProjectState]:
@@ -119,4 +143,5 @@ class Projects:
             fcntl.flock(lock, fcntl.LOCK_EX)
             state = self.read(project)
             yield state
-            write_json(self.folder(project) / "project.json", asdict(state))
+            for name in (STATE, COPY):
+                write_json(self.folder(project) / name, asdict(state))
