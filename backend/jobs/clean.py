@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from backend.jobs.job import job
+from backend.jobs.job import JobAtWork, perform
 from backend.learning.places import LAST
 from backend.project.session import Session
 from model.version_store import NAME
@@ -11,15 +11,16 @@ from model.version_store import NAME
 CLEAN_SLICE = 15  # seconds of one clean job
 
 
-def clean(project: int, generation: int) -> int:
+def clean(project: int, generation: int) -> Any:
     """Delete the predictions of older versions, singly and paced. Returns how many there were."""
-    with job("clean", project) as at:
-        at.begin(generation)
-        stale = stale_predictions(at.session)
-        if not delete_predictions(at.session, stale, CLEAN_SLICE):
-            at.wake("clean", 5)
-        return len(stale)
-    return 0
+    return perform("clean", project, generation, _clean)
+
+
+def _clean(at: JobAtWork) -> int:
+    stale = stale_predictions(at.session)
+    if not delete_predictions(at.session, stale, CLEAN_SLICE):
+        at.wake("clean", 5)
+    return len(stale)
 
 
 def stale_predictions(session: Session) -> list[dict[str, Any]]:

@@ -1,28 +1,31 @@
 """The job that embeds the images which no round could wait for, a slice at a time."""
 
-from backend.jobs.job import job
+from typing import Any
+
+from backend.jobs.job import JobAtWork, perform
 from backend.project.embedding import embed as embed_rows
 from backend.project.embedding import unembedded
 
 EMBED_SLICE = 30  # seconds of one embed job, so that other projects get their turn
 
 
-def embed(project: int, generation: int) -> int:
-    """Embed what is missing, a slice at a time; then let the new images take their places."""
-    with job("embed", project) as at:
-        s = at.session
-        at.begin(generation)
-        if not s.state.connected:
-            return 0
-        s.sync()
-        labelled, others = unembedded(s)
-        tried = embed_rows(s, [*labelled, *others], EMBED_SLICE)
-        s.store.compact()
-        if tried < len(labelled) + len(others):
-            at.wake("embed")
-        elif s.state.partial:
-            at.wake("round", 1)  # much of the pool was not there when the last queue was drawn
-        if tried:
-            at.wake("reconcile", 1)
-        return tried
-    return 0
+def embed(project: int, generation: int) -> Any:
+    """Embed what is missing, a slice at a time; then let the new images take their places. Returns how many were tried."""
+    return perform("embed", project, generation, _embed)
+
+
+def _embed(at: JobAtWork) -> int:
+    s = at.session
+    if not s.state.connected:
+        return 0
+    s.sync()
+    labelled, others = unembedded(s)
+    tried = embed_rows(s, [*labelled, *others], EMBED_SLICE)
+    s.store.compact()
+    if tried < len(labelled) + len(others):
+        at.wake("embed")
+    elif s.state.partial:
+        at.wake("round", 1)  # much of the pool was not there when the last queue was drawn
+    if tried:
+        at.wake("reconcile", 1)
+    return tried

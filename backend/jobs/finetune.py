@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from backend.jobs.job import job
+from backend.jobs.job import JobAtWork, perform
 from backend.jobs.publish import config_unchanged
 from backend.learning.promotion import Split, compare, split
 from backend.learning.rounds import Labelled, train
@@ -53,33 +53,34 @@ class ConfigChanged(RuntimeError):
     """The labelling config asks something else than when the fine-tuning began."""
 
 
-def finetune(project: int, generation: int, depth: str) -> dict[str, Any] | None:
+def finetune(project: int, generation: int, depth: str) -> Any:
     """Retrain ResNet50 for `project`, "last" or "all" of it. Returns what came of it, which `status` shows too."""
     os.nice(NICE)
-    with job(f"finetune_{depth}", project) as at:
-        s = at.session
-        at.begin(generation)
-        folder = s.finetuning / depth
-        if not s.state.connected or (s.state.paused and not folder.exists()):
-            return {"ignored": "the project is paused" if s.state.connected else "the project is not connected"}
-        started = time.time()
-        s.sync()
-        try:
-            run = _begin(s, folder, generation)
-            made = _make(s, run, depth)
-            result = made | _judge(s, run, made["backbone"]) | {"labels": len(run.tasks)}
-        except (TooFewLabels, ConfigChanged) as reason:
-            shutil.rmtree(folder, ignore_errors=True)
-            return {"ignored": str(reason)}
-        if result["promoted"]:
-            _embed_pool(s, made["backbone"])
-        _finish(s, result | {"seconds": time.time() - started})
-        if result["promoted"]:
-            at.wake("round")
+    return perform(f"finetune_{depth}", project, generation, lambda at: _finetune(at, generation, depth))
+
+
+def _finetune(at: JobAtWork, generation: int, depth: str) -> dict[str, Any]:
+    s = at.session
+    folder = s.finetuning / depth
+    if not s.state.connected or (s.state.paused and not folder.exists()):
+        return {"ignored": "the project is paused" if s.state.connected else "the project is not connected"}
+    started = time.time()
+    s.sync()
+    try:
+        run = _begin(s, folder, generation)
+        made = _make(s, run, depth)
+        result = made | _judge(s, run, made["backbone"]) | {"labels": len(run.tasks)}
+    except (TooFewLabels, ConfigChanged) as reason:
         shutil.rmtree(folder, ignore_errors=True)
-        log.info("Project %s: %s", project, describe_finetuned(s.state.finetuned))
-        return s.state.finetuned
-    return None
+        return {"ignored": str(reason)}
+    if result["promoted"]:
+        _embed_pool(s, made["backbone"])
+    _finish(s, result | {"seconds": time.time() - started})
+    if result["promoted"]:
+        at.wake("round")
+    shutil.rmtree(folder, ignore_errors=True)
+    log.info("Project %s: %s", s.project, describe_finetuned(s.state.finetuned))
+    return s.state.finetuned
 
 
 def _begin(s: Session, folder: Path, generation: int) -> Run:
@@ -138,7 +139,7 @@ def _make(s: Session, run: Run, depth: str) -> dict[str, Any]:
         report=report,
     )
     with s.edit() as state:
-        state.candidate = found.name  # spared from collection from now on
+        state.adopted(found.name)  # spared from collection from now on
     s.backbones.adopt(found.weights, found.name, About(depth, tuple(run.tasks[~run.test].tolist())))
     made = {"backbone": found.name, "depth": depth, "epochs": found.epochs, "training_seconds": found.seconds}
     write_json(run.folder / MADE, made)
@@ -196,7 +197,7 @@ def _judge(s: Session, run: Run, name: str) -> dict[str, Any]:
     pairs = zip(live.tasks.tolist(), live.labels.tolist(), strict=True)
     test = np.array([tested.get(task) == label for task, label in pairs], bool) & live.unseen & new.unseen
     found = compare(live, new.embeddings, test, len(s.target.classes))
-    version = "" if found.promoted else s.write_version(new, *train(new, pool, len(s.target.classes)))
+    version = "" if found.promoted else s.write_version(s.new_version_name(), new, *train(new, pool, len(s.target.classes)))
     return found.as_dict() | {"promoted": found.promoted, "version": version}
 
 
@@ -219,6 +220,5 @@ def _embed_pool(s: Session, name: str) -> None:
 def _finish(s: Session, result: dict[str, Any]) -> None:
     """The verdict and what follows from it, in one act. A project that is paused takes the new backbone up when it goes on."""
     with s.edit() as state:
-        state.finetuned, state.candidate = result, ""
-        if result["promoted"] and state.connected:
-            state.promoting = result["backbone"]
+        state.finetuned = result
+        state.judged(result["backbone"], promoted=result["promoted"] and state.connected)

@@ -3,25 +3,31 @@
 import logging
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
-from rq import get_current_job
+from rq import Retry, get_current_job
 
 from backend.jobs.publish import Superseded
-from backend.labelstudio.client import LabelStudioError
+from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfigError
+from backend.project.index_file import IndexUnavailable
 from backend.project.session import Progress, Session
 from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
 from backend.queue.work import Work
-from backend.settings import get_settings
+from backend.settings import Settings, get_settings
 
 log = logging.getLogger(__name__)
+BACK_OFF = (3, 5, 10, 20, 30)  # seconds before the next tries while Label Studio is out of order; the last for all further ones
+TRIES = 1_000_000  # as long as it takes
 
 
-class Job:
+class TryLater(RuntimeError):
+    """What the job needs is not there for the moment: it waits and begins again, and nothing is wrong with it."""
+
+
+class JobAtWork:
     """A job at work on a project: its session, its place in the queues, and its fence."""
 
     def __init__(self, session: Session, work: Work, kind: str) -> None:
@@ -30,10 +36,14 @@ class Job:
         self.kind = kind
         self.fence = ""
 
-    def begin(self, generation: int, fenced: bool = False) -> None:
-        """The first act: whatever happens from now on wakes the next job. `fenced` locks out older jobs."""
+    def begin(self, generation: int, fenced: bool) -> None:
+        """The first act: whatever happens from now on wakes the next job. `fenced` locks out older jobs.
+
+        Raises Superseded where a later job has begun already.
+        """
         self.fence = secrets.token_hex(8) if fenced else ""
-        self.work.begin(self.kind, self.session.project, generation, self.fence)
+        if not self.work.begin(self.kind, self.session.project, generation, self.fence):
+            raise Superseded(f"Project {self.session.project}: a {self.kind} that was woken later has begun already")
         self.session.reread()  # what changed before the act, which a wake-up from now on does not tell
 
     def check(self) -> None:
@@ -46,38 +56,96 @@ class Job:
         self.work.wake(kind, self.session.project, delay)
 
 
-@contextmanager
-def job(kind: str, project: int) -> Iterator[Job]:
-    """Open what a job needs; note its failure in the project's state, for `status`."""
+def perform(kind: str, project: int, generation: int, body: Callable[[JobAtWork], Any], fenced: bool = False) -> Any:
+    """Do `body` as a job of `kind`; what goes wrong is told by `status` until a job of that kind works again.
+
+    Returns what `body` returns; None where a later job does the same, or trying again cannot help; rq's Retry, which makes
+    RQ try later, while Label Studio is out of order. Raises what else goes wrong: RQ logs it, and tries again some times.
+    """
     settings = get_settings()
-    projects = Projects(settings.data_dir)
     work = Work(connect_redis(settings), settings.retrain_after)
-    final = False  # whether trying again cannot help
+    report = _Report(Projects(settings.data_dir), project, kind)
     try:
         with Session(settings, project, _progress()) as session:
-            try:
-                yield Job(session, work, kind)
-            except LabelConfigError:
-                final = True
-                raise
-            except LabelStudioError as error:
-                final = error.status == 404 and not session.info and session.label_studio.answers()
-                if final:
-                    with projects.edit(project) as state:
-                        state.connected = False
-                    message = (
-                        f"Project {project} is gone from Label Studio, or its token may not see it: `connect` takes it up."
-                    )
-                    raise LabelStudioError(message, 404) from error
-                raise
+            at = JobAtWork(session, work, kind)
+            at.begin(generation, fenced)
+            result = body(at)
     except Superseded as reason:
         log.info("%s", reason)
-    except Exception as error:
-        with projects.edit(project) as state:
-            state.last_error = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {kind}: {error}"
-        if not final:
-            raise
-        log.error("Project %s: %s", project, error)
+        return None
+    except LabelConfigError as error:
+        return report.hopeless(str(error))
+    except LabelStudioError as error:
+        if _out_of_order(error):
+            return report.later(str(error))
+        if error.status == 404 and _is_gone(settings, project):
+            with report.projects.edit(project) as state:
+                state.connected = False
+            return report.hopeless(
+                f"Project {project} is gone from Label Studio, or its token may not see it: `connect` takes it up."
+            )
+        report.failed(str(error))
+        raise
+    except (TryLater, IndexUnavailable) as error:
+        return report.later(str(error))
+    except Exception as error:  # whatever it is: people must see it, and RQ has its traceback
+        report.failed(str(error) or type(error).__name__)
+        raise
+    report.worked()
+    work.succeeded(kind, project)
+    return result
+
+
+class _Report:
+    """How jobs of a kind go, in the project's state."""
+
+    def __init__(self, projects: Projects, project: int, kind: str) -> None:
+        self.projects = projects
+        self._project = project
+        self._kind = kind
+
+    def failed(self, why: str) -> bool:
+        """Remember when and why; returns whether that is news."""
+        with self.projects.edit(self._project) as state:
+            known = state.errors.get(self._kind, "")
+            state.errors[self._kind] = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self._kind}: {why}"
+        return not known.endswith(f" {self._kind}: {why}")
+
+    def hopeless(self, why: str) -> None:
+        """Trying again cannot help."""
+        self.failed(why)
+        log.error("Project %s: %s", self._project, why)
+
+    def later(self, why: str) -> Retry:
+        """Try again until it works, less and less often; told once."""
+        if self.failed(f"waits: {why}"):
+            log.warning("Project %s: the %s waits: %s", self._project, self._kind, why)
+        current = get_current_job()
+        tries = (current.number_of_retries if current else None) or 0
+        return Retry(max=TRIES, interval=BACK_OFF[min(tries, len(BACK_OFF) - 1)])
+
+    def worked(self) -> None:
+        """Forget the last error of this kind."""
+        if self._kind in self.projects.read(self._project).errors:
+            with self.projects.edit(self._project) as state:
+                state.errors.pop(self._kind, None)
+
+
+def _out_of_order(error: LabelStudioError) -> bool:
+    """Whether Label Studio as a whole is down, restarting or overwhelmed, which passes."""
+    return error.status in (0, 429) or error.status >= 500
+
+
+def _is_gone(settings: Settings, project: int) -> bool:
+    """Whether Label Studio, which answers, has no such project."""
+    label_studio = LabelStudio(settings)
+    try:
+        label_studio.project(project)
+    except LabelStudioError as error:
+        return error.status == 404 and label_studio.answers()
+    finally:
+        label_studio.http.close()
+    return False
 
 
 def _progress() -> Progress:

@@ -5,10 +5,11 @@ Webhooks are hints: lost ones, bulk imports, deletions, skips and a model_versio
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from backend.jobs.job import job
+from backend.jobs.job import JobAtWork, perform
 from backend.jobs.publish import as_ranking, publish_more, stored_predictions, switch
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.wiring import Wiring
@@ -25,15 +26,16 @@ Check = Callable[[], None]
 Wake = Callable[..., None]
 
 
-def reconcile(project: int, generation: int) -> list[str] | None:
+def reconcile(project: int, generation: int) -> Any:
     """Compare Label Studio with the live version and mend what differs; arms the next one. Returns what was done."""
-    with job("reconcile", project) as at:
-        at.begin(generation, fenced=True)
-        if not at.session.state.connected:
-            return ["the project is not connected"]
-        at.wake("reconcile", at.session.settings.reconcile_seconds)
-        return reconcile_project(at.session, at.check, at.wake)
-    return None
+    return perform("reconcile", project, generation, _reconcile, fenced=True)
+
+
+def _reconcile(at: JobAtWork) -> list[str]:
+    if not at.session.state.connected:
+        return ["the project is not connected"]
+    at.wake("reconcile", at.session.settings.reconcile_seconds)
+    return reconcile_project(at.session, at.check, at.wake)
 
 
 def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:

@@ -3,62 +3,86 @@
 import time
 from typing import Any
 
-from backend.jobs.job import Job, job
+from backend.jobs.job import JobAtWork, TryLater, perform
 from backend.jobs.publish import Superseded, config_unchanged, publish, switch
-from backend.learning.rounds import rank, train
+from backend.learning.rounds import Labelled, rank, train
 from backend.project.embedding import embed as embed_rows
 from backend.project.embedding import unembedded
-from backend.project.index import UNLABELLED
+from backend.project.index import LABELLED, UNLABELLED
 from backend.project.session import Session
 from backend.project.state import finetune_depth
-from model.version_store import fingerprint
+from model.version_store import VersionError, fingerprint
 
 FINETUNE_FROM = 100  # labels before which ResNet50 is not retrained by itself
 FIRST = 1000  # images a round embeds itself before it publishes; the embed job does the rest
+SOON = 120  # seconds: an image that is tried again sooner is one that may only be out of reach for the moment
 
 
-def run_round(project: int, generation: int) -> dict[str, Any] | None:
-    """One round for `project`: read, embed, fit, measure, write a version, rank, publish, switch. Returns its summary."""
-    with job("round", project) as at:
-        s = at.session
-        at.begin(generation, fenced=True)
-        if s.state.paused or not s.state.connected:
-            return {"ignored": "the project is paused" if s.state.paused else "the project is not connected"}
-        started = time.time()
-        s.sync()
-        target = s.target
-        if s.state.promoting and s.backbones.has(s.state.promoting):
-            s.use_backbone(s.state.promoting)
-        partial = embed_first(s)
-        labelled, pool = s.labelled_and_pool()
-        s.progress("training", 0, len(labelled.tasks))
-        head, metrics = train(labelled, pool, len(target.classes))
-        name = s.write_version(labelled, head, metrics)
-        ranking = rank(head, pool, labelled, s.rules(), name)
-        try:
-            if not config_unchanged(s, target):
-                at.wake("round")
-                raise Superseded(f"Project {project}: the labelling config changed during the round")
-            published = publish(s, name, ranking, at.check)
-        except BaseException:
-            s.versions.remove(name)  # what was never published must not displace what a rollback may want
-            raise
-        switch(s, name, at.check)
-        with s.edit() as state:
-            state.trained = fingerprint(labelled.tasks, labelled.labels, target.as_dict())
-            state.partial, state.last_error = partial, ""
-        for gone in s.versions.prune(s.settings.keep_versions, [name, s.state.finetuned.get("version", "")]):
-            s.index.forget_published(gone)
-        s.collect_backbones()
-        _finetune_grown(at, len(labelled.tasks))
-        at.wake("clean", 5)
-        if partial:
-            at.wake("embed")
-        return {"version": name, "labels": len(labelled.tasks), "published": published, "seconds": time.time() - started}
-    return None
+def run_round(project: int, generation: int) -> Any:
+    """One round for `project`: read, embed, fit, measure, rank, publish, write a version, switch. Returns its summary.
+
+    A version is on disk only once its queue is published whole, so a round that fails or is killed leaves none.
+    """
+    return perform("round", project, generation, _round, fenced=True)
 
 
-def _finetune_grown(at: Job, labels: int) -> None:
+def _round(at: JobAtWork) -> dict[str, Any]:
+    s = at.session
+    if s.state.paused or not s.state.connected:
+        return {"ignored": "the project is paused" if s.state.paused else "the project is not connected"}
+    started = time.time()
+    s.sync()
+    target = s.target
+    if s.state.promoting and s.backbones.has(s.state.promoting):
+        s.use_backbone(s.state.promoting)
+    partial = embed_first(s)
+    labelled, pool = s.labelled_and_pool()
+    _keep_labels(at, labelled)
+    s.progress("training", 0, len(labelled.tasks))
+    head, metrics = train(labelled, pool, len(target.classes))
+    name = s.new_version_name()
+    ranking = rank(head, pool, labelled, s.rules(), name)
+    if not config_unchanged(s, target):
+        at.wake("round")
+        raise Superseded(f"Project {s.project}: the labelling config changed during the round")
+    published = publish(s, name, ranking, at.check)
+    s.write_version(name, labelled, head, metrics)
+    switch(s, name, at.check)
+    with s.edit() as state:
+        state.trained = fingerprint(labelled.tasks, labelled.labels, target.as_dict())
+        state.partial = partial
+    for gone in s.versions.prune(s.settings.keep_versions, [name, s.state.finetuned.get("version", "")]):
+        s.index.forget_published(gone)
+    s.collect_backbones()
+    _finetune_grown(at, len(labelled.tasks))
+    at.wake("clean", 5)
+    if partial:
+        at.wake("embed")
+    return {"version": name, "labels": len(labelled.tasks), "published": published, "seconds": time.time() - started}
+
+
+def _keep_labels(at: JobAtWork, labelled: Labelled) -> None:
+    """Raise TryLater where labels that the live version has learned from would be missing from the next one, only because
+    their images are out of reach for the moment."""
+    s = at.session
+    try:
+        live = s.versions.load(s.state.live)
+    except VersionError:
+        return
+    if live.target != s.target.as_dict():
+        return
+    missing = set(live.tasks.tolist()) - set(labelled.tasks.tolist())
+    awaited = s.index.awaited(SOON)
+    lost = [row.task for row in s.index.rows() if row.task in missing and row.state == LABELLED and row.task in awaited]
+    if lost:
+        at.wake("embed")
+        raise TryLater(
+            f"the images of {len(lost)} labels that {live.name} has learned from cannot be read for the moment "
+            f"(task {', '.join(map(str, lost[:3]))}{' ...' if len(lost) > 3 else ''}); {live.name} stays until they can"
+        )
+
+
+def _finetune_grown(at: JobAtWork, labels: int) -> None:
     """Let ResNet50 be retrained where the project wants that and labels have grown enough since the last time."""
     s = at.session
     depth = finetune_depth(s.state, s.settings)

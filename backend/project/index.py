@@ -196,6 +196,12 @@ class Index:
             found = db.execute("SELECT task FROM tasks WHERE error IS NULL OR retry_at < ?", (time.time(),))
             return {task for (task,) in found}
 
+    def awaited(self, seconds: float) -> set[int]:
+        """Tasks whose image could not be read and is tried again within `seconds`: it may be out of reach for the moment."""
+        with self._file.reading() as db:
+            limit = (time.time() + seconds,)
+            return {task for (task,) in db.execute("SELECT task FROM tasks WHERE error IS NOT NULL AND retry_at < ?", limit)}
+
     def add_published(
         self, version: str, tasks: NDArray[np.int64], scores: NDArray[np.float64], slots: NDArray[np.bool_]
     ) -> None:

@@ -63,6 +63,7 @@ class Learned:
 
     def write(
         self,
+        name: str,
         labelled: Labelled,
         head: Head | None,
         metrics: dict[str, Any],
@@ -70,13 +71,9 @@ class Learned:
         target: dict[str, Any],
         strategy: str,
         newest_task: int,
-        taken: dict[str, int],
     ) -> str:
-        """Write what was learned from `labelled` as a version that nothing follows yet; returns its name.
-
-        taken: names that Label Studio knows already. See Version for the rest.
-        """
-        name = self.versions.new_name(taken)
+        """Write what was learned from `labelled` as the version `name`, which nothing follows yet; returns the name. See
+        Version for the rest."""
         version = Version(
             name=name,
             created=time.time(),

@@ -171,16 +171,20 @@ class Session:
         s = self.settings
         return Rules(self.state.strategy or s.strategy, s.queue_size, s.explore, s.retrain_after)
 
-    def write_version(self, labelled: Labelled, head: Head | None, metrics: dict[str, Any]) -> str:
-        """Put what was learned from `labelled` on disk as a version that nothing follows yet; returns its name."""
+    def new_version_name(self) -> str:
+        """A name that no version bears, on disk or among Label Studio's predictions."""
+        return self.versions.new_name(self.label_studio.prediction_counts(self.project))
+
+    def write_version(self, name: str, labelled: Labelled, head: Head | None, metrics: dict[str, Any]) -> str:
+        """Put what was learned from `labelled` on disk as the version `name`, which nothing follows yet; returns the name."""
         return self.learned.write(
+            name,
             labelled,
             head,
             metrics,
             target=self.target.as_dict(),
             strategy=self.rules().strategy,
             newest_task=max((row.task for row in self.index.rows()), default=0),
-            taken=self.label_studio.prediction_counts(self.project),
         )
 
     def collect_backbones(self) -> None:

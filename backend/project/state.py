@@ -32,6 +32,7 @@ class ProjectState(Succession):
     when that last began; finetuned: what came of it.
     previous: the project settings that `connect` changed, for `disconnect` to put back; made: what it made in Label Studio,
     ids by "backend", "webhook" and "view", and under "url" the BACKEND_URL of the time.
+    errors: for each kind of job that fails at the moment when and why, such as "2026-11-26 08:30:00 round: ...".
     """
 
     created_at: str = ""
@@ -46,7 +47,12 @@ class ProjectState(Succession):
     finetuned: dict[str, Any] = field(default_factory=dict)
     previous: dict[str, Any] = field(default_factory=dict)
     made: dict[str, Any] = field(default_factory=dict)
-    last_error: str = ""
+    errors: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def last_error(self) -> str:
+        """The newest of `errors`, "" where all works."""
+        return max(self.errors.values(), default="")
 
     def start_over(self) -> None:
         """Forget all that was learned: the project is another one under the same id."""
@@ -133,7 +139,7 @@ class Projects:
             f"{folder / STATE} and its copy are damaged, so nobody knows whether the project is connected: run "
             f"`python -m backend connect --project {project}`. Labels, versions and embeddings are all there."
         )
-        return ProjectState(last_error=reason)
+        return ProjectState(errors={"": reason})
 
     @contextmanager
     def edit(self, project: int) -> Iterator[ProjectState]:
