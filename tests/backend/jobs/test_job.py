@@ -1,0 +1,97 @@
+"""How a job's failure is told and tried again."""
+
+import pytest
+from rq import Retry
+
+from backend.jobs.job import BACK_OFF, perform
+from backend.jobs.round import run_round
+from backend.labelstudio.client import LabelStudioError
+from backend.project.index_file import IndexLost
+from tests.label_studio_in_memory import Fault
+
+
+def do(place, body, kind="round"):
+    """Perform `body` as a job."""
+    return perform(kind, place.project, 0, body)
+
+
+def failing(error):
+    """A job's work that fails."""
+
+    def body(_):
+        raise error
+
+    return body
+
+
+@pytest.mark.parametrize("status", [0, 429, 500, 502, 503, 504])
+def test_while_label_studio_is_out_of_order_a_job_waits_without_failing(place, status):
+    answer = do(place, failing(LabelStudioError("down", status)))
+    assert isinstance(answer, Retry)
+    assert answer.intervals == [BACK_OFF[0]]
+
+
+def test_an_index_that_was_replaced_makes_a_job_begin_again(place):
+    assert isinstance(do(place, failing(IndexLost("damaged"))), Retry)
+
+
+def test_an_outage_is_told_once(place, caplog):
+    for _ in range(3):
+        do(place, failing(LabelStudioError("down", 502)))
+    assert sum("down" in record.message for record in caplog.records) == 1
+    assert "waits: down" in place.state.last_error
+
+
+def test_an_error_is_raised_for_rq_to_try_again_and_told(place):
+    with pytest.raises(KeyError):
+        do(place, failing(KeyError("odd")))
+    assert "round: 'odd'" in place.state.last_error
+
+
+def test_an_error_is_forgotten_once_its_kind_of_job_works_again(place):
+    do(place, failing(LabelStudioError("down", 502)))
+    do(place, failing(LabelStudioError("down", 502)), "embed")
+    do(place, lambda _: None, "embed")
+    assert list(place.state.errors) == ["round"]
+    do(place, lambda _: None)
+    assert place.state.last_error == ""
+
+
+def test_since_when_a_job_has_failed_stays(place):
+    do(place, failing(LabelStudioError("down", 502)))
+    first = place.state.last_error
+    do(place, failing(LabelStudioError("down", 502)))
+    assert place.state.last_error == first
+
+
+def test_a_config_that_asks_for_something_else_is_not_tried_again(place):
+    place.studio.projects[place.project]["label_config"] = "<View><Text name='t' value='$t'/></View>"
+    assert place.run(run_round) is None
+    assert "round: " in place.state.last_error
+
+
+def test_a_deleted_project_is_let_go(place):
+    place.studio.projects.clear()
+    assert place.run(run_round) is None
+    assert not place.state.connected
+    assert "gone from Label Studio" in place.state.last_error
+
+
+def test_a_404_of_something_else_does_not_let_the_project_go(place):
+    with pytest.raises(LabelStudioError):
+        do(place, failing(LabelStudioError("no such task", 404)))
+    assert place.state.connected
+
+
+def test_a_404_from_something_that_is_no_label_studio_lets_nothing_go(place):
+    place.studio.faults.append(Fault("GET", "/api/projects", 404, times=9))
+    with pytest.raises(LabelStudioError):
+        place.run(run_round)
+    assert place.state.connected
+
+
+def test_a_success_clears_failed_jobs_away(place):
+    job = place.work.job(place.work.wake("round", place.project))
+    job.failed_job_registry.add(job)
+    do(place, lambda _: None)
+    assert place.work.job(job.id) is None

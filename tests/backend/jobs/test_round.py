@@ -1,0 +1,106 @@
+"""A round: what it publishes, what a failed one leaves behind, and what it does not publish over."""
+
+import pytest
+from rq import Retry
+
+from backend.jobs import round as rounds
+from backend.jobs.round import run_round
+from tests.label_studio_in_memory import Fault
+
+
+def test_a_round_publishes_a_queue_and_lets_it_be_followed(place):
+    place.label(0, 1, 2, 3)
+    summary = place.run(run_round)
+    assert summary["labels"] == 4
+    assert place.live() == summary["version"]
+    assert len(place.predictions(place.live())) == 8
+    assert place.versions == [place.live()]
+
+
+def test_a_failed_round_leaves_no_version(place):
+    place.label(0, 1)
+    place.studio.faults.append(Fault("POST", "/import/predictions", times=9))
+    place.run(run_round)
+    assert place.versions == []
+
+
+def test_a_round_killed_while_it_publishes_leaves_no_version(place, monkeypatch):
+    class Killed(BaseException):
+        """Nothing handles it, and no clean-up of the round's own runs that a kill would not run."""
+
+    def kill(*_):
+        raise Killed(place.versions)
+
+    place.label(0, 1)
+    monkeypatch.setattr(rounds, "publish", kill)
+    with pytest.raises(Killed) as killed:
+        place.run(run_round)
+    assert killed.value.args == ([],), "there is none while it publishes"
+    assert place.versions == []
+
+
+def test_failed_rounds_never_push_a_good_version_out(place):
+    place.settings.keep_versions = 1
+    place.label(0, 1)
+    good = place.run(run_round)["version"]
+    place.studio.faults.append(Fault("POST", "/import/predictions", times=99))
+    for number in range(2, 4):
+        place.label(number)
+        place.run(run_round)
+    assert place.versions == [good]
+
+
+def test_one_unreadable_photo_costs_itself_alone(place):
+    place.studio.files["/data/upload/0.png"] = b"no photo"
+    place.label(0, 1, 2, 3)
+    assert place.run(run_round)["labels"] == 3
+
+
+def test_labels_whose_images_are_out_of_reach_for_the_moment_are_not_published_away(place, monkeypatch):
+    place.label(*range(6))
+    live = place.run(run_round)["version"]
+    lose_embeddings_of(place, [place.tasks[0], place.tasks[1]])
+    place.label(6)
+    monkeypatch.setattr(rounds, "embed_rows", lambda session, rows: fail_for(session, rows, again_in=20))
+    answer = place.run(run_round)
+    assert isinstance(answer, Retry)
+    assert place.live() == live
+    assert "2 labels" in place.state.errors["round"]
+    monkeypatch.undo()
+
+
+def test_labels_whose_images_are_gone_for_good_hold_nothing_up(place, monkeypatch):
+    place.label(*range(6))
+    place.run(run_round)
+    lose_embeddings_of(place, [place.tasks[0], place.tasks[1]])
+    place.label(6)
+    monkeypatch.setattr(rounds, "embed_rows", lambda session, rows: fail_for(session, rows, again_in=None))
+    assert place.run(run_round)["labels"] == 5
+
+
+def test_a_label_that_was_deleted_is_no_loss(place):
+    place.label(*range(6))
+    place.run(run_round)
+    place.studio.annotations.pop(next(iter(place.studio.annotations)))
+    place.studio.tasks[place.tasks[0]]["updated_at"] = "2099-01-01T00:00:00.000000Z"
+    assert place.run(run_round)["labels"] == 5
+
+
+def lose_embeddings_of(place, tasks):
+    """As if their image had another address now."""
+    for task in tasks:
+        name = f"/data/upload/new-{task}.png"
+        place.studio.files[name] = b"no photo"
+        place.studio.tasks[task] |= {"data": {"image": name}, "updated_at": "2099-01-01T00:00:00.000000Z"}
+
+
+def fail_for(session, rows, again_in):
+    """No image among `rows` can be read; each is tried again in as many seconds."""
+    keys = [row.key for row in rows]
+    session.index.set_errors(dict.fromkeys(keys, "504"), dict.fromkeys(keys, again_in))
+
+
+def test_an_older_round_gives_way_to_a_later_one(place):
+    place.work.begin("round", place.project, 5)
+    assert run_round(place.project, 2) is None
+    assert place.versions == []
