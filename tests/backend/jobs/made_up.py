@@ -70,7 +70,7 @@ def run_round(session: Session) -> str:
     session.sync()
     labelled, pool = session.labelled_and_pool()
     head, metrics = train(labelled, pool, len(CLASSES))
-    name = session.write_version(labelled, head, metrics)
+    name = session.write_version(session.new_version_name(), labelled, head, metrics)
     publish(session, name, rank(head, pool, labelled, session.rules(), name), never)
     switch(session, name, never)
     with session.edit() as state:
