@@ -57,13 +57,6 @@ def test_an_error_is_forgotten_once_its_kind_of_job_works_again(place):
     assert place.state.last_error == ""
 
 
-def test_since_when_a_job_has_failed_stays(place):
-    do(place, failing(LabelStudioError("down", 502)))
-    first = place.state.last_error
-    do(place, failing(LabelStudioError("down", 502)))
-    assert place.state.last_error == first
-
-
 def test_a_config_that_asks_for_something_else_is_not_tried_again(place):
     place.studio.projects[place.project]["label_config"] = "<View><Text name='t' value='$t'/></View>"
     assert place.run(run_round) is None
