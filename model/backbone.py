@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import nn
 from torchvision.models import ResNet, ResNet50_Weights, resnet50
 
 from model.files import write_atomically
-from model.weights_file import WeightsError
+from model.weights_file import WeightsError, prefix_of
 
 DIMENSIONS = 2048
 PREPROCESSING = "resize256-crop224-v1"  # part of the backbone's name: other pixels are other embeddings
@@ -43,19 +44,20 @@ def load_backbone(weights: Path | None) -> Backbone:
     """ResNet50 with the weights in the file `weights`, else with torchvision's IMAGENET1K_V1.
 
     A safetensors file whose metadata says `stride_in_1x1` holds a Caffe-style ResNet50: the stride of the first block
-    of layer2 to layer4 sits in conv1. Raises WeightsError where neither can be had.
+    of layer2 to layer4 sits in conv1. The classifier may have any number of classes, and the names a common beginning
+    such as `module.`: one's own ResNet50 will do. Raises WeightsError where neither can be had.
     """
     state, stride_in_1x1, name = _read(weights) if weights else _torchvision()
     network = resnet50(weights=None)
-    state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+    network.fc = nn.Identity()
     try:
-        network.load_state_dict(state)
+        network.load_state_dict(_without_classifier(state))
     except RuntimeError as error:
-        raise WeightsError(f"MODEL_WEIGHTS={weights} is not a torchvision ResNet50 state dict: {error}") from error
+        why = " ".join(str(error).split())[:300]
+        raise WeightsError(f"MODEL_WEIGHTS={weights} is not a torchvision ResNet50 state dict: {why}") from error
     if stride_in_1x1:
         for layer in (network.layer2, network.layer3, network.layer4):
             layer[0].conv1.stride, layer[0].conv2.stride = (2, 2), (1, 1)
-    network.fc = nn.Identity()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = network.eval().to(device, memory_format=torch.channels_last)
     return Backbone(network, name, device)
@@ -88,12 +90,30 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], bool, str]:
                 metadata = file.metadata() or {}
                 state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a dict
         else:
-            metadata, state = {}, torch.load(path, map_location="cpu", weights_only=True)
+            metadata, state = {}, _unpacked(torch.load(path, map_location="cpu", weights_only=True))
         if not all(isinstance(value, torch.Tensor) for value in state.values()):
             raise TypeError("it is not a state dict of tensors")
     except Exception as error:
         raise WeightsError(f"MODEL_WEIGHTS={path} cannot be read: {error}") from error
     return state, metadata.get("stride_in_1x1") == "true", name
+
+
+def _unpacked(loaded: Any) -> dict[str, torch.Tensor]:
+    """The state dict in what a training script saved, which may hold it beside an epoch and an optimizer's state."""
+    for name in ("state_dict", "model_state_dict", "model"):
+        if isinstance(loaded, dict) and isinstance(loaded.get(name), dict) and loaded[name]:
+            return loaded[name]
+    if not isinstance(loaded, dict):
+        raise TypeError("it is not a state dict of tensors")
+    return loaded
+
+
+def _without_classifier(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The layers that make embeddings, in float32 and under torchvision's names."""
+    prefix = prefix_of(state)
+    named = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    layers = {key: value for key, value in named.items() if not key.startswith("fc.")}
+    return {key: value.float() if value.is_floating_point() else value for key, value in layers.items()}
 
 
 def _torchvision() -> tuple[dict[str, torch.Tensor], bool, str]:

@@ -7,11 +7,13 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torchvision.models import resnet50
 
 from model.backbone import DIMENSIONS, WeightsError, backbone_name, load_backbone
 from model.head import fit_head
 from model.images import to_tensor
 from model.learner import Learner
+from model.weights_file import check_weights
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +109,31 @@ def test_weights_of_another_network_are_an_error_that_names_the_setting(tmp_path
     save_file({"fc.weight": torch.zeros(10, 512)}, tmp_path / "resnet18.safetensors")
     with pytest.raises(WeightsError, match=r"MODEL_WEIGHTS=.* is not a torchvision ResNet50 state dict"):
         load_backbone(tmp_path / "resnet18.safetensors")
+
+
+@pytest.fixture(scope="module")
+def own():
+    """A small file's worth of one's own ResNet50: five classes, halves instead of floats."""
+    network = resnet50(weights=None)
+    network.fc = torch.nn.Linear(DIMENSIONS, 5)
+    return {key: value.half() if value.is_floating_point() else value for key, value in network.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        lambda own: own,
+        lambda own: {key: value for key, value in own.items() if not key.startswith("fc.")},
+        lambda own: {key: value for key, value in own.items() if not key.endswith("num_batches_tracked")},
+        lambda own: {f"module.{key}": value for key, value in own.items()},
+        lambda own: {f"backbone.{key}": value for key, value in own.items()} | {"head.weight": torch.zeros(2)},
+        lambda own: {"epoch": 3, "state_dict": {f"model.{key}": value for key, value in own.items()}},
+        lambda own: {"model": own, "optimizer": {"state": {}}},
+    ],
+    ids=["five classes", "no classifier", "no counters", "of DataParallel", "a part of another", "of Lightning", "of a script"],
+)
+def test_ones_own_resnet50_may_be_saved_in_any_usual_way(own, saved, tmp_path):
+    torch.save(saved(own), tmp_path / "own.pth")
+    check_weights(tmp_path / "own.pth")
+    loaded = load_backbone(tmp_path / "own.pth").network
+    assert (loaded.layer4[2].conv3.weight == own["layer4.2.conv3.weight"].float()).all()
