@@ -28,8 +28,8 @@ COMMANDS = {
     "rollback": ("backend.commands.rounds", "Let the queue follow an older version."),
     "pause": ("backend.commands.rounds", "Stop retraining a project."),
     "resume": ("backend.commands.rounds", "Take up a paused project again."),
-    "simulate": ("backend.simulate.options", "Measure what strategies save on your images."),
-    "bench": ("backend.simulate.options", "Measure what strategies cost in time and memory."),
+    "simulate": ("backend.simulate.cli", "Measure what strategies save on your images."),
+    "bench": ("backend.simulate.cli", "Measure what strategies cost in time and memory."),
     "settings": ("backend.commands.settings", "List every setting with its current value."),
 }  # name: the module that holds the command NAME_command, and what the list of commands says of it
 ROOMS = {"backend", "model", "strategies"}  # packages whose exceptions are made for people to read

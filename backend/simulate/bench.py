@@ -114,10 +114,10 @@ def make_pool(folder: Path, rows: int) -> None:
     probabilities = np.lib.format.open_memmap(folder / "probabilities.npy", "w+", np.float32, (rows, CLASSES))
     for start in range(0, rows, CHUNK):
         n = min(CHUNK, rows - start)
-        found = centres[random.integers(CLUSTERS, size=n)] + random.standard_normal((n, DIMENSIONS), np.float32)
-        found /= np.linalg.norm(found, axis=1, keepdims=True)
-        embeddings[start : start + n] = found
-        probabilities[start : start + n] = softmax(found @ head, axis=1)
+        vectors = centres[random.integers(CLUSTERS, size=n)] + random.standard_normal((n, DIMENSIONS), np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        embeddings[start : start + n] = vectors
+        probabilities[start : start + n] = softmax(vectors @ head, axis=1)
     embeddings.flush()
     probabilities.flush()
 

@@ -1,75 +1,125 @@
-"""`python -m backend simulate DIR` from options to table."""
+"""A simulation from options to table: `python -m backend simulate DIR`."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from backend.settings import Settings
 from backend.simulate.curves import Curve
+from backend.simulate.dataset import Dataset, list_dataset
 from backend.simulate.draw import draw
-from backend.simulate.embed import Unreadable, embed_images
+from backend.simulate.embed_dataset import Unreadable, embed_dataset
 from backend.simulate.errors import OptionsError
-from backend.simulate.images import Images, list_images
-from backend.simulate.jobs import Work, run_curves
-from backend.simulate.options import check_strategy
-from backend.simulate.progress import Progress
+from backend.simulate.options import Options
+from backend.simulate.parallel import Experiment, run_curves
+from backend.simulate.progress import StepLine
 from backend.simulate.protocol import PRODUCT, Method, Protocol, methods
-from backend.simulate.report import Found, as_csv, as_json, as_table
-from backend.simulate.store import CurveStore, Run
+from backend.simulate.report import Results, as_csv, as_json, as_table
+from backend.simulate.store import CurveStore, Trial
 from model.files import write_atomically, write_json
 
-LABELS = 300  # at the end, unless told otherwise
 ALL_LABELLED = (
     "All {labels} images of the pool are labelled at the end, so every method ends with the same labels: the last F1 and the "
     "ratio say little. Compare the areas (AUBC), or give more images or fewer --rounds."
 )
 NAMED = 3  # files that are named where more cannot be read
-Say = Callable[[str], None]
 T = TypeVar("T")
 
 
-def simulate(options: SimpleNamespace, settings: Settings, say: Say) -> None:
-    """Run what the options ask for and tell what came of it. Raises OptionsError, WeightsError."""
-    options.weights = options.weights or settings.model_weights
-    options.cache = options.cache or settings.data_dir / "simulate"
-    protocol, line = read_protocol(options), Progress()
-    asked = _methods(options, settings)
-    images = _images(options, protocol, settings, line, say)
-    grid = check_size(images, protocol)
-    at = _retrain_at(options, grid)
-    store = CurveStore(options.cache / "curves", images, protocol)
-    curves = _curves(images, protocol, asked, store, options, line, say)
-    found = _by_name(curves, asked)
-    say(as_table(found, protocol))
-    if grid[-1] == len(draw(images, protocol, seed=0).pool):
-        say(ALL_LABELLED.format(labels=grid[-1]))
-    for method in asked:
-        if method.name == PRODUCT:
-            say(_describe_product(method))
-    about = {"seeds": options.seeds, "copies": options.copies, "methods": {method.name: asdict(method) for method in asked}}
-    results = as_json(found, asdict(protocol) | about)
-    _write(found, results, options, store.folder, say)
-    if at:
-        results["finetuned"] = _finetuned(images, protocol, curves, at, options, settings, line, say)
-        _write(found, results, options, store.folder, say)
+class Simulation:
+    """What `options` ask for, told through `say`, with the product's defaults from `settings`."""
+
+    def __init__(self, options: Options, settings: Settings, say: Callable[[str], None]) -> None:
+        self.options, self.settings, self.say = options, settings, say
+        self.line = StepLine()
+        product = Method(PRODUCT, settings.strategy, "default", settings.explore, options.cold or not options.one_shot)
+        self.methods = methods(list(options.strategies), options.head, options.cold, product)
+
+    def run(self) -> None:
+        """Label, draw the table and write the files. Raises OptionsError, WeightsError."""
+        protocol = self.options.protocol
+        images = self._images()
+        grid = check_size(images, protocol)
+        retrain_at = self.options.retrain_at(grid)
+        store = CurveStore(self.options.cache / "curves", images, protocol)
+        curves = self._curves(images, store)
+        results = self._by_name(curves)
+        self.say(as_table(results, protocol))
+        if grid[-1] == len(draw(images, protocol, seed=0).pool):
+            self.say(ALL_LABELLED.format(labels=grid[-1]))
+        for method in self.methods:
+            if method.name == PRODUCT:
+                self.say(_describe_product(method))
+        figures = as_json(results, asdict(protocol) | self._about())
+        self._write(results, figures, store.folder)
+        if retrain_at:
+            figures["finetuned"] = self._retrain(images, curves, retrain_at)
+            self._write(results, figures, store.folder)
+
+    def _about(self) -> dict[str, Any]:
+        """What else the figures depend on."""
+        by_name = {method.name: asdict(method) for method in self.methods}
+        return {"seeds": self.options.seeds, "copies": self.options.copies, "methods": by_name}
+
+    def _images(self) -> Dataset:
+        """The folder's images with embeddings. Whether there are enough is looked at before embedding takes its minutes."""
+        options, split = self.options, self.options.split
+        listed, left_out = list_dataset(options.folder, split, options.copies)
+        check_size(listed, options.protocol)
+        most = self.settings.max_image_pixels
+        images, unreadable = embed_dataset(listed, options.weights, options.cache, most, self.line)
+        if unreadable:
+            self.say(_describe_unreadable(unreadable))
+        if split and not images.test.any():
+            raise OptionsError(f"--split: no image whose name starts with {split[1]!r} can be read, so there is no test.")
+        if split and left_out:
+            self.say(f"{left_out} images have neither of the prefixes {' and '.join(split)}: left out.")
+        return images
+
+    def _curves(self, images: Dataset, store: CurveStore) -> dict[Trial, Curve]:
+        """One curve for each method and seed: from before where there is one, else run now."""
+        options = self.options
+        trials = [Trial(method, seed) for seed in range(options.seeds) for method in self.methods]
+        before = {} if options.fresh else {trial: curve for trial in trials if (curve := store.get(trial))}
+        if before:
+            self.say(f"{len(before)} of {len(trials)} curves are there from before; --fresh runs them again.")
+        todo = [trial for trial in trials if trial not in before]
+        experiment = Experiment(images, options.protocol)
+        curves = before | run_curves(experiment, todo, store, options.jobs, options.cache, self.line)
+        return {trial: curves[trial] for trial in trials}
+
+    def _retrain(self, images: Dataset, curves: Mapping[Trial, Curve], at: tuple[int, ...]) -> dict[str, Any]:
+        """What is learned where ResNet50 itself is retrained on the labels so far, at each of `at`."""
+        from backend.simulate.retraining import Retraining, as_retrained_table, retrain_curves
+
+        options = self.options
+        how = Retraining(options.finetune or "last", options.weights, at, options.cache, self.settings.max_image_pixels)
+        scores = self._by_name(retrain_curves(images, options.protocol, how, curves, options.fresh, self.line))
+        self.say(as_retrained_table(scores, self._by_name(curves), at))
+        return {"depth": how.depth, "labels": list(at), "macro_f1": scores}
+
+    def _by_name(self, by_trial: Mapping[Trial, T]) -> dict[str, list[T]]:
+        """By the name of the method, one value a seed."""
+        return {m.name: [value for trial, value in by_trial.items() if trial.method == m] for m in self.methods}
+
+    def _write(self, results: Results, figures: dict[str, Any], folder: Path) -> None:
+        """Write the table of points, the picture and, where asked for, all figures; by default into `folder`."""
+        logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its fonts
+        from backend.simulate.plot import plot
+
+        options = self.options
+        table, picture = options.csv or folder / "curves.csv", options.plot or folder / "curves.png"
+        lines = as_csv(results, range(options.seeds))
+        write_atomically(table, lambda beside: _text(beside, lines))
+        plot(results, picture, options.folder.resolve().name)
+        if options.json:
+            write_json(options.json, figures)
+        self.say("Written: " + ", ".join(str(path) for path in (table, picture, options.json) if path))
 
 
-def read_protocol(options: SimpleNamespace) -> Protocol:
-    """How labels are given, with what follows from other options. Raises OptionsError on options that do not fit."""
-    start = options.start or (250 if options.one_shot else 20)
-    batch = options.batch or (250 if options.one_shot else 10)
-    rounds = options.rounds or (1 if options.one_shot else max(1, -(-(LABELS - start) // batch)))
-    if options.one_shot and rounds > 1:
-        raise OptionsError(f"--one-shot is a single query: leave out --rounds {rounds}.")
-    if options.finetune_at and not options.finetune:
-        raise OptionsError("--finetune-at needs --finetune last or --finetune all.")
-    return Protocol(start, batch, rounds, options.test, tuple(sorted(options.imbalance)), options.one_shot)
-
-
-def check_size(images: Images, protocol: Protocol) -> list[int]:
+def check_size(images: Dataset, protocol: Protocol) -> list[int]:
     """The numbers of labels at which curves are judged. Raises OptionsError where there are fewer images than asked for."""
     for name, _ in protocol.imbalance:
         if name not in images.classes:
@@ -78,94 +128,6 @@ def check_size(images: Images, protocol: Protocol) -> list[int]:
     if not len(drawn.test):
         raise OptionsError(f"{len(images.labels)} images leave none for the test: give at least two of a class.")
     return protocol.grid(len(drawn.pool))
-
-
-def _methods(options: SimpleNamespace, settings: Settings) -> list[Method]:
-    names = [name for text in options.strategies for name in text.split(",") if name]
-    for name in dict.fromkeys(names):
-        if name != PRODUCT:
-            check_strategy(name)
-    product = Method(PRODUCT, settings.strategy, "default", settings.explore, options.cold or not options.one_shot)
-    return methods(names, options.head, options.cold, product)
-
-
-def _images(options: SimpleNamespace, protocol: Protocol, settings: Settings, line: Progress, say: Say) -> Images:
-    """The folder's images with their embeddings. Whether there are enough is looked at before embedding takes its minutes."""
-    listed, left_out = list_images(options.folder, options.split, options.copies)
-    check_size(listed, protocol)
-    images, unreadable = embed_images(listed, options.weights, options.cache, settings.max_image_pixels, line)
-    if unreadable:
-        say(_describe_unreadable(unreadable))
-    if options.split and not images.test.any():
-        raise OptionsError(f"--split: no image whose name starts with {options.split[1]!r} can be read, so there is no test.")
-    if left_out:
-        say(f"{left_out} images have neither of the prefixes {' and '.join(options.split)}: left out.")
-    return images
-
-
-def _curves(
-    images: Images,
-    protocol: Protocol,
-    asked: Sequence[Method],
-    store: CurveStore,
-    options: SimpleNamespace,
-    line: Progress,
-    say: Say,
-) -> dict[Run, Curve]:
-    """One curve for each method and seed: from before where there is one, else run now."""
-    runs = [Run(method, seed) for seed in range(options.seeds) for method in asked]
-    before = {} if options.fresh else {run: curve for run in runs if (curve := store.get(run))}
-    if before:
-        say(f"{len(before)} of {len(runs)} curves are there from before; --fresh runs them again.")
-    todo = [run for run in runs if run not in before]
-    curves = before | run_curves(Work(images, protocol), todo, store, options.jobs, options.cache, line)
-    return {run: curves[run] for run in runs}
-
-
-def _retrain_at(options: SimpleNamespace, grid: list[int]) -> tuple[int, ...]:
-    """At which numbers of labels ResNet50 is retrained. Raises OptionsError where no curve has such a point."""
-    if not options.finetune:
-        return ()
-    at = tuple(sorted(set(options.finetune_at or grid[-1:])))
-    if unknown := [str(labels) for labels in at if labels not in grid]:
-        raise OptionsError(f"--finetune-at {' '.join(unknown)}: there are figures at {', '.join(map(str, grid))} labels only.")
-    return at
-
-
-def _finetuned(
-    images: Images,
-    protocol: Protocol,
-    curves: Mapping[Run, Curve],
-    at: tuple[int, ...],
-    options: SimpleNamespace,
-    settings: Settings,
-    line: Progress,
-    say: Say,
-) -> dict[str, Any]:
-    from backend.simulate.finetuned import Retraining, as_finetuned_table, finetune_curves
-
-    how = Retraining(options.finetune, options.weights, at, options.cache, settings.max_image_pixels)
-    asked = list(dict.fromkeys(run.method for run in curves))
-    retrained = _by_name(finetune_curves(images, protocol, how, curves, options.fresh, line), asked)
-    say(as_finetuned_table(retrained, _by_name(curves, asked), at))
-    return {"depth": how.depth, "labels": list(at), "macro_f1": retrained}
-
-
-def _by_name(results: Mapping[Run, T], asked: Sequence[Method]) -> dict[str, list[T]]:
-    """By the name of the method, one result a seed."""
-    return {method.name: [result for run, result in results.items() if run.method == method] for method in asked}
-
-
-def _write(found: Found, results: dict[str, Any], options: SimpleNamespace, folder: Path, say: Say) -> None:
-    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its fonts
-    from backend.simulate.plot import plot
-
-    table, picture = options.csv or folder / "curves.csv", options.plot or folder / "curves.png"
-    write_atomically(table, lambda beside: _text(beside, as_csv(found, range(options.seeds))))
-    plot(found, picture, options.folder.resolve().name)
-    if options.json:
-        write_json(options.json, results)
-    say("Written: " + ", ".join(str(path) for path in (table, picture, options.json) if path))
 
 
 def _text(path: Path, content: str) -> None:
@@ -178,7 +140,7 @@ def _describe_product(method: Method) -> str:
 
 
 def _describe_unreadable(unreadable: Sequence[Unreadable]) -> str:
-    files = {found.path: found.reason for found in unreadable}
+    files = {file.path: file.reason for file in unreadable}
     named = [f"  {path}: {reason}" for path, reason in list(files.items())[:NAMED]]
     more = [f"  and {len(files) - NAMED} more"] if len(files) > NAMED else []
     return "\n".join([f"{len(files)} of the images cannot be read and are left out:", *named, *more])

@@ -8,8 +8,8 @@ import numpy as np
 
 from backend.learning.random_sample import RandomSample, random_sample
 from backend.learning.rounds import Labelled, Pool, Rules, rank
+from backend.simulate.dataset import Dataset
 from backend.simulate.draw import Draw, Rows, draw
-from backend.simulate.images import Images
 from backend.simulate.protocol import QUEUE, Method, Protocol
 from model.head import Head, fit_head
 from model.learner import Learner
@@ -19,7 +19,7 @@ from model.metrics import calibration_error, macro_f1
 @dataclass(frozen=True)
 class Curve:
     """labels: given at each of r points; macro_f1, ece (expected calibration error): on the test images then;
-    picked: rows of `Images` in the order in which they were labelled."""
+    picked: rows of `Dataset` in the order in which they were labelled."""
 
     labels: list[int]
     macro_f1: list[float]
@@ -40,7 +40,7 @@ def head_of(name: str, labelled: Labelled, pool: Pool, classes: int, seed: int) 
 
 
 def run_curve(
-    images: Images, protocol: Protocol, method: Method, seed: int, report: Callable[[], None] = lambda: None
+    images: Dataset, protocol: Protocol, method: Method, seed: int, report: Callable[[], None] = lambda: None
 ) -> Curve:
     """Label the pool that `seed` draws by `method`, round after round. `report` is called after each point of the curve."""
     drawn = draw(images, protocol, seed)
@@ -53,10 +53,10 @@ def run_curve(
         labelled, pool = state(images, drawn, picked, sample)
         head = head_of(method.head, labelled, pool, len(images.classes), seed)
         if head and len(picked) in grid:
-            found = head.probabilities(images.embeddings[drawn.test].astype(np.float32))
+            probabilities = head.probabilities(images.embeddings[drawn.test].astype(np.float32))
             truth = images.labels[drawn.test]
-            curve.macro_f1.append(macro_f1(found.argmax(axis=1), truth, len(images.classes)))
-            curve.ece.append(calibration_error(found, truth))
+            curve.macro_f1.append(macro_f1(probabilities.argmax(axis=1), truth, len(images.classes)))
+            curve.ece.append(calibration_error(probabilities, truth))
             report()
         due = [labels for labels in grid if labels > len(picked)]
         if not due:
@@ -75,7 +75,7 @@ def sample_of(drawn: Draw, picked: Rows, explore: float, before: RandomSample | 
     return random_sample(drawn.tasks[drawn.pool], done, np.zeros(len(done), bool), explore, before.strata if before else ())
 
 
-def state(images: Images, drawn: Draw, picked: Rows, sample: RandomSample) -> tuple[Labelled, Pool]:
+def state(images: Dataset, drawn: Draw, picked: Rows, sample: RandomSample) -> tuple[Labelled, Pool]:
     """What a round of the product would see once the rows `picked` are labelled. `sample` is that of `drawn.pool`."""
     tasks = drawn.tasks[drawn.pool]
     done = np.isin(drawn.pool, picked)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.simulate.images import Images
+from backend.simulate.dataset import Dataset
 from backend.simulate.protocol import Protocol
 
 Rows = NDArray[np.int64]
@@ -13,7 +13,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Draw:
-    """Rows of `Images`. test: judged on, never copies; pool: may be labelled, in the order of their tasks; start: those of the
+    """Rows of `Dataset`. test: judged on, never copies; pool: may be labelled, in the order of their tasks; start: those of the
     pool that are labelled first; tasks: int64 (n,), every row's task id, another one for each seed, so that hashes differ."""
 
     test: Rows
@@ -26,7 +26,7 @@ class Draw:
         return np.argsort(self.tasks)[tasks - 1]
 
 
-def draw(images: Images, protocol: Protocol, seed: int) -> Draw:
+def draw(images: Dataset, protocol: Protocol, seed: int) -> Draw:
     """The draw of `seed`. Each part has a random stream of its own: another start leaves the test as it is."""
     test = np.flatnonzero(images.test) if images.test.any() else _stratified(images, protocol.test, _random(seed, 0))
     kept = np.ones(len(images.labels), bool)
@@ -39,7 +39,7 @@ def draw(images: Images, protocol: Protocol, seed: int) -> Draw:
     return Draw(test, pool, _random(seed, 3).permutation(pool)[: protocol.start], tasks)
 
 
-def _stratified(images: Images, share: float, random: np.random.Generator) -> Rows:
+def _stratified(images: Dataset, share: float, random: np.random.Generator) -> Rows:
     """A share of each class's originals, at least one of each and never all."""
     parts = []
     for label in np.unique(images.labels):
@@ -49,13 +49,13 @@ def _stratified(images: Images, share: float, random: np.random.Generator) -> Ro
     return np.sort(np.concatenate(parts))
 
 
-def _dropped(images: Images, pool: Rows, label: int, share: float, random: np.random.Generator) -> Rows:
+def _dropped(images: Dataset, pool: Rows, label: int, share: float, random: np.random.Generator) -> Rows:
     """The originals of a class that imbalance takes out of the pool; at least one stays."""
     rows = _originals(images, pool[images.labels[pool] == label])
     return random.permutation(rows)[max(1, round(share * len(rows))) :]
 
 
-def _originals(images: Images, rows: Rows) -> Rows:
+def _originals(images: Dataset, rows: Rows) -> Rows:
     return rows[images.originals[rows] == rows]
 
 

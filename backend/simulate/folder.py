@@ -19,18 +19,18 @@ RECIPE = f"crop{AREA}-mirror-jpeg{QUALITY}-v1"  # of near-copies: another one ma
 
 def images_by_class(folder: Path) -> dict[str, list[Path]]:
     """The images of each sub-folder of `folder`. Raises OptionsError where there are fewer than two classes."""
-    found = {
+    by_class = {
         sub.name: sorted(path for path in sub.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
         for sub in sorted(folder.iterdir() if folder.is_dir() else [])
         if sub.is_dir() and not sub.name.startswith(".")
     }
-    found = {name: paths for name, paths in found.items() if paths}
-    if len(found) < 2:
+    by_class = {name: paths for name, paths in by_class.items() if paths}
+    if len(by_class) < 2:
         raise OptionsError(
             f"{folder} needs at least two sub-folders with images: their names become the classes. "
-            f"Found: {', '.join(found) or 'none'}."
+            f"Found: {', '.join(by_class) or 'none'}."
         )
-    return found
+    return by_class
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from backend.terminal import ProgressLine
 WARM_UP = 0.02  # of a step, before which its pace says nothing
 
 
-class Progress:
+class StepLine:
     """`start` a step, `advance` it, and it ends by itself; one step at a time."""
 
     def __init__(self) -> None:

@@ -59,12 +59,12 @@ class Protocol:
 
 def methods(strategies: list[str], head: str, cold: bool, product: Method) -> list[Method]:
     """The sampling methods that `strategies` name, the baseline always first."""
-    found = [Method(BASELINE, "random", "plain", 0.0, cold)]
+    listed = [Method(BASELINE, "random", "plain", 0.0, cold)]
     for name in dict.fromkeys(strategies):
         if name == PRODUCT:
-            found.append(product)
+            listed.append(product)
         elif name != "random":
-            found.append(Method(name, name, head, 0.0, cold))
+            listed.append(Method(name, name, head, 0.0, cold))
         elif head != "plain":
-            found.append(Method("random+head", "random", head, 0.0, cold))
-    return found
+            listed.append(Method("random+head", "random", head, 0.0, cold))
+    return listed

@@ -11,12 +11,12 @@ from backend.simulate.curves import Curve
 from backend.simulate.protocol import BASELINE, Protocol
 from backend.simulate.statistics import Curves, Estimate, Summary, summarise
 
-Found = Mapping[str, Sequence[Curve]]  # by the name of the method, one curve a seed
+Results = Mapping[str, Sequence[Curve]]  # by the name of the method, one curve a seed
 
 
-def labels_of(found: Found) -> list[int]:
+def labels_of(results: Results) -> list[int]:
     """The numbers of labels at which all curves are judged."""
-    return found[BASELINE][0].labels
+    return results[BASELINE][0].labels
 
 
 def f1_of(curves: Sequence[Curve]) -> Curves:
@@ -24,43 +24,43 @@ def f1_of(curves: Sequence[Curve]) -> Curves:
     return np.array([curve.macro_f1 for curve in curves])
 
 
-def summaries(found: Found) -> dict[str, Summary]:
+def summaries(results: Results) -> dict[str, Summary]:
     """Each method against the baseline."""
-    baseline = f1_of(found[BASELINE])
-    return {name: summarise(labels_of(found), f1_of(curves), baseline) for name, curves in found.items()}
+    baseline = f1_of(results[BASELINE])
+    return {name: summarise(labels_of(results), f1_of(curves), baseline) for name, curves in results.items()}
 
 
-def as_json(found: Found, protocol: Mapping[str, Any]) -> dict[str, Any]:
+def as_json(results: Results, protocol: Mapping[str, Any]) -> dict[str, Any]:
     """All figures, for programs. `ci95` is that of `labels_saved_ratio`."""
-    named = summaries(found)
+    named = summaries(results)
     return {
-        "labels": labels_of(found),
+        "labels": labels_of(results),
         "protocol": dict(protocol),
-        "strategies": {name: _figures(found[name], summary) for name, summary in named.items()},
+        "strategies": {name: _figures(results[name], summary) for name, summary in named.items()},
     }
 
 
-def as_csv(found: Found, seeds: Sequence[int]) -> str:
+def as_csv(results: Results, seeds: Sequence[int]) -> str:
     """One line for each point of each curve."""
     buffer = io.StringIO()
     lines = csv.writer(buffer, lineterminator="\n")
     lines.writerow(["strategy", "seed", "labels", "macro_f1", "ece"])
-    for name, curves in found.items():
+    for name, curves in results.items():
         for seed, curve in zip(seeds, curves, strict=True):
             for point in zip(curve.labels, curve.macro_f1, curve.ece, strict=True):
                 lines.writerow([name, seed, *point])
     return buffer.getvalue()
 
 
-def as_table(found: Found, protocol: Protocol) -> str:
+def as_table(results: Results, protocol: Protocol) -> str:
     """The specification's table with what it lacks: intervals, area under the curve, labels saved. In Markdown."""
-    labels = labels_of(found)
+    labels = labels_of(results)
     head = ["sampling method", "sample size", "F1", "lift", "F1 against random"]
     if not protocol.one_shot:
         head += ["AUBC", "AUBC against random", "labels for random's F1", "ratio"]
-    base = f1_of(found[BASELINE])[:, 0].mean()
+    base = f1_of(results[BASELINE])[:, 0].mean()
     rows = [head, ["base model", str(labels[0]), f"{base:.3f}", *[""] * (len(head) - 3)]]
-    for name, summary in summaries(found).items():
+    for name, summary in summaries(results).items():
         row = [name, f"{labels[0]} + {labels[-1] - labels[0]}", as_value(summary.f1), f"{100 * summary.lift:+.1f}"]
         row.append("" if name == BASELINE else as_points(summary.f1_difference))
         if not protocol.one_shot:

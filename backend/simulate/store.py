@@ -13,7 +13,7 @@ import scipy
 import sklearn
 
 from backend.simulate.curves import Curve
-from backend.simulate.images import Images
+from backend.simulate.dataset import Dataset
 from backend.simulate.protocol import Method, Protocol
 from model.files import read_json, write_json
 
@@ -28,7 +28,7 @@ CODE = (
 
 
 @dataclass(frozen=True)
-class Run:
+class Trial:
     """One curve to be had: a sampling method and a seed."""
 
     method: Method
@@ -38,24 +38,24 @@ class Run:
 class CurveStore:
     """Curves of one protocol on the same images, below `folder`. Other images, protocols or code have other files."""
 
-    def __init__(self, folder: Path, images: Images, protocol: Protocol) -> None:
+    def __init__(self, folder: Path, images: Dataset, protocol: Protocol) -> None:
         self.folder = folder / digest(VERSION, images.digest, asdict(protocol))
 
-    def path(self, run: Run) -> Path:
+    def path(self, trial: Trial) -> Path:
         """The file of a curve."""
-        plain = re.sub(r"[^\w+-]", "_", run.method.name)
-        return self.folder / f"{plain}-{run.seed}-{digest(asdict(run.method), code_digest(run.method.strategy))}.json"
+        plain = re.sub(r"[^\w+-]", "_", trial.method.name)
+        return self.folder / f"{plain}-{trial.seed}-{digest(asdict(trial.method), code_digest(trial.method.strategy))}.json"
 
-    def get(self, run: Run) -> Curve | None:
+    def get(self, trial: Trial) -> Curve | None:
         """The curve, if it is finished."""
         try:
-            return Curve(**(read_json(self.path(run)) or {}))
+            return Curve(**(read_json(self.path(trial)) or {}))
         except TypeError:
             return None
 
-    def put(self, run: Run, curve: Curve) -> None:
+    def put(self, trial: Trial, curve: Curve) -> None:
         """Keep a finished curve."""
-        write_json(self.path(run), asdict(curve))
+        write_json(self.path(trial), asdict(curve))
 
 
 def digest(*about: object) -> str:
@@ -67,11 +67,11 @@ def digest(*about: object) -> str:
 def code_digest(strategy: str, *others: str) -> str:
     """Of the code that a curve of `strategy` depends on, a user's own `module:function` included as far as that module goes,
     and of `others`, patterns like those of CODE."""
-    found = hashlib.sha256(" ".join(module.__version__ for module in (np, scipy, sklearn)).encode())
+    hashed = hashlib.sha256(" ".join(module.__version__ for module in (np, scipy, sklearn)).encode())
     files = sorted(path for pattern in (*CODE, *others) for path in ROOT.glob(pattern))
     if ":" in strategy:
         spec = importlib.util.find_spec(strategy.split(":")[0])
         files += [Path(spec.origin)] if spec and spec.origin else []
     for path in files:
-        found.update(path.read_bytes())
-    return found.hexdigest()
+        hashed.update(path.read_bytes())
+    return hashed.hexdigest()

@@ -8,7 +8,7 @@ import pytest
 
 from backend.__main__ import main
 from backend.settings import get_settings
-from backend.simulate.images import list_images
+from backend.simulate.dataset import list_dataset
 from model.backbone import DIMENSIONS, backbone_name
 from model.embedding_store import EmbeddingStore, embedding_key
 from tests.model.made_up import images as embedded
@@ -26,7 +26,7 @@ def _fresh_settings():
 
 def embed_made_up(folder, cache, weights, copies=0):
     """Put made-up embeddings of the folder's images, copies close to their originals, into the cache."""
-    images, _ = list_images(folder, None, copies)
+    images, _ = list_dataset(folder, None, copies)
     values, _ = embedded(len(images.labels), DIMENSIONS, len(images.classes), 0.02)
     by_class = np.empty_like(values)
     for label in range(len(images.classes)):

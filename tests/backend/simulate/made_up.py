@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from backend.simulate.dataset import Dataset
 from backend.simulate.folder import Source
-from backend.simulate.images import Images
 from backend.simulate.protocol import Method
 from tests.model.made_up import images as embedded
 
@@ -19,7 +19,7 @@ def clusters(n=120, classes=3, copies=0, test=(), apart=0.5):
     embeddings, labels = embedded(n, 16, classes, apart)
     order = np.argsort(labels, kind="stable").repeat(1 + copies)
     rows = np.arange(len(order))
-    return Images(
+    return Dataset(
         classes=tuple(f"class-{number}" for number in range(classes)),
         labels=labels[order].astype(np.int64),
         originals=rows - rows % (1 + copies),

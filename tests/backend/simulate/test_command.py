@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from backend.__main__ import main
-from backend.simulate.options import simulate_command
+from backend.simulate.cli import simulate_command
 from tests.backend.simulate.conftest import CLASSES, EACH, embed_made_up
 
 

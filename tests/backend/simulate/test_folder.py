@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backend.simulate.embed import embed_images
+from backend.simulate.dataset import list_dataset
+from backend.simulate.embed_dataset import embed_dataset
 from backend.simulate.folder import near_copy
-from backend.simulate.images import list_images
-from backend.simulate.progress import Progress
+from backend.simulate.progress import StepLine
 from model.images import ImageError
 from tools.samples import draw_samples
 
@@ -28,7 +28,7 @@ def drawn(tmp_path_factory):
 
 
 def test_images_come_in_the_order_of_classes_and_names_with_their_copies_behind_them(drawn):
-    images, _ = list_images(drawn, copies=2)
+    images, _ = list_dataset(drawn, copies=2)
     assert images.classes == ("circle", "square", "star")
     assert images.labels.tolist() == [0] * 6 + [1] * 6 + [2] * 6
     assert images.originals.tolist() == [0, 0, 0, 3, 3, 3, 6, 6, 6, 9, 9, 9, 12, 12, 12, 15, 15, 15]
@@ -36,7 +36,7 @@ def test_images_come_in_the_order_of_classes_and_names_with_their_copies_behind_
 
 
 def test_images_that_are_for_the_test_by_name_have_no_copies(drawn):
-    images, left_out = list_images(drawn, ("000", "001"), copies=1)
+    images, left_out = list_dataset(drawn, ("000", "001"), copies=1)
     assert images.test.tolist() == [False, False, True] * 3
     assert [source.copy for source in images.sources] == [0, 1, 0] * 3
     assert left_out == 0
@@ -63,8 +63,8 @@ def test_what_is_no_image_has_no_copy():
 
 
 def test_embeddings_are_made_once_and_copies_lie_near_their_original(drawn, weights, tmp_path, capsys):
-    listed, _ = list_images(drawn, copies=1)
-    images, unreadable = embed_images(listed, weights, tmp_path, MOST, Progress())
+    listed, _ = list_dataset(drawn, copies=1)
+    images, unreadable = embed_dataset(listed, weights, tmp_path, MOST, StepLine())
     assert unreadable == []
     values = images.embeddings.astype(np.float32)
     assert np.linalg.norm(values, axis=1) == pytest.approx(1, abs=1e-3)
@@ -73,7 +73,7 @@ def test_embeddings_are_made_once_and_copies_lie_near_their_original(drawn, weig
     others = likeness[::2, ::2][~np.eye(6, dtype=bool)]
     assert copies.mean() > others.mean() + 0.1
     assert "embedding images" in capsys.readouterr().out
-    again, _ = embed_images(listed, weights, tmp_path, MOST, Progress())
+    again, _ = embed_dataset(listed, weights, tmp_path, MOST, StepLine())
     assert capsys.readouterr().out == ""
     assert again.digest == images.digest
 

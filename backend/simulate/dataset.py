@@ -14,7 +14,7 @@ from backend.simulate.folder import Source, images_by_class
 
 
 @dataclass(frozen=True)
-class Images:
+class Dataset:
     """n images, near-copies included.
 
     classes: C names; labels: int64 (n,); originals: int64 (n,), the row of the image it is a copy of, its own for an original;
@@ -32,14 +32,14 @@ class Images:
     @cached_property
     def digest(self) -> str:
         """Of all that a curve depends on here."""
-        found = hashlib.sha256(repr(self.classes).encode())
+        hashed = hashlib.sha256(repr(self.classes).encode())
         for values in (self.labels, self.originals, self.test, self.embeddings):
-            found.update(np.ascontiguousarray(values).data)
-        return found.hexdigest()
+            hashed.update(np.ascontiguousarray(values).data)
+        return hashed.hexdigest()
 
-    def only(self, rows: NDArray[np.int64], embeddings: NDArray[np.floating]) -> "Images":
+    def only(self, rows: NDArray[np.int64], embeddings: NDArray[np.floating]) -> "Dataset":
         """The images of `rows`, sorted, with every original of a copy among them; and their embeddings, (len(rows), D)."""
-        return Images(
+        return Dataset(
             self.classes,
             self.labels[rows],
             np.searchsorted(rows, self.originals[rows]),
@@ -49,7 +49,7 @@ class Images:
         )
 
 
-def list_images(folder: Path, prefixes: tuple[str, str] | None = None, copies: int = 0) -> tuple[Images, int]:
+def list_dataset(folder: Path, prefixes: tuple[str, str] | None = None, copies: int = 0) -> tuple[Dataset, int]:
     """The images of `folder` with `copies` near-copies of each that may be labelled, in the order of classes and names; and how
     many files are left out.
 
@@ -71,7 +71,7 @@ def list_images(folder: Path, prefixes: tuple[str, str] | None = None, copies: i
         _check_prefixes(folder, prefixes, [row[3] for row in rows])
     sources, labels, originals, tests = zip(*rows, strict=True)
     arrays = (np.array(labels, np.int64), np.array(originals, np.int64), np.array(tests, bool))
-    return Images(tuple(by_class), *arrays, np.zeros((len(rows), 0), np.float16), sources), left_out
+    return Dataset(tuple(by_class), *arrays, np.zeros((len(rows), 0), np.float16), sources), left_out
 
 
 def _check_prefixes(folder: Path, prefixes: tuple[str, str], test: Sequence[bool]) -> None:

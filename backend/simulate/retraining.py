@@ -12,14 +12,14 @@ import torch
 
 from backend.learning.promotion import STOP_SHARE
 from backend.simulate.curves import Curve
+from backend.simulate.dataset import Dataset
 from backend.simulate.draw import Rows, draw
 from backend.simulate.folder import Source
-from backend.simulate.images import Images
-from backend.simulate.progress import Progress
+from backend.simulate.progress import StepLine
 from backend.simulate.protocol import BASELINE, Protocol
 from backend.simulate.report import as_points, as_value, markdown
 from backend.simulate.statistics import estimate
-from backend.simulate.store import VERSION, Run, code_digest, digest
+from backend.simulate.store import VERSION, Trial, code_digest, digest
 from model.backbone import backbone_name, load_backbone
 from model.embedding_store import embedding_key
 from model.files import read_json, write_json
@@ -33,7 +33,7 @@ from model.photos import store_photo
 from model.training import predict
 
 STOP_FOLD_FROM = 200  # labels; below it cross-validation finds the epochs, since no image can be spared
-CODE = ("backend/simulate/finetuned.py", "backend/learning/promotion.py")  # beside what curves depend on
+CODE = ("backend/simulate/retraining.py", "backend/learning/promotion.py")  # beside what curves depend on
 CROP = 224  # of the photos as they are judged
 
 
@@ -48,33 +48,33 @@ class Retraining:
     max_pixels: int
 
 
-def finetune_curves(
-    images: Images, protocol: Protocol, how: Retraining, curves: Mapping[Run, Curve], fresh: bool, line: Progress
-) -> dict[Run, list[float]]:
+def retrain_curves(
+    images: Dataset, protocol: Protocol, how: Retraining, curves: Mapping[Trial, Curve], fresh: bool, line: StepLine
+) -> dict[Trial, list[float]]:
     """Macro F1 on the test images for each of `how.at`, of a plain head on ResNet50 retrained on the labels until then.
 
     One after the other, since each uses every processor; finished ones stay on disk, and equal picks are learned once.
     """
-    found: dict[Run, list[float]] = {run: [] for run in curves}
+    scores: dict[Trial, list[float]] = {trial: [] for trial in curves}
     line.start(f"retraining ResNet50 ({how.depth})", len(curves) * len(how.at))
-    for run, curve in curves.items():
-        test = draw(images, protocol, run.seed).test
+    for trial, curve in curves.items():
+        test = draw(images, protocol, trial.seed).test
         for labels in how.at:
             picked = np.array(curve.picked[:labels])
-            found[run].append(_remembered(images, how, run, (picked, test), fresh, line))
+            scores[trial].append(_remembered(images, how, trial, (picked, test), fresh, line))
             line.advance(1)
-    return found
+    return scores
 
 
-def as_finetuned_table(
-    found: Mapping[str, Sequence[list[float]]], frozen: Mapping[str, Sequence[Curve]], at: Sequence[int]
+def as_retrained_table(
+    scores: Mapping[str, Sequence[list[float]]], frozen: Mapping[str, Sequence[Curve]], at: Sequence[int]
 ) -> str:
     """In Markdown: F1 of the head alone and with ResNet50 retrained, each paired with random sampling."""
     rows = [["sampling method", "labels", "F1, head alone", "against random", "F1, ResNet50 retrained", "against random"]]
     for place, labels in enumerate(at):
-        for name in found:
+        for name in scores:
             cells = [name, str(labels)]
-            for values in (_at(frozen, labels), {key: np.array(value)[:, place] for key, value in found.items()}):
+            for values in (_at(frozen, labels), {key: np.array(value)[:, place] for key, value in scores.items()}):
                 cells.append(as_value(estimate(values[name])))
                 cells.append("" if name == BASELINE else as_points(estimate(values[name] - values[BASELINE])))
             rows.append(cells)
@@ -86,12 +86,12 @@ def _at(frozen: Mapping[str, Sequence[Curve]], labels: int) -> dict[str, Any]:
     return {name: np.array([c.macro_f1[c.labels.index(labels)] for c in curves]) for name, curves in frozen.items()}
 
 
-def _remembered(images: Images, how: Retraining, run: Run, rows: tuple[Rows, Rows], fresh: bool, line: Progress) -> float:
+def _remembered(images: Dataset, how: Retraining, trial: Trial, rows: tuple[Rows, Rows], fresh: bool, line: StepLine) -> float:
     """The F1 from before, if it was the same in everything, or a new one."""
     picked, test = rows
     about = [[images.sources[row].reference for row in part] for part in rows]
     made_by = (code_digest("", *CODE), torch.__version__, how.depth, backbone_name(how.weights))
-    key = digest(VERSION, images.digest, about, run.seed, made_by)
+    key = digest(VERSION, images.digest, about, trial.seed, made_by)
     path = how.cache / "finetuned" / f"{key}.json"
     before = None if fresh else read_json(path)
     if before:
@@ -99,16 +99,18 @@ def _remembered(images: Images, how: Retraining, run: Run, rows: tuple[Rows, Row
     started = time.monotonic()
 
     def report(status: Status) -> None:
-        line.advance(0, f"{run.method.name}, seed {run.seed}, {len(picked)} labels: {status.step} {status.done}/{status.total}")
+        line.advance(
+            0, f"{trial.method.name}, seed {trial.seed}, {len(picked)} labels: {status.step} {status.done}/{status.total}"
+        )
 
     folder = path.with_suffix("")
-    f1 = _retrain(images, how, picked, test, folder, run.seed, report)
+    f1 = _retrain(images, how, picked, test, folder, trial.seed, report)
     write_json(path, {"macro_f1": f1, "seconds": time.monotonic() - started})
     shutil.rmtree(folder, ignore_errors=True)
     return f1
 
 
-def _retrain(images: Images, how: Retraining, picked: Rows, test: Rows, folder: Path, seed: int, report: Any) -> float:
+def _retrain(images: Dataset, how: Retraining, picked: Rows, test: Rows, folder: Path, seed: int, report: Any) -> float:
     """Retrain on the rows `picked`, fit a head on the new embeddings, judge it on the rows `test`."""
     photos = [_photo(how, images.sources[row]) for row in (*picked, *test)]
     stopped = round(STOP_SHARE * len(picked)) if len(picked) >= STOP_FOLD_FROM else 0

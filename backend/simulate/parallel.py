@@ -14,44 +14,46 @@ from threadpoolctl import threadpool_limits
 
 from backend.processes import die_with_parent
 from backend.simulate.curves import Curve, run_curve
+from backend.simulate.dataset import Dataset
 from backend.simulate.draw import draw
-from backend.simulate.embed import shared
-from backend.simulate.images import Images
-from backend.simulate.progress import Progress
+from backend.simulate.embed_dataset import shared
+from backend.simulate.progress import StepLine
 from backend.simulate.protocol import Protocol
-from backend.simulate.store import CurveStore, Run
+from backend.simulate.store import CurveStore, Trial
 
 LOOK_SECONDS = 0.5  # between looks at how far the processes are
 Tell = Callable[[int], None]  # how many points of curves are done
 
 
 @dataclass(frozen=True)
-class Work:
+class Experiment:
     """What all curves have in common."""
 
-    images: Images
+    images: Dataset
     protocol: Protocol
 
 
-def run_curves(work: Work, runs: Sequence[Run], store: CurveStore, jobs: int, cache: Path, line: Progress) -> dict[Run, Curve]:
-    """The curves of `runs` by `jobs` processes, each put into the store as soon as it is finished."""
-    found: dict[Run, Curve] = {}
-    if not runs:
-        return found
-    points = len(work.protocol.grid(len(draw(work.images, work.protocol, runs[0].seed).pool)))
-    line.start("labelling", len(runs) * points)
+def run_curves(
+    experiment: Experiment, trials: Sequence[Trial], store: CurveStore, jobs: int, cache: Path, line: StepLine
+) -> dict[Trial, Curve]:
+    """The curves of `trials` by `jobs` processes, each put into the store as soon as it is finished."""
+    curves: dict[Trial, Curve] = {}
+    if not trials:
+        return curves
+    points = len(experiment.protocol.grid(len(draw(experiment.images, experiment.protocol, trials[0].seed).pool)))
+    line.start("labelling", len(trials) * points)
 
     def tell(done: int) -> None:
-        line.reach(done, f"{len(found)} of {len(runs)} curves")
+        line.reach(done, f"{len(curves)} of {len(trials)} curves")
 
-    jobs = min(jobs, len(runs))
-    for run, curve in _alone(work, runs, tell) if jobs == 1 else _together(work, runs, jobs, cache, tell):
-        store.put(run, curve)
-        found[run] = curve
-    return found
+    jobs = min(jobs, len(trials))
+    for trial, curve in _alone(experiment, trials, tell) if jobs == 1 else _together(experiment, trials, jobs, cache, tell):
+        store.put(trial, curve)
+        curves[trial] = curve
+    return curves
 
 
-def _alone(work: Work, runs: Sequence[Run], tell: Tell) -> Iterator[tuple[Run, Curve]]:
+def _alone(experiment: Experiment, trials: Sequence[Trial], tell: Tell) -> Iterator[tuple[Trial, Curve]]:
     done = 0
 
     def count() -> None:
@@ -60,20 +62,22 @@ def _alone(work: Work, runs: Sequence[Run], tell: Tell) -> Iterator[tuple[Run, C
         tell(done)
 
     with threadpool_limits(1):
-        for run in runs:
-            yield run, run_curve(work.images, work.protocol, run.method, run.seed, count)
+        for trial in trials:
+            yield trial, run_curve(experiment.images, experiment.protocol, trial.method, trial.seed, count)
 
 
-def _together(work: Work, runs: Sequence[Run], jobs: int, cache: Path, tell: Tell) -> Iterator[tuple[Run, Curve]]:
+def _together(
+    experiment: Experiment, trials: Sequence[Trial], jobs: int, cache: Path, tell: Tell
+) -> Iterator[tuple[Trial, Curve]]:
     """Curves as they are finished. Processes are spawned: one forked after torch has computed can hang."""
     spawn = multiprocessing.get_context("spawn")
     counter = spawn.Value("q", 0)
     before = set(multiprocessing.active_children())
-    with shared(work.images, cache) as path:
-        bare = replace(work, images=replace(work.images, embeddings=np.zeros((0, 0), np.float16)))
+    with shared(experiment.images, cache) as path:
+        bare = replace(experiment, images=replace(experiment.images, embeddings=np.zeros((0, 0), np.float16)))
         executor = ProcessPoolExecutor(jobs, spawn, _begin, (bare, path, counter))
         try:
-            waiting = {executor.submit(_curve, run): run for run in runs}
+            waiting = {executor.submit(_curve, trial): trial for trial in trials}
             while waiting:
                 for future in wait(waiting, LOOK_SECONDS, FIRST_COMPLETED).done:
                     yield waiting.pop(future), future.result()
@@ -84,25 +88,25 @@ def _together(work: Work, runs: Sequence[Run], jobs: int, cache: Path, tell: Tel
                 process.terminate()
 
 
-_work: Work  # of this process
+_experiment: Experiment  # of this process
 _counter: "Synchronized[int]"
 
 
-def _begin(bare: Work, path: Path, counter: "Synchronized[int]") -> None:
-    global _work, _counter
+def _begin(bare: Experiment, path: Path, counter: "Synchronized[int]") -> None:
+    global _experiment, _counter
     die_with_parent()
     parent = multiprocessing.parent_process()
     if parent and not parent.is_alive():  # it was killed while this process started
         os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this process
     threadpool_limits(1)
-    _work = replace(bare, images=replace(bare.images, embeddings=np.load(path, mmap_mode="r")))
+    _experiment = replace(bare, images=replace(bare.images, embeddings=np.load(path, mmap_mode="r")))
     _counter = counter
 
 
-def _curve(run: Run) -> Curve:
+def _curve(trial: Trial) -> Curve:
     def count() -> None:
         with _counter.get_lock():
             _counter.value += 1
 
-    return run_curve(_work.images, _work.protocol, run.method, run.seed, count)
+    return run_curve(_experiment.images, _experiment.protocol, trial.method, trial.seed, count)

@@ -12,7 +12,7 @@ import pytest
 from backend.simulate import store as module
 from backend.simulate.curves import Curve
 from backend.simulate.protocol import Protocol
-from backend.simulate.store import CurveStore, Run, code_digest
+from backend.simulate.store import CurveStore, Trial, code_digest
 from tests.backend.simulate.made_up import MARGIN, RANDOM, clusters
 from tests.conftest import ROOT
 
@@ -113,23 +113,23 @@ def _wait_until_gone(group, deadline):
 
 def test_a_curve_is_kept_and_found_again(tmp_path):
     store = CurveStore(tmp_path, clusters(), PROTOCOL)
-    assert store.get(Run(MARGIN, 0)) is None
-    store.put(Run(MARGIN, 0), CURVE)
-    assert store.get(Run(MARGIN, 0)) == CURVE
-    assert store.get(Run(MARGIN, 1)) is None
-    assert store.get(Run(RANDOM, 0)) is None
+    assert store.get(Trial(MARGIN, 0)) is None
+    store.put(Trial(MARGIN, 0), CURVE)
+    assert store.get(Trial(MARGIN, 0)) == CURVE
+    assert store.get(Trial(MARGIN, 1)) is None
+    assert store.get(Trial(RANDOM, 0)) is None
 
 
 def test_other_images_have_other_curves(tmp_path):
-    CurveStore(tmp_path, clusters(), PROTOCOL).put(Run(MARGIN, 0), CURVE)
-    assert CurveStore(tmp_path, clusters(apart=0.6), PROTOCOL).get(Run(MARGIN, 0)) is None
+    CurveStore(tmp_path, clusters(), PROTOCOL).put(Trial(MARGIN, 0), CURVE)
+    assert CurveStore(tmp_path, clusters(apart=0.6), PROTOCOL).get(Trial(MARGIN, 0)) is None
 
 
 def test_other_code_has_other_curves(tmp_path, monkeypatch):
-    CurveStore(tmp_path, clusters(), PROTOCOL).put(Run(MARGIN, 0), CURVE)
+    CurveStore(tmp_path, clusters(), PROTOCOL).put(Trial(MARGIN, 0), CURVE)
     code_digest.cache_clear()
     monkeypatch.setattr(module, "CODE", (*module.CODE, "backend/terminal.py"))
-    assert CurveStore(tmp_path, clusters(), PROTOCOL).get(Run(MARGIN, 0)) is None
+    assert CurveStore(tmp_path, clusters(), PROTOCOL).get(Trial(MARGIN, 0)) is None
     code_digest.cache_clear()
 
 

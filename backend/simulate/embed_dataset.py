@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backend.simulate.dataset import Dataset
 from backend.simulate.errors import OptionsError
 from backend.simulate.folder import Source
-from backend.simulate.images import Images
-from backend.simulate.progress import Progress
+from backend.simulate.progress import StepLine
 from model.embedding_store import EmbeddingStore, embedding_key
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ class Unreadable:
     reason: str
 
 
-def embed_images(
-    images: Images, weights: Path | None, cache: Path, max_pixels: int, line: Progress
-) -> tuple[Images, list[Unreadable]]:
+def embed_dataset(
+    images: Dataset, weights: Path | None, cache: Path, max_pixels: int, line: StepLine
+) -> tuple[Dataset, list[Unreadable]]:
     """Embed what the cache lacks; returns the images that can be read, and those that cannot.
 
     An image without which its copies cannot be made leaves with them. Raises WeightsError; ValueError where fewer than two
@@ -44,8 +44,8 @@ def embed_images(
     todo = [row for row, key in enumerate(keys) if key in missing]
     unreadable = _embed([images.sources[row] for row in todo], [keys[row] for row in todo], store, weights, max_pixels, line)
     store.compact()
-    values, found = store.get(keys)
-    kept = np.flatnonzero(found & found[images.originals])
+    values, embedded = store.get(keys)
+    kept = np.flatnonzero(embedded & embedded[images.originals])
     images = images.only(kept, values[kept])
     if len(np.unique(images.labels)) < 2:
         raise OptionsError(f"Images of fewer than two classes can be read; {_first(unreadable)}")
@@ -53,7 +53,7 @@ def embed_images(
 
 
 @contextmanager
-def shared(images: Images, cache: Path) -> Iterator[Path]:
+def shared(images: Dataset, cache: Path) -> Iterator[Path]:
     """A file with the embeddings for other processes to map, as long as this lasts."""
     path = cache / "shared" / f"{os.getpid()}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def _runs(process: int) -> bool:
 
 
 def _embed(
-    sources: Sequence[Source], keys: Sequence[int], store: EmbeddingStore, weights: Path | None, max_pixels: int, line: Progress
+    sources: Sequence[Source], keys: Sequence[int], store: EmbeddingStore, weights: Path | None, max_pixels: int, line: StepLine
 ) -> list[Unreadable]:
     """Embed `sources`; returns those that cannot be read."""
     if not sources:

@@ -1,0 +1,197 @@
+"""The commands `simulate` and `bench` with their options. What takes long to import is imported when they run."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from backend.commands.shared import say, with_settings
+from backend.settings import Settings
+from backend.simulate.errors import OptionsError
+from strategies import REGISTRY
+
+EXAMPLES = """\
+Examples:
+  A quick look at how many labels are saved (minutes for 1,500 images, most of them for embeddings, which are kept):
+    python -m backend simulate photos
+  The same with 20 draws of test images and start labels, for narrow intervals:
+    python -m backend simulate photos --seeds 20 --json result.json --plot curves.png
+  One query of 250 images by each strategy, from the same model trained on 250 random labels:
+    python -m backend simulate photos --one-shot --start 250 --batch 250
+  A pool in which every image has 5 near-copies:
+    python -m backend simulate photos --copies 5
+  A pool with a rare class, of which only a tenth of the images is there:
+    python -m backend simulate photos --imbalance Meat=0.1
+  File names say what is for the test (where images that resemble each other must not stand on both sides):
+    python -m backend simulate photos --split train_/test_
+  Whether the picks still help when ResNet50 itself is retrained on them:
+    python -m backend simulate photos --strategies margin --seeds 3 --finetune last --finetune-at 100 300
+
+Reading the table: `lift` is in points of macro F1 above the base model; `against random` is the paired difference to random
+sampling, with its 95 % interval over seeds; AUBC is the mean macro F1 over the range of labels; `ratio` is how many times as
+many labels random sampling needs for the F1 it has at the end. Where curves are flat a little luck makes a large ratio: take
+20 seeds for it, and look at AUBC first. A stopped run goes on where it was."""
+
+DEFAULTS = ("least_confidence", "margin", "entropy", "default")
+
+
+class Several(click.Option):
+    """An option that takes one value or more, as `--strategies margin entropy`. Given twice, the later one counts."""
+
+    JOINT = "\x1f"  # ASCII's separator of units: between the values, while click takes them for one
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """The values as a tuple, each of the option's type."""
+        if not isinstance(value, str):  # the default
+            return value
+        return tuple(self.type(one, self, ctx) for one in value.split(self.JOINT))
+
+
+class SeveralCommand(click.Command):
+    """A command with options that are `Several`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Join the values of such options, then go on as click does."""
+        names = {name for option in self.params if isinstance(option, Several) for name in option.opts}
+        joined: list[str] = []
+        open_option = False
+        for argument in args:
+            if argument.startswith("-") and len(argument) > 1:
+                open_option = argument.partition("=")[0] in names
+                joined.append(argument)
+            elif open_option and joined[-1] not in names:
+                joined[-1] += Several.JOINT + argument
+            else:
+                joined.append(argument)
+        return super().parse_args(ctx, joined)
+
+    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """The examples as they are written, whatever the width."""
+        formatter.write_paragraph()
+        formatter.write(self.epilog or "")
+
+
+def _prefixes(text: str) -> tuple[str, str]:
+    train, slash, test = text.partition("/")
+    if not slash or not test or train == test:
+        raise click.BadParameter(f"{text!r} is not two file-name prefixes with / between them, such as train_/test_")
+    return train, test
+
+
+def _share(text: str | float) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise click.BadParameter(f"{text!r} is no share between 0 and 1")
+    return share
+
+
+def _class_share(text: str) -> tuple[str, float]:
+    name, _, share = text.rpartition("=")
+    if not name:
+        raise click.BadParameter(f"{text!r} is not CLASS=SHARE, such as Meat=0.1")
+    return name, _share(share)
+
+
+POSITIVE, NATURAL = click.IntRange(min=1), click.IntRange(min=0)
+FILE = click.Path(path_type=Path)
+
+
+def _option(name: str, **about: Any) -> Any:
+    return click.option(name, cls=Several if about.pop("several", False) else click.Option, **about)
+
+
+@click.command("simulate", cls=SeveralCommand, epilog=EXAMPLES)
+@click.argument("folder", type=FILE, metavar="DIR")
+@_option(
+    "--strategies",
+    several=True,
+    type=str,
+    default=DEFAULTS,
+    metavar="NAME...",
+    help=f"{', '.join(REGISTRY)}, with +distinct or +balanced if wanted; or default: what a new project gets, cold start, "
+    f"strategy, random slots and head (default: {' '.join(DEFAULTS)}). random is always run.",
+)
+@_option("--start", type=POSITIVE, metavar="N", help="Random labels to begin with (default: 20; 250 with --one-shot).")
+@_option("--batch", type=POSITIVE, metavar="N", help="Labels a round (default: 10; 250 with --one-shot).")
+@_option("--rounds", type=POSITIVE, metavar="N", help="Rounds (default: as many as lead to 300 labels).")
+@_option("--cold", is_flag=True, help="Begin without a label, by the product's own start; the first figure is at --start.")
+@_option("--one-shot", is_flag=True, help="One query of --batch images instead of rounds.")
+@_option("--seeds", type=POSITIVE, default=5, metavar="N", help="Draws of test images and start labels (default: 5).")
+@_option("--test", type=_share, default=0.3, metavar="SHARE", help="Of each class, to be tested on (default: 0.3).")
+@_option("--split", type=_prefixes, metavar="TRAIN/TEST", help="File-name prefixes that say so instead, such as train_/test_.")
+@_option("--copies", type=NATURAL, default=0, metavar="N", help="Near-copies of each image, added to the pool (default: 0).")
+@_option(
+    "--imbalance",
+    several=True,
+    type=_class_share,
+    default=(),
+    metavar="CLASS=SHARE...",
+    help="Keep only a share of a class in the pool; the test keeps all.",
+)
+@_option(
+    "--head",
+    type=click.Choice(("plain", "default")),
+    default="plain",
+    help="Classifier: plain, or what ships (default: plain).",
+)
+@_option(
+    "--finetune",
+    type=click.Choice(("last", "all")),
+    help="Then retrain ResNet50 on the picks, its last stage or all of it; takes long.",
+)
+@_option("--finetune-at", several=True, type=POSITIVE, metavar="N...", help="At which numbers of labels (default: the last).")
+@_option("--weights", type=FILE, metavar="FILE", help="ResNet50 weights (default: MODEL_WEIGHTS).")
+@_option("--jobs", type=POSITIVE, default=os.cpu_count() or 1, metavar="N", help="Processes (default: one a processor).")
+@_option("--cache", type=FILE, metavar="DIR", help="Where embeddings and curves are kept (default: DATA_DIR/simulate).")
+@_option("--fresh", is_flag=True, help="Run curves again that are there from before.")
+@_option("--json", type=FILE, metavar="FILE", help="Write all figures there.")
+@_option("--csv", type=FILE, metavar="FILE", help="Write the points of all curves there (default: below the cache).")
+@_option("--plot", type=FILE, metavar="FILE", help="Write the PNG with the curves there (default: below the cache).")
+@with_settings
+def simulate_command(
+    settings: Settings, strategies: tuple[str, ...], cache: Path | None, weights: Path | None, **options: Any
+) -> None:
+    """Measure on your own labelled images what each query strategy saves: the folder DIR with a sub-folder for each class
+    answers for the annotator, round after round, by the code that real rounds run. Needs neither Label Studio nor Redis.
+    """
+    from backend.simulate.command import Simulation
+    from backend.simulate.options import Options
+
+    names = tuple(name for text in strategies for name in text.split(",") if name)
+    wanted = Options(
+        strategies=names,
+        cache=cache or settings.data_dir / "simulate",
+        weights=weights or settings.model_weights,
+        **options,
+    )
+    Simulation(wanted, settings, say).run()
+
+
+@click.command("bench")
+@click.option("--rows", type=int, default=1_000_000, metavar="N", help="Images in the pool (default: 1000000).")
+@click.option("--size", type=int, default=200, metavar="N", help="Picks asked for (default: 200).")
+@click.option("--batch", type=int, default=10, metavar="N", help="Labels before the next query (default: 10).")
+@click.option("--strategies", metavar="A,B", help="Which (default: all); names as in STRATEGY.")
+@click.option("--folder", type=FILE, metavar="DIR", help="Where the pool's file is made, 4 KB an image; deleted after.")
+@click.option("--json", "json_only", is_flag=True, help="For scripts.")
+@with_settings
+def bench_command(
+    _: Settings, rows: int, size: int, batch: int, strategies: str | None, folder: Path | None, json_only: bool
+) -> None:
+    """Measure what each query strategy costs on a large made-up pool, in seconds and memory.
+
+    \b
+    Example:
+      python -m backend bench --rows 100000 --strategies margin,bait+distinct
+    """
+    from backend.simulate.bench import NAMES, Bench, as_json, bench, render
+
+    asked = Bench(rows, size, batch, tuple(strategies.split(",")) if strategies else NAMES, folder)
+    costs = bench(asked, (lambda line: click.echo(line, err=True)) if json_only else say)
+    say(as_json(costs, asked) if json_only else f"\n{render(costs)}")
+    if any(cost.error for cost in costs):
+        raise OptionsError("Not every strategy could be measured; the table says why.")
