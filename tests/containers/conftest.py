@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from backend.labelstudio.client import LabelStudio
-from backend.queue.redis_server import _binary
+from backend.queue.redis_server import newest_redis
 from tests.containers import postgres
 from tests.containers.files import VALUES
 from tests.containers.services import Stack
@@ -26,7 +26,7 @@ def machine(weights: Path) -> Iterator[Stack]:
         folder = Path(name)
         folder.chmod(0o755)  # for PostgreSQL's user
         venv = label_studio_venv().absolute()
-        path = [Path(sys.executable).parent, Path(_binary()).parent, postgres.programs(folder), venv / "bin"]
+        path = [Path(sys.executable).parent, Path(str(newest_redis()[0])).parent, postgres.programs(folder), venv / "bin"]
         users = {"postgres": owner} if (owner := postgres.user()) else {}
         stack = Stack(folder, VALUES | {"MODEL_WEIGHTS": str(weights)}, path, users)
         yield stack

