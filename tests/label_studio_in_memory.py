@@ -77,6 +77,7 @@ class LabelStudioInMemory:
         self.backends: dict[int, Row] = {}
         self.webhooks: dict[int, Row] = {}
         self.views: dict[int, Row] = {}
+        self.unlistable: set[int] = set()  # tasks whose data the real one cannot encode: it answers 500 for their page
         self.files: dict[str, bytes] = {}  # path -> what GET answers, as for uploaded images
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
@@ -214,6 +215,8 @@ class LabelStudioInMemory:
         part = tasks[(page - 1) * size : page * size]
         if not part and page > 1:
             raise Refused(404, "Invalid page.")
+        if request.query.get("include") != "id" and self.unlistable & {task["id"] for task in part}:
+            raise Refused(500, "'utf-8' codec can't encode character")
         return {"tasks": [self._task(request, task["id"]) for task in part], "total": len(tasks)}
 
     def _delete_task(self, _: Request, task: int) -> None:

@@ -3,14 +3,16 @@
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
 
 from backend.labelstudio.answers import problem, unlike_label_studio
 from backend.labelstudio.errors import LabelStudioError, unreachable
+from backend.labelstudio.pages import Listing
 from backend.labelstudio.proxies import Proxies, ProxyError
 from backend.labelstudio.token import TokenAuth
 from backend.labelstudio.transport import make_client, request_within
@@ -20,7 +22,6 @@ __all__ = ["LabelStudio", "LabelStudioError"]
 
 log = logging.getLogger(__name__)
 
-PAGE = 500  # with annotations, sqlite fails on 1000: "Expression tree is too large"
 TASK_FIELDS = "id,data,updated_at,annotations,result,was_cancelled,ground_truth"
 OVERLAP = timedelta(seconds=60)  # a slow transaction may appear with an earlier updated_at than one already read
 SECONDS = 120.0  # that one answer may take
@@ -101,14 +102,21 @@ class LabelStudio:
         """Change project settings. Each call sends the webhook PROJECT_UPDATED."""
         return self.request("PATCH", f"/api/projects/{project}", dict, json=changes)
 
-    def tasks(self, project: int, since: str = "") -> Iterator[list[dict[str, Any]]]:
-        """Pages of tasks with their annotations: all, or those changed at about `since` (an `updated_at`) or later."""
+    def tasks(self, project: int, since: str = "", lost: dict[int, str] | None = None) -> Iterator[list[dict[str, Any]]]:
+        """Pages of tasks with their annotations: all, or those changed at about `since` (an `updated_at`) or later.
+
+        Tasks that Label Studio itself fails to list go into `lost`, by their ids, with the reason.
+        """
         query: dict[str, Any] = {"ordering": ["tasks:id"]}
         if since:
             moment = (datetime.fromisoformat(since) - OVERLAP).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
             item = {"filter": "filter:tasks:updated_at", "operator": "greater", "type": "Datetime", "value": moment}
             query["filters"] = {"conjunction": "and", "items": [item]}
-        return self._pages(project, TASK_FIELDS, query)
+        return self._pages(project, TASK_FIELDS, query, lost)
+
+    def tasks_named(self, project: int, tasks: list[int], lost: dict[int, str] | None = None) -> list[dict[str, Any]]:
+        """Those of `tasks` that are there, with their annotations; `lost` as for `tasks`."""
+        return [task for page in self._pages(project, TASK_FIELDS, _named(tasks), lost) for task in page]
 
     def task_ids(self, project: int) -> set[int]:
         """Ids of all tasks."""
@@ -117,25 +125,24 @@ class LabelStudio:
 
     def task_data(self, project: int, tasks: list[int]) -> dict[int, Any]:
         """The data of those of `tasks` that are there, by their ids."""
-        item = {"filter": "filter:tasks:id", "operator": "in_list", "type": "Number", "value": tasks}
-        query = {"ordering": ["tasks:id"], "filters": {"conjunction": "and", "items": [item]}}
-        return {task["id"]: task["data"] for page in self._pages(project, "id,data", query) for task in page}
+        return {task["id"]: task["data"] for page in self._pages(project, "id,data", _named(tasks)) for task in page}
 
-    def _pages(self, project: int, include: str, query: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
-        number = 0
-        while True:
-            number += 1
-            options = {"project": project, "page": number, "page_size": PAGE, "include": include, "fields": "all"}
-            try:
-                page = self.request("GET", "/api/tasks", dict, params=options | {"query": json.dumps(query)})
-                found = _member(page, "tasks", list)
-            except LabelStudioError as error:
-                if error.status == 404 and number > 1:  # past the end: the last page was full
-                    return
-                raise
-            yield found
-            if len(found) < PAGE:
-                return
+    def _pages(
+        self, project: int, include: str, query: dict[str, Any], lost: dict[int, str] | None = None
+    ) -> Iterator[list[dict[str, Any]]]:
+        options = {"project": project, "fields": "all", "query": json.dumps(query)}
+
+        def page(request: Callable[..., Any], include: str, number: int, size: int) -> list[Any]:
+            params = options | {"include": include, "page": number, "page_size": size}
+            return _member(request("GET", "/api/tasks", dict, params=params), "tasks", list)
+
+        listing = Listing(
+            patiently=partial(page, self.request, include),
+            once=partial(page, self._ask, include),
+            ids=partial(page, self.request, "id"),
+            outage=self.outage,
+        )
+        return listing.pages({} if lost is None else lost)
 
     def import_predictions(self, project: int, predictions: list[dict[str, Any]]) -> int:
         """Publish predictions in one request; returns how many Label Studio really stored."""
@@ -176,6 +183,12 @@ class LabelStudio:
         except LabelStudioError as error:
             if error.status != 404:
                 raise
+
+
+def _named(tasks: list[int]) -> dict[str, Any]:
+    """The query that lists `tasks` by their ids."""
+    item = {"filter": "filter:tasks:id", "operator": "in_list", "type": "Number", "value": tasks}
+    return {"ordering": ["tasks:id"], "filters": {"conjunction": "and", "items": [item]}}
 
 
 def _member(answer: dict[str, Any], name: str, wants: type) -> Any:

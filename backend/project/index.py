@@ -107,8 +107,13 @@ class Index:
             )
 
     def set_unlistable(self, tasks: Mapping[int, str]) -> None:
-        """Keep tasks that Label Studio cannot list, with the reason: they are there, and nothing can be learned from them."""
-        rows = [_values(task, "", Consensus(UNUSABLE, None, TASK, _clean(why)), _clean(why)) for task, why in tasks.items()]
+        """Keep tasks that Label Studio cannot list, with the reason: they are there, and nothing can be learned from them.
+
+        They are due, that is to be asked for again, after RETRY_SECONDS.
+        """
+        again = time.time() + RETRY_SECONDS
+        answers = {task: Consensus(UNUSABLE, None, TASK, _clean(why)) for task, why in tasks.items()}
+        rows = [(*_values(task, "", answer, answer.remark)[:-1], again) for task, answer in answers.items()]
         with self._file.writing() as db:
             db.executemany(
                 """INSERT OR REPLACE INTO tasks

@@ -9,6 +9,7 @@ from typing import Any
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.labelling_config import Target
 from backend.project.index import Index
+from backend.project.problems import TASK
 
 log = logging.getLogger(__name__)
 EARLY = timedelta(hours=1)  # that Label Studio's clock may be ahead of ours
@@ -31,14 +32,22 @@ def sync_index(
         index.clear()
         index.set_note("target", stamp)
 
+    due = index.due()
+    if unlistable := [task for task in index.troubled(TASK) if task in due]:  # whether Label Studio can list them now
+        still: dict[int, str] = {}
+        index.update(label_studio.tasks_named(project, unlistable, still), target)
+        index.set_unlistable(still)
+
     def read(since: str) -> None:
         """How far it got counts only once the last page is in."""
         done, newest = 0, since
-        for page in label_studio.tasks(project, since):
+        lost: dict[int, str] = {}
+        for page in label_studio.tasks(project, since, lost):
             index.update(page, target)
             newest = newest_change(page, newest)
             done += len(page)
             progress("reading tasks", done, max(done, 0 if since else task_number))
+        index.set_unlistable(lost)
         index.set_note("synced_to", newest)
 
     read(newest_change([], index.note("synced_to")))

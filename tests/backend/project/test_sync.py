@@ -1,10 +1,13 @@
 """The index follows Label Studio: changes where that is enough, every task where it must."""
 
 import logging
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from backend.labelstudio import client
+from backend.project import index
 from backend.project.session import Session
 from backend.project.sync import newest_change
 from tests.label_studio_in_memory import TOKEN
@@ -128,3 +131,19 @@ def test_a_clock_that_is_a_little_ahead_is_believed():
 @pytest.mark.parametrize("damaged", ["yesterday", "9"])
 def test_a_damaged_mark_means_reading_everything(damaged):
     assert newest_change([], damaged, NOW) == ""
+
+
+def test_a_task_that_label_studio_cannot_list_is_known_and_named_until_it_can(session, label_studio, monkeypatch):
+    monkeypatch.setattr(client.time, "sleep", lambda _: None)
+    bad = label_studio.task_ids(session.project)[7]
+    label_studio.unlistable = {bad}
+    session.sync()
+    assert session.index.count() == 12
+    assert [(problem.kind, problem.tasks) for problem in session.index.problems()] == [("task", (bad,))]
+    session.sync()
+    label_studio.unlistable = set()
+    now = time.time()
+    monkeypatch.setattr(index.time, "time", lambda: now + index.RETRY_SECONDS + 1)
+    session.sync()
+    assert session.index.problems() == []
+    assert session.index.counts()["unlabelled"] == 12
