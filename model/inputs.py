@@ -31,17 +31,18 @@ class PhotoInputs:
         """Batches of `rows` in guises that depend on seed and epoch alone; the next one is made while one is used."""
         batches = [rows[start : start + batch] for start in range(0, len(rows), batch)]
         seed = int(np.random.SeedSequence([self._seed, epoch]).generate_state(1, np.uint64)[0])
-        with ThreadPoolExecutor(1, initializer=torch.manual_seed, initargs=(seed,)) as maker:
+        random = torch.Generator().manual_seed(seed)
+        with ThreadPoolExecutor(1) as maker:
             waiting: deque[Future[torch.Tensor]] = deque()
             for chosen in batches:
-                waiting.append(maker.submit(self._batch, chosen))
+                waiting.append(maker.submit(self._batch, chosen, random))
                 if len(waiting) > 1:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
 
-    def _batch(self, rows: Rows) -> torch.Tensor:
-        return _stack([self._augment(self._paths[row]) for row in rows])
+    def _batch(self, rows: Rows, random: torch.Generator) -> torch.Tensor:
+        return _stack([self._augment(self._paths[row], random) for row in rows])
 
     def plain(self, rows: Rows) -> Iterator[torch.Tensor]:
         """Batches of `rows` as embeddings see them."""

@@ -5,10 +5,10 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from model.logistic import Coefficients, Floats, fit_logistic
 from model.selftraining import SelfTraining
+from model.threads import one_thread
 
 POOL_HELPS = 2000  # labels, at most: with more the pool teaches nothing new
 
@@ -39,14 +39,10 @@ class Learner:
         whatever its count; rows of classes without a label are zero, and all are where there is one class only."""
         labels = self.labels[rows]
         one_class = len(np.unique(labels)) < 2  # from which nothing can be guessed
-        with self._threads.limit(limits=1):  # threads that wait for each other in products so small take five times as long
+        with one_thread():  # threads that wait for each other in products so small take five times as long
             if one_class or self._with_pool is None:
                 return fit_logistic(self.embeddings[rows], labels, self.classes)
             return self._with_pool.fit(rows)
-
-    @cached_property
-    def _threads(self) -> ThreadpoolController:
-        return ThreadpoolController()
 
     @cached_property
     def _with_pool(self) -> SelfTraining | None:

@@ -55,7 +55,7 @@ class Classifier(nn.Module):
     def __init__(self, stages: nn.Module, weights: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
         super().__init__()
         self.stages = stages
-        self.head = nn.Linear(weights.shape[1], weights.shape[0])
+        self.head = nn.utils.skip_init(nn.Linear, weights.shape[1], weights.shape[0])  # which would draw random weights
         with torch.no_grad():
             self.head.weight.copy_(torch.from_numpy(weights))
             self.head.bias.copy_(torch.from_numpy(bias))

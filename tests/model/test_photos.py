@@ -2,11 +2,14 @@
 
 import io
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms import InterpolationMode, v2
 
-from model.images import ImageError, to_tensor
+from model.images import MEAN, STD, ImageError, to_tensor
+from model.inputs import PhotoInputs
 from model.photos import Augmentation, plain, store_photo
 
 
@@ -34,16 +37,39 @@ def test_what_is_no_image_is_refused_and_nothing_is_stored(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_guise_depends_on_torchs_seed_alone(photo, tmp_path):
+def test_a_guise_depends_on_its_generator_alone(photo, tmp_path):
     store_photo(photo, 10**8, tmp_path / "a.jpg")
-    augment = Augmentation(160)
-    guises = []
-    for seed in (1, 1, 2):
-        torch.manual_seed(seed)
-        guises.append(augment(tmp_path / "a.jpg"))
+    guises = [Augmentation(160)(tmp_path / "a.jpg", torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
     assert guises[0].shape == (3, 160, 160)
     assert torch.equal(guises[0], guises[1])
     assert not torch.equal(guises[0], guises[2])
+
+
+def test_guises_are_those_of_torchvisions_transforms(photo, tmp_path):
+    store_photo(photo, 10**8, tmp_path / "a.jpg")
+    theirs = v2.Compose(
+        [
+            v2.RandomResizedCrop(160, scale=(0.35, 1.0), interpolation=InterpolationMode.BILINEAR, antialias=True),
+            v2.RandomHorizontalFlip(),
+            v2.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(MEAN, STD),
+        ]
+    )
+    with Image.open(tmp_path / "a.jpg") as image:
+        pixels = v2.functional.pil_to_tensor(image)
+    for seed in range(5):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            expected = theirs(pixels)
+        assert torch.equal(Augmentation(160)(tmp_path / "a.jpg", torch.Generator().manual_seed(seed)), expected)
+
+
+def test_guises_leave_the_generator_of_the_process_alone(photo, tmp_path):
+    store_photo(photo, 10**8, tmp_path / "a.jpg")
+    before = torch.get_rng_state()
+    list(PhotoInputs([tmp_path / "a.jpg"], 160, seed=3).augmented(np.zeros(4, np.int64), epoch=0, batch=2))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "CMYK"])
