@@ -9,14 +9,19 @@ import zlib
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import EpsImagePlugin, Image
 
 from model.backbone import WeightsError, backbone_name, load_backbone
 from model.embedding_store import EmbeddingStore
 from model.head import Head
-from model.images import ImageError, decode
+from model.image_files import orientation
+from model.images import ImageError, decode, read
 from model.version_store import Version, VersionError, VersionStore
 from tests.conftest import ROOT
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of broken tags
 
 
 def encoded(image, kind="PNG"):
@@ -122,3 +127,49 @@ def test_shards_whose_rows_all_stand_elsewhere_are_compacted_away(tmp_path):
     store.compact()
     assert len(list(tmp_path.iterdir())) < 10
     assert store.get([1, 2])[1].all()
+
+
+def small_files():
+    """A small file of each format."""
+    pixels = np.random.default_rng(0).integers(0, 255, (12, 20, 3), np.uint8)
+    image = Image.fromarray(pixels)
+    kinds = ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF"]
+    return [encoded(image, kind) for kind in kinds] + [encoded(image.convert(mode)) for mode in ("LA", "RGBA", "P", "1")]
+
+
+FILES = small_files()
+CHANGES = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=8)
+
+
+@settings(deadline=None, max_examples=400)
+@given(file=st.sampled_from(FILES), changes=CHANGES, length=st.integers(0, 3000), more=st.binary(max_size=20))
+def test_a_damaged_file_is_read_or_refused_with_a_reason(file, changes, length, more):
+    content = bytearray(file[:length] + more)
+    for at, value in changes:
+        if at < len(content):
+            content[at] = value
+    try:
+        assert read(bytes(content), 10_000).image.mode == "RGB"
+    except ImageError as error:
+        assert "image" in str(error) or "MAX_IMAGE_PIXELS" in str(error)  # noqa: PT017  either is right
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    start=st.sampled_from([file[:40] for file in FILES] + [b"", b"\0\0\0\x18ftypheic", b"<svg", b"RIFF\0\0\0\0WEBP"]),
+    rest=st.binary(),
+)
+def test_any_bytes_are_read_or_refused_with_a_reason(start, rest):
+    try:
+        assert read(start + rest, 10_000).image.mode == "RGB"
+    except ImageError as error:
+        assert "image" in str(error) or "MAX_IMAGE_PIXELS" in str(error)  # noqa: PT017  either is right
+
+
+@given(
+    exif=st.binary()
+    | st.binary().map(lambda rest: b"II*\0\x08\0\0\0" + rest)
+    | st.binary().map(lambda rest: b"MM\0*\0\0\0\x08" + rest)
+)
+def test_any_exif_data_give_an_orientation(exif):
+    assert orientation(exif) in range(1, 9)

@@ -12,6 +12,7 @@ from torchvision.models import ResNet50_Weights
 
 from model.images import ImageError, decode, read, tensor_of, to_tensor
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of broken tags
 LIMIT = 1_000_000
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 ORIENTATION = 0x0112

@@ -1,5 +1,6 @@
 """A server on loopback that answers what a test says, and what is made for it."""
 
+import ssl
 import threading
 from dataclasses import dataclass, field
 from email.message import Message
@@ -52,10 +53,10 @@ def no_proxies(monkeypatch):
 
 @pytest.fixture
 def serve():
-    """A function that starts a server."""
+    """A function that starts a server; tls: its certificate and key, as files."""
     servers = []
 
-    def start(answer, host="127.0.0.1"):
+    def start(answer, tls=None):
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
@@ -80,8 +81,12 @@ def serve():
             def log_message(self, *_):
                 """Keep quiet."""
 
-        server = Server((host, 0), Handler)
-        server.url, server.asked = f"http://{host}:{server.server_port}", []
+        server = Server(("127.0.0.1", 0), Handler)
+        server.url, server.asked = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}", []
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         servers.append(server)
         return server
