@@ -28,6 +28,7 @@ RUN /venv/bin/pip uninstall --yes --quiet triton pip \
 FROM python:3.11-slim-bookworm
 
 ENV PATH=/venv/bin:$PATH \
+    PYTHONPATH=/app \
     PYTHONUNBUFFERED=1 \
     DATA_DIR=/data \
     TORCH_HOME=/weights
@@ -43,7 +44,9 @@ WORKDIR /app
 COPY backend/ backend/
 COPY model/ model/
 COPY strategies/ strategies/
-RUN python -m compileall -q .
+RUN python -m compileall -q . \
+    && printf '#!/bin/sh\nexec python -m backend "$@"\n' > /usr/local/bin/al-backend \
+    && chmod +x /usr/local/bin/al-backend
 
 USER 1000
 EXPOSE 9090

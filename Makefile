@@ -31,10 +31,11 @@ measure: $(VENV) $(LABEL_STUDIO)
 check: $(VENV)
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
 
-$(VENV): requirements.txt requirements-dev.txt
+$(VENV): requirements.txt requirements-dev.txt pyproject.toml
 	@echo "Installing the plugin into .venv (a few minutes the first time) ..."
 	@$(PYTHON) -m venv .venv || { echo "error: Python 3.11 cannot make virtual environments: apt-get install python3-venv" >&2; exit 1; }
 	@.venv/bin/python $(PIP) -r requirements-dev.txt
+	@.venv/bin/python $(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(LABEL_STUDIO): requirements-label-studio.txt
