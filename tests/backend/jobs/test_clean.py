@@ -1,0 +1,74 @@
+"""What a clean-up deletes, and what it spares."""
+
+import pytest
+
+from backend.jobs.clean import clean
+from backend.jobs.round import run_round
+
+
+@pytest.fixture
+def place(place):
+    """With two versions, the older one's predictions still there."""
+    place.label(0, 1)
+    place.first = place.run(run_round)["version"]
+    place.label(2, 3)
+    place.second = place.run(run_round)["version"]
+    return place
+
+
+def add(place, version, task=5):
+    """A prediction that is there all the same."""
+    place.studio._add_prediction(
+        place.project, {"task": place.tasks[task], "result": [], "score": 0.1, "model_version": version}
+    )
+
+
+def test_the_older_version_goes_and_the_live_one_stays(place):
+    assert place.run(clean) == 8
+    assert place.predictions(place.first) == []
+    assert len(place.predictions(place.second)) == 8
+
+
+def test_what_was_predicted_before_the_first_version_goes(place):
+    add(place, "al-0")
+    place.run(clean)
+    assert place.predictions("al-0") == []
+
+
+@pytest.mark.parametrize("version", ["al-1-fff123", "somebody-elses-model", "al-99-{mark}fff"])
+def test_what_is_not_ours_or_newer_stays(place, version):
+    with place.session() as session:
+        mark = session.versions.mark
+    name = version.format(mark=mark)
+    if name.startswith(f"al-1-{mark}"):
+        pytest.skip("this DATA_DIR happens to bear the other's mark")
+    add(place, name)
+    place.run(clean)
+    assert len(place.predictions(name)) == 1
+
+
+def test_what_label_studio_follows_stays_though_it_is_older(place):
+    place.studio.projects[place.project]["model_version"] = place.first
+    assert place.run(clean) == 0
+    assert len(place.predictions(place.first)) == 8
+
+
+def test_what_a_rollback_returns_to_stays(place):
+    with place.session() as session, session.edit() as state:
+        state.roll_back_to(place.first)
+    place.run(clean)
+    assert len(place.predictions(place.first)) == 8
+
+
+def test_before_the_first_version_nothing_is_deleted(place):
+    add(place, "al-0")
+    with place.session() as session, session.edit() as state:
+        state.live = ""
+    assert place.run(clean) == 0
+
+
+def test_a_long_clean_up_goes_on_in_another_job(place, monkeypatch):
+    monkeypatch.setattr("backend.jobs.clean.CLEAN_SLICE", -1)
+    place.run(clean)
+    assert len(place.predictions(place.first)) == 8
+    assert any(job.id.startswith(f"clean-{place.project}-") for job in place.work.active(place.project))
