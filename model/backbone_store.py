@@ -42,8 +42,11 @@ class BackboneStore:
 
     def about(self, name: str) -> About:
         """How it was retrained."""
-        found = read_json(self._file(name).with_suffix(".json")) or {"depth": "", "tasks": []}
-        return About(found["depth"], tuple(found["tasks"]))
+        found = read_json(self._file(name).with_suffix(".json"))
+        try:
+            return About(found["depth"], tuple(found["tasks"])) if found else About()
+        except (TypeError, KeyError):
+            return About()
 
     def embeddings(self, name: str) -> EmbeddingStore:
         """Its embeddings of this project's images."""

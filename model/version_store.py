@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from model.head import Head
 
 NO_VERSION = "al-0"  # what predictions are named before the first round
+WRITTEN = {"name", "created", "target", "backbone", "strategy", "head", "labels", "newest_task", "metrics"}  # in version.json
 NAME = re.compile(r"al-(\d+)-([0-9a-f]{6})")
 
 
@@ -104,7 +105,7 @@ class VersionStore:
     def about(self, name: str) -> dict[str, Any]:
         """version.json of `name`: all but its arrays; `labels` is their number. Raises VersionError."""
         about = read_json(self.folder / name / "version.json") if NAME.fullmatch(name) else None
-        if about is None:
+        if not isinstance(about, dict) or not about.keys() >= WRITTEN:
             raise VersionError(f"No version {name!r} on disk. There are: {', '.join(self.names()) or 'none yet'}.")
         return about
 

@@ -99,7 +99,7 @@ def strata_from(content: Any) -> list[Stratum]:
     """Strata from what was written of them as JSON; none where it is something else."""
     try:
         strata = [Stratum(int(stratum["last"]), float(stratum["level"])) for stratum in content or []]
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError, OverflowError):
         return []
     ordered = all(one.last < other.last for one, other in pairwise(strata))
     return strata if ordered and all(0 <= stratum.level <= 1 for stratum in strata) else []

@@ -86,12 +86,13 @@ class Projects:
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         self.root = data_dir / "projects"
+        self._identity_file = data_dir / "identity.json"
 
     def prepare(self) -> None:
         """Make DATA_DIR, or check that it has the format this code writes. Raises DataDirError."""
         self.root.mkdir(parents=True, exist_ok=True)
         found = read_json(self.data_dir / "format.json")
-        if found is None:
+        if not isinstance(found, dict):
             write_json(self.data_dir / "format.json", {"format": FORMAT})
         elif found.get("format") != FORMAT:
             raise DataDirError(
@@ -104,15 +105,18 @@ class Projects:
 
         The server gives it at /health, so that a command can tell whether the server it reached works on the same DATA_DIR.
         """
-        path = self.data_dir / "identity.json"
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        if not (known := read_json(path)):
+        if not (known := self._identity()):
             with (self.data_dir / ".lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                if not (known := read_json(path)):
-                    known = {"identity": uuid.uuid4().hex}
-                    write_json(path, known)
-        return str(known["identity"])
+                if not (known := self._identity()):
+                    known = uuid.uuid4().hex
+                    write_json(self._identity_file, {"identity": known})
+        return known
+
+    def _identity(self) -> str:
+        self._identity_file.parent.mkdir(parents=True, exist_ok=True)
+        found = read_json(self._identity_file)
+        return str(found.get("identity", "")) if isinstance(found, dict) else ""
 
     def ids(self) -> list[int]:
         """Ids of the projects known here."""

@@ -196,3 +196,11 @@ def test_a_store_knows_its_own_versions_by_their_mark(tmp_path):
 def test_versions_on_disk_are_its_own_whatever_their_mark(tmp_path):
     store_of(tmp_path, 4)
     assert VersionStore(tmp_path / "versions", "abc").owns("al-4-00000a")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "3", '{"name": "al-1-00000a"}'])
+def test_a_version_whose_description_is_damaged_is_refused(tmp_path, content):
+    store = store_of(tmp_path, 1)
+    (store.folder / "al-1-00000a" / "version.json").write_text(content)
+    with pytest.raises(VersionError):
+        store.about("al-1-00000a")

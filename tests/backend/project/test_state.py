@@ -98,3 +98,17 @@ def test_a_project_that_starts_over_forgets_what_was_learned_and_keeps_what_peop
     state = projects.read(3)
     assert (state.live, state.promoting, state.trained, state.target) == ("", "", "", {})
     assert (state.connected, state.strategy) == (True, "margin")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "3", '{"identity": ""}'])
+def test_a_damaged_identity_is_given_anew_and_stays(projects, content):
+    (projects.data_dir / "identity.json").write_text(content)
+    assert len(projects.identity()) == 32
+    assert projects.identity() == projects.identity()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "3"])
+def test_a_damaged_format_does_not_lock_anybody_out(projects, content):
+    (projects.data_dir / "format.json").write_text(content)
+    projects.prepare()
+    assert projects.read(3).connected
