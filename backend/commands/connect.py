@@ -69,8 +69,9 @@ def forget_command(settings: Settings, project: int, yes: bool) -> None:
         raise CommandError(f"Nothing is kept of project {project}. Known here: {known}.")
     if projects.read(project).connected and not _is_gone(settings, project):
         raise CommandError(f"Project {project} is connected: `python -m backend disconnect --project {project}` first.")
-    if not yes:
-        click.confirm(f"Remove all versions and embeddings of project {project} from {settings.data_dir}?", abort=True)
+    if not yes and not click.confirm(f"Remove all versions and embeddings of project {project} from {settings.data_dir}?"):
+        say("Nothing was removed.")
+        return
     connecting.forget(settings, open_work(settings), project)
     say(f"Project {project} is forgotten.")
 
@@ -80,11 +81,12 @@ def waiting(settings: Settings, work: Work, project: int) -> Wait:
     projects = Projects(settings.data_dir)
 
     def wait(job_id: str) -> object:
-        before, kind = projects.read(project).last_error, job_id.split("-")[0]
+        kind = job_id.split("-")[0]
+        before = projects.read(project).errors.get(kind)
 
         def failed() -> str:
-            error = projects.read(project).last_error
-            return error if error != before and f" {kind}: " in error else ""
+            error = projects.read(project).errors.get(kind)
+            return error if error and error != before else ""
 
         return follow(work, job_id, failed=failed)
 
