@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from backend.commands.status import f1
+from backend.commands.status_text import f1
 from backend.project.state import Projects
 from backend.settings import Settings
 from backend.simulate.folder import images_by_class

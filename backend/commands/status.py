@@ -1,29 +1,40 @@
-"""What `python -m backend status` tells: of each project its version, labels, F1, queue, and what runs or went wrong."""
+"""What `python -m backend status` tells, as plain values: of each project its version, labels, F1 and queue, what runs, what
+cannot be used, and what Label Studio has otherwise than it was made."""
 
 import json
+import time
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import click
 from rq import Worker
 
-from backend.commands.follow import describe_job, job_values
+from backend.commands.follow import job_values
 from backend.commands.shared import open_work, say, with_settings
+from backend.commands.status_text import render
+from backend.project.comparison import Comparer, Known
 from backend.project.index import UNLABELLED, Index
-from backend.project.outcome import describe_finetuned
-from backend.project.state import Projects, finetune_depth
+from backend.project.index_file import IndexUnavailable
+from backend.project.state import DataDirError, Projects, ProjectState, finetune_depth
+from backend.queue.sightings import sighted
 from backend.queue.work import FINETUNE, QUEUES, Work
 from backend.settings import Settings
 from model.version_store import VersionError, VersionStore
 
-SMALL_GAIN = 0.005  # of macro F1: what hardly anybody would label on for
+NOTHING: dict[str, Any] = {
+    "tasks": {"unlabelled": 0, "labelled": 0, "skipped": 0, "unusable": 0, "unreadable": 0},
+    "queue_left": 0,
+    "problems": [],
+}  # where the index cannot be read
 
 
 @click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @with_settings
 def status_command(settings: Settings, as_json: bool) -> None:
-    """Show of each project its version, F1, queue, jobs and errors.
+    """Show of each project its version, F1, queue, jobs and errors; what cannot be used and why; what somebody has changed in
+    Label Studio; and what to do next.
 
     \b
     Examples:
@@ -35,38 +46,64 @@ def status_command(settings: Settings, as_json: bool) -> None:
 
 
 def status(settings: Settings, work: Work) -> dict[str, Any]:
-    """Everything, as plain values for JSON."""
-    projects = Projects(settings.data_dir)
+    """Everything, as plain values for JSON. Asks Label Studio, and does without it where it does not answer."""
+    projects, comparer = Projects(settings.data_dir), Comparer(settings)
     workers = [w for w in Worker.all(connection=work.redis) if set(w.queue_names()) & {*QUEUES, FINETUNE}]
+    known = [_project(settings, work, projects, comparer, project) for project in projects.ids()]
+    connected = {entry["project"] for entry in known if entry.get("connected")}
     return {
+        "label_studio": settings.label_studio_url,
         "workers": [{"name": w.name, "queues": w.queue_names(), "state": str(w.get_state())} for w in workers],
-        "projects": [_project(settings, work, projects, project) for project in projects.ids()],
+        "projects": known,
+        "sighted": {project: _iso(moment) for project, moment in sighted(work.redis).items() if project not in connected},
     }
 
 
-def _project(settings: Settings, work: Work, projects: Projects, project: int) -> dict[str, Any]:
-    state = projects.read(project)
+def _project(settings: Settings, work: Work, projects: Projects, comparer: Comparer, project: int) -> dict[str, Any]:
+    try:
+        state = projects.read(project)
+    except DataDirError as error:  # a damaged file costs its own project alone
+        return {"project": project, "unknown": str(error)}
     versions = VersionStore(projects.folder(project) / "versions")
-    index = Index(projects.folder(project) / "index.sqlite")
-    published = index.published(state.live)
-    open_tasks = {row.task for row in index.rows() if row.state == UNLABELLED}
-    counts = index.counts()
-    index.close()
+    indexed, published = _index(projects, project, state)
+    tasks = sum(indexed["tasks"][name] for name in ("unlabelled", "labelled", "skipped", "unusable"))
     return {
         "project": project,
         "connected": state.connected,
         "paused": state.paused,
+        "control": state.control,
         "strategy": state.strategy or settings.strategy,
         "live": state.live or None,
         "versions": [_version(versions, name) for name in versions.names()],
-        "tasks": counts,
+        **indexed,
         "pending_labels": work.pending(project),
-        "queue_left": sum(place < 0.5 and task in open_tasks for task, place in published.items()),
         "jobs": [job_values(job) for job in work.active(project)],
         "finetune": finetune_depth(state, settings) or "off",
         "finetuned": state.finetuned or None,
+        "errors": sorted(state.errors.values(), reverse=True),
         "last_error": state.last_error or None,
+        "label_studio": asdict(comparer.compare(project, Known(state, tasks, published))),
     }
+
+
+def _index(projects: Projects, project: int, state: ProjectState) -> tuple[dict[str, Any], dict[int, float]]:
+    """What the index tells: tasks by state, what is left of the queue, and problems; and what was published, by task."""
+    path = projects.folder(project) / "index.sqlite"
+    if not path.exists():
+        return NOTHING, {}
+    try:
+        index = Index(path)
+        try:
+            published = index.published(state.live)
+            open_tasks = {row.task for row in index.rows() if row.state == UNLABELLED}
+            left = sum(place < 0.5 and task in open_tasks for task, place in published.items())
+            problems = [asdict(problem) | {"text": str(problem)} for problem in index.problems()]
+            return {"tasks": index.counts(), "queue_left": left, "problems": problems}, published
+        finally:
+            index.close()
+    except IndexUnavailable as error:
+        trouble = {"kind": "index", "reason": str(error), "count": 0, "tasks": [], "text": str(error)}
+        return NOTHING | {"problems": [trouble]}, {}
 
 
 def _version(versions: VersionStore, name: str) -> dict[str, Any]:
@@ -77,7 +114,7 @@ def _version(versions: VersionStore, name: str) -> dict[str, Any]:
     metrics = about["metrics"]
     return {
         "name": name,
-        "created": datetime.fromtimestamp(about["created"]).isoformat(timespec="seconds"),
+        "created": _iso(about["created"]),
         "labels": about["labels"],
         "backbone": about["backbone"],
         "macro_f1": metrics.get("macro_f1"),
@@ -89,57 +126,5 @@ def _version(versions: VersionStore, name: str) -> dict[str, Any]:
     }
 
 
-def render(found: dict[str, Any]) -> str:
-    """The same for people."""
-    lines = [f"Workers: {len(found['workers'])}" + ("" if found["workers"] else "  (none: `python -m backend up` starts them)")]
-    if not found["projects"]:
-        lines.append("No project is connected: `python -m backend connect --project ID`.")
-    for project in found["projects"]:
-        lines += ["", *_render_project(project)]
-    return "\n".join(lines)
-
-
-def _render_project(p: dict[str, Any]) -> list[str]:
-    tasks = p["tasks"]
-    words = ["connected" if p["connected"] else "not connected"] + (["paused"] if p["paused"] else [])
-    live = next((v for v in p["versions"] if v["name"] == p["live"]), None)
-    lines = [
-        f"Project {p['project']} ({', '.join(words)}), strategy {p['strategy']}",
-        f"  live version   {p['live'] or 'none yet'}" + (f", {live['labels']} labels" if live and "labels" in live else ""),
-        f"  macro F1       {f1(live)}",
-        f"  {next_labels(live)}",
-        f"  tasks          {tasks['labelled']} labelled, {tasks['unlabelled']} to do, {tasks['skipped']} skipped, "
-        f"{tasks['unusable']} tied or empty, {tasks['unreadable']} unreadable",
-        f"  queue          {p['queue_left']} images left in order; {p['pending_labels']} labels wait for the next round",
-        f"  versions       {', '.join(v['name'] for v in p['versions']) or 'none yet'}",
-    ]
-    lines += [f"  fine-tuned     {describe_finetuned(p['finetuned'])}"] if p["finetuned"] else []
-    lines += [f"  {job['status']:<14} {describe_job(job)}" for job in p["jobs"]]
-    if p["last_error"]:
-        lines.append(f"  last error     {p['last_error']}")
-    return lines
-
-
-def f1(version: dict[str, Any] | None) -> str:
-    """A version's macro F1 with its interval, or why there is none."""
-    if not version or version.get("macro_f1") is None:
-        return "not measured yet: no random slot is labelled, or this ResNet50 has learned them all"
-    low, high = version["interval"]
-    text = f"{version['macro_f1']:.3f} ({low:.3f} to {high:.3f}, 95 %) on {version['random_slots']} random slots"
-    text = text if version["enough"] else f"{text}: too few yet"
-    unjudged = version.get("unjudged", 0)
-    return f"{text}; of {unjudged} images imported since nobody has judged enough yet" if unjudged else text
-
-
-def next_labels(version: dict[str, Any] | None) -> str:
-    """What the next labels are expected to bring, and whether that is worth them, or why it cannot be told."""
-    if not version or not version.get("enough"):
-        return "next labels    too few random slots to tell yet"
-    gain = version.get("gain")
-    if not gain:
-        return "next labels    not measured: one class only, or nothing left to label"
-    name = f"next {gain['labels']} labels"
-    low, high = gain["interval"]
-    advice = "hardly worth it" if high < SMALL_GAIN else "worth it" if low > 0 else "not sure that they help"
-    expected = f"{100 * gain['macro_f1']:+.1f} points of macro F1 expected ({100 * low:+.1f} to {100 * high:+.1f}, 95 %)"
-    return f"{name:<14} {expected}: {advice}"
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(min(moment, time.time())).isoformat(timespec="seconds")

@@ -33,10 +33,11 @@ OUTAGE_SECONDS = 10.0
 class LabelStudio:
     """A client for one Label Studio. Safe to share between threads. Raises LabelStudioError.
 
-    url: LABEL_STUDIO_URL. auth: sends its token, and only ever to that address.
+    url: LABEL_STUDIO_URL. auth: sends its token, and only ever to that address. tries: how often it is asked while it is down.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tries: int = TRIES) -> None:
+        self._tries = tries
         self.url = _without_login(settings.label_studio_url)
         try:
             self.http = make_client(Proxies.of_environment(), SECONDS)
@@ -50,11 +51,11 @@ class LabelStudio:
 
         A POST is sent again only where it surely was not done: no connection, or 429 or 503. Raises LabelStudioError.
         """
-        for attempt in range(1, TRIES + 1):
+        for attempt in range(1, self._tries + 1):
             try:
                 return self._ask(method, path, wants, **options)
             except LabelStudioError as error:
-                if attempt == TRIES or not error.passing or not (error.undone or method != "POST"):
+                if attempt == self._tries or not error.passing or not (error.undone or method != "POST"):
                     raise
                 log.info("%s %s: %s; trying again", method, path, error)
                 time.sleep(min(2 ** (attempt - 1) if error.again_in is None else error.again_in, LONGEST_WAIT))

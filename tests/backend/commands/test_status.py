@@ -1,11 +1,14 @@
-"""What `status` says about a fine-tuning."""
+"""What `status` says: of versions and fine-tunings, of what cannot be used, and of what Label Studio has otherwise."""
+
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
 
 from backend.commands.follow import describe_job, follow
 from backend.commands.shared import CommandError
-from backend.commands.status import render, status
+from backend.commands.status import status
+from backend.commands.status_text import age, f1, render
 from backend.project.outcome import describe_finetuned
 from backend.project.state import Projects, ProjectState, finetune_depth
 from backend.queue.work import FINETUNE, Work
@@ -117,7 +120,30 @@ def test_a_version_from_before_the_gain_was_measured_still_shows(told):
     assert "  next labels    not measured" in text
 
 
-def test_status_says_how_many_imported_images_nobody_has_judged(told):
-    version, text = told(n=40, macro_f1=0.8, interval=(0.7, 0.9), enough=True, unjudged=1000)
-    assert version["unjudged"] == 1000
-    assert "on 40 random slots; of 1000 images imported since nobody has judged enough yet\n" in text
+def measured(**metrics):
+    return {"macro_f1": 1.0, "interval": (0.2, 1.0), "random_slots": 1, "enough": False} | metrics
+
+
+def test_a_few_random_slots_give_no_figure(told):
+    assert f1(measured()) == "unknown: 1 random slot of the 30 that a figure takes, too few yet"
+    assert f1(measured(interval=(0.55, 0.95), random_slots=14)) == (
+        "between 0.550 and 0.950 (95 %) on 14 random slots: too few yet for a figure"
+    )
+    assert "1.000" not in told(n=1, macro_f1=1.0, interval=(0.1, 0.99), enough=False)[1]
+
+
+def test_enough_random_slots_give_one():
+    said = f1(measured(macro_f1=0.8, interval=(0.7, 0.9), random_slots=30, enough=True))
+    assert said == "0.800 (0.700 to 0.900, 95 %) on 30 random slots"
+
+
+def test_images_that_nobody_has_judged_are_told():
+    assert f1(measured(unjudged=1000)).endswith("of 1000 images imported since nobody has judged enough yet")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(3, "3 s ago"), (150, "2 min ago"), (7300, "2 h ago"), (200_000, "2 d ago"), (-9, "0 s ago")]
+)
+def test_an_age_is_told_in_its_unit(seconds, said):
+    moment = datetime.now() - timedelta(seconds=seconds)
+    assert age(moment.isoformat()) == said

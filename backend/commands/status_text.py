@@ -1,0 +1,176 @@
+"""The values of `status` as lines for people."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+from backend.commands.follow import describe_job
+from backend.project.comparison import GONE, THERE, UNREACHABLE
+from backend.project.outcome import describe_finetuned
+from backend.queue.work import QUEUES, TRAIN
+from model.metrics import ENOUGH
+
+SMALL_GAIN = 0.005  # of macro F1: what hardly anybody would label on for
+WHOLE_SCALE = 0.6  # width of an interval of F1 from which on it says nothing that a figure could stand for
+STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (.*)", re.DOTALL)  # an error begins with its time
+CONNECT = "`python -m backend connect --project {}`"
+
+
+def render(found: dict[str, Any]) -> str:
+    """All of it."""
+    lines = [_workers(found["workers"])]
+    if trouble := _unreachable(found):
+        lines.append(f"Label Studio cannot be asked, so what follows is what was known last: {trouble}")
+    if not found["projects"] and not found["sighted"]:
+        lines.append(f"No project is connected: {CONNECT.format('ID')}.")
+    for project in found["projects"]:
+        lines += ["", *_project(project, found)]
+    for project, seen in found["sighted"].items():
+        lines += [
+            "",
+            f"Project {project} (not connected): somebody added this backend by hand under Settings > Model, {age(seen)}",
+        ]
+        lines.append(f"  next           {CONNECT.format(project)} adds what that lacks: webhook, sampling, queue")
+    return "\n".join(_printable(line) for line in lines)
+
+
+def _printable(line: str) -> str:
+    """A line that no title and no label can break or make into commands to the terminal."""
+    return "".join(character if character.isprintable() else " " for character in line)
+
+
+def _workers(workers: list[dict[str, Any]]) -> str:
+    text = f"Workers: {len(workers)}"
+    if not workers:
+        return f"{text}  (none: `python -m backend up` starts them)"
+    idle = [queue for queue in QUEUES if not any(queue in worker["queues"] for worker in workers)]
+    return f"{text}  (none takes {', '.join(idle)}: `python -m backend worker {' '.join(idle)}`)" if idle else text
+
+
+def _unreachable(found: dict[str, Any]) -> str:
+    """Why Label Studio could not be asked about any project, "" where it could."""
+    views = [project["label_studio"] for project in found["projects"] if "label_studio" in project]
+    if views and all(view["state"] == UNREACHABLE for view in views):
+        return str(views[0]["trouble"])
+    return ""
+
+
+def _project(p: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    if "unknown" in p:
+        return [f"Project {p['project']} (unknown)", f"  problem        {p['unknown']}"]
+    tasks, view = p["tasks"], p["label_studio"]
+    title = f" {view['title']!r}" if view["title"] else ""
+    live = next((version for version in p["versions"] if version["name"] == p["live"]), None)
+    lines = [
+        f"Project {p['project']}{title} ({', '.join(_words(p))}), strategy {p['strategy']}",
+        f"  live version   {_live(p['live'], live)}",
+        f"  macro F1       {f1(live)}",
+        f"  {next_labels(live)}",
+        f"  tasks          {tasks['labelled']} labelled, {tasks['unlabelled']} to do, {tasks['skipped']} skipped, "
+        f"{tasks['unusable']} with answers that cannot be used, {tasks['unreadable']} unreadable",
+        f"  queue          {p['queue_left']} images left in order; {p['pending_labels']} labels wait for the next round",
+        f"  versions       {', '.join(version['name'] for version in p['versions']) or 'none yet'}",
+    ]
+    lines += [f"  fine-tuned     {describe_finetuned(p['finetuned'])}"] if p["finetuned"] else []
+    lines += [f"  {job['status']:<14} {describe_job(job)}" for job in p["jobs"]]
+    lines += [f"  differs        {text}" for text in view["differs"]]
+    lines += [f"  problem        {_problem(p['project'], problem)}" for problem in p["problems"]]
+    if view["state"] == UNREACHABLE and not _unreachable(found):
+        lines.append(f"  problem        Label Studio cannot be asked about it: {view['trouble']}")
+    lines += [f"  last error     {_error(error)}" for error in p["errors"]]
+    lines.append(f"  next           {next_step(p, found)}")
+    return lines
+
+
+def _words(p: dict[str, Any]) -> list[str]:
+    words = ["connected" if p["connected"] else "not connected"]
+    words += ["paused"] if p["paused"] else []
+    words += ["gone from Label Studio"] if p["label_studio"]["state"] == GONE else []
+    return words
+
+
+def _live(name: str | None, version: dict[str, Any] | None) -> str:
+    if not name:
+        return "none yet"
+    if not version or "labels" not in version:
+        return f"{name}, which is not on disk any more"
+    return f"{name}, {version['labels']} labels, {age(version['created'])}"
+
+
+def _problem(project: int, problem: dict[str, Any]) -> str:
+    """A problem with the way out of it, where it is a command."""
+    if problem["kind"] == "empty":
+        return f"{problem['text']}; `python -m backend ask-again --project {project} --empty` has them served again"
+    return str(problem["text"])
+
+
+def _error(error: str) -> str:
+    stamped = STAMP.fullmatch(error)
+    return f"{stamped[1]} ({age(stamped[1])}) {stamped[2]}" if stamped else error
+
+
+def f1(version: dict[str, Any] | None) -> str:
+    """A version's macro F1 with its interval, or why there is none. Without enough random slots there is no figure."""
+    if not version or version.get("macro_f1") is None:
+        return "not measured yet: no random slot is labelled, or this ResNet50 has learned them all"
+    low, high = version["interval"]
+    slots = f"{version['random_slots']} random slot{'' if version['random_slots'] == 1 else 's'}"
+    if version["enough"]:
+        text = f"{version['macro_f1']:.3f} ({low:.3f} to {high:.3f}, 95 %) on {slots}"
+    elif high - low > WHOLE_SCALE:
+        text = f"unknown: {slots} of the {ENOUGH} that a figure takes, too few yet"
+    else:
+        text = f"between {low:.3f} and {high:.3f} (95 %) on {slots}: too few yet for a figure"
+    unjudged = version.get("unjudged", 0)
+    return f"{text}; of {unjudged} images imported since nobody has judged enough yet" if unjudged else text
+
+
+def next_labels(version: dict[str, Any] | None) -> str:
+    """What the next labels are expected to bring, and whether that is worth them, or why it cannot be told."""
+    if not version or not version.get("enough"):
+        return "next labels    too few random slots to tell yet"
+    gain = version.get("gain")
+    if not gain:
+        return "next labels    not measured: one class only, or nothing left to label"
+    name = f"next {gain['labels']} labels"
+    low, high = gain["interval"]
+    advice = "hardly worth it" if high < SMALL_GAIN else "worth it" if low > 0 else "not sure that they help"
+    expected = f"{100 * gain['macro_f1']:+.1f} points of macro F1 expected ({100 * low:+.1f} to {100 * high:+.1f}, 95 %)"
+    return f"{name:<14} {expected}: {advice}"
+
+
+def next_step(p: dict[str, Any], found: dict[str, Any]) -> str:
+    """What somebody who wants to go on labelling should do now."""
+    number, view = p["project"], p["label_studio"]
+    if view["state"] == GONE:
+        return (
+            f"it was deleted, or the token may not see it: `python -m backend forget --project {number}` removes what is kept"
+        )
+    if not p["connected"]:
+        return f"{CONNECT.format(number)}, if it is to be labelled"
+    if not _takes_rounds(found["workers"]):
+        return "`python -m backend up`: nothing is learned without workers"
+    if view["state"] == UNREACHABLE:
+        return "see that Label Studio runs, and that LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY are right"
+    if any("`connect`" in text for text in view["differs"]):
+        return f"{CONNECT.format(number)} puts right what differs"
+    if p["paused"]:
+        return f"`python -m backend resume --project {number}`, when it is to learn again"
+    if not p["live"]:
+        return "wait for the first queue" if p["jobs"] else f"{CONNECT.format(number)} makes the first queue"
+    if not p["tasks"]["unlabelled"]:
+        return "every image is answered: import more, or export the labels in Label Studio"
+    return f"label: {found['label_studio']}/projects/{number}/data, 'Label All Tasks'" if view["state"] == THERE else "label"
+
+
+def _takes_rounds(workers: list[dict[str, Any]]) -> bool:
+    return any(TRAIN in worker["queues"] for worker in workers)
+
+
+def age(moment: str) -> str:
+    """How long ago an ISO time was, for people: "3 min ago"."""
+    seconds = max((datetime.now() - datetime.fromisoformat(moment)).total_seconds(), 0)
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
