@@ -22,9 +22,10 @@ from strategies.own import load
 from strategies.query import Query
 from strategies.random import random
 from strategies.strategy import Strategy, StrategyError
+from strategies.trial import try_out
 from strategies.typiclust import typiclust
 
-__all__ = ["REGISTRY", "WRAPPERS", "Query", "Strategy", "StrategyError", "get", "pick", "score"]
+__all__ = ["REGISTRY", "WRAPPERS", "Query", "Strategy", "StrategyError", "get", "pick", "score", "try_strategy"]
 
 REGISTRY: dict[str, Strategy] = {
     "random": Strategy(random, headless=True),
@@ -75,3 +76,9 @@ def pick(name: str, query: Query, size: int) -> NDArray[np.int64]:
     """Indices of the `size` images to label first, int64, best first. Raises StrategyError on an unknown name, and where the
     strategy needs what the query does not hold."""
     return get(name).order(query, size)
+
+
+def try_strategy(name: str) -> None:
+    """Try the strategy `name` on a small pool, so that one that cannot work is refused before it is used. Raises StrategyError,
+    which says what is wrong."""
+    try_out(name, get(name))

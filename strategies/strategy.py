@@ -16,7 +16,7 @@ CHOICE_OF_PICKS = 3  # ... and here as many more picks
 
 
 class StrategyError(ValueError):
-    """A strategy that does not exist, or cannot be imported; the message names what there is, or what is wrong."""
+    """A strategy that does not exist, cannot be imported, or fails; the message names what there is, or what is wrong."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import settings as hypothesis_settings
 from redis import Redis
 
 from backend.queue.redis_server import EmbeddedRedis, connect_redis
@@ -16,17 +14,6 @@ from backend.settings import Settings
 from tests.label_studio_in_memory import LabelStudioInMemory
 
 pytest.register_assert_rewrite("tests.label_studio_contract")
-
-# The same examples in each run; AL_EXAMPLES asks for more of them.
-hypothesis_settings.register_profile(
-    "project",
-    max_examples=int(os.environ.get("AL_EXAMPLES", "100")),
-    derandomize="AL_EXAMPLES" not in os.environ,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-hypothesis_settings.load_profile("project")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -14,7 +14,7 @@ from backend.jobs.publish import as_ranking, publish_more, stored_predictions, s
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.wiring import Wiring
 from backend.learning.places import LAST, refill_places
-from backend.learning.rounds import Labelled, Pool, place_outside_queue, rank
+from backend.learning.rounds import Labelled, Pool, place_outside_queue, rank_anyway
 from backend.project.differences import setting_differences, wiring_differences
 from backend.project.embedding import unembedded
 from backend.project.index import SKIPPED, UNLABELLED
@@ -180,7 +180,7 @@ def top_up(session: Session, version: Version, labelled: Labelled, pool: Pool, c
     if not free.any() or len(waiting) > min(len(queued), session.settings.queue_size) / 2:
         return 0
     before = pool.embeddings[np.isin(pool.tasks, list(waiting))]
-    ranking = rank(version.head, pool.only(free), labelled, session.rules(), version.name, before)
+    ranking, _ = rank_anyway(version.head, pool.only(free), labelled, session.rules(), version.name, before)
     if queued:
         ranking = ranking.at(refill_places(max(queued.values()), len(ranking.tasks)))
     return publish_more(session, version.name, ranking, check)

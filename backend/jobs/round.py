@@ -5,12 +5,12 @@ from typing import Any
 
 from backend.jobs.job import JobAtWork, TryLater, perform
 from backend.jobs.publish import Superseded, config_unchanged, publish, switch
-from backend.learning.rounds import Labelled, rank, train
+from backend.learning.rounds import Labelled, rank_anyway, train
 from backend.project.embedding import embed as embed_rows
 from backend.project.embedding import unembedded
 from backend.project.index import LABELLED, UNLABELLED
 from backend.project.session import Session
-from backend.project.state import finetune_depth
+from backend.project.state import ProjectState, finetune_depth
 from model.version_store import VersionError, fingerprint
 
 FINETUNE_FROM = 100  # labels before which ResNet50 is not retrained by itself
@@ -41,7 +41,7 @@ def _round(at: JobAtWork) -> dict[str, Any]:
     s.progress("training", 0, len(labelled.tasks))
     head, metrics = train(labelled, pool, len(target.classes))
     name = s.new_version_name()
-    ranking = rank(head, pool, labelled, s.rules(), name)
+    ranking, trouble = rank_anyway(head, pool, labelled, s.rules(), name)
     if not config_unchanged(s, target):
         at.wake("round")
         raise Superseded(f"Project {s.project}: the labelling config changed during the round")
@@ -51,6 +51,7 @@ def _round(at: JobAtWork) -> dict[str, Any]:
     with s.edit() as state:
         state.trained = fingerprint(labelled.tasks, labelled.labels, target.as_dict())
         state.partial = partial
+        note_strategy(state, trouble)
     for gone in s.versions.prune(s.settings.keep_versions, [name, s.state.finetuned.get("version", "")]):
         s.index.forget_published(gone)
     s.collect_backbones()
@@ -59,6 +60,13 @@ def _round(at: JobAtWork) -> dict[str, Any]:
     if partial:
         at.wake("embed")
     return {"version": name, "labels": len(labelled.tasks), "published": published, "seconds": time.time() - started}
+
+
+def note_strategy(state: ProjectState, trouble: str) -> None:
+    """Let `status` tell why picks are random; "" where they are not."""
+    state.errors.pop("strategy", None)
+    if trouble:
+        state.errors["strategy"] = f"{time.strftime('%Y-%m-%d %H:%M:%S')} strategy: {trouble}. Picks are random meanwhile"
 
 
 def _keep_labels(at: JobAtWork, labelled: Labelled) -> None:

@@ -14,7 +14,7 @@ from model.head import FOLDS, Head, cross_fit, fit_head, out_of_bag
 from model.learner import Learner
 from model.learning_curve import NEXT, Gain, curve_sizes, expected_gain
 from model.metrics import measure
-from strategies import get, score
+from strategies import StrategyError, get, score
 from strategies.query import Committee, Query
 
 log = logging.getLogger(__name__)
@@ -185,6 +185,21 @@ def rank(
     return Ranking(tasks, queue_places(len(tasks)), is_slot, classes.astype(np.int64), confidences)
 
 
+def rank_anyway(
+    head: Head | None, pool: Pool, labelled: Labelled, rules: Rules, version: str, waiting: NDArray[np.float32] | None = None
+) -> tuple[Ranking, str]:
+    """What `rank` gives, and ""; where the strategy fails, such as one of the user's own, a queue of random picks, and why."""
+    try:
+        return rank(head, pool, labelled, rules, version, waiting), ""
+    except StrategyError as error:
+        trouble = str(error)
+    except Exception as error:
+        log.exception("Version %s: strategy %s failed", version, rules.strategy)
+        trouble = f"{rules.strategy}: {type(error).__name__}: {error}"
+    log.error("Version %s: %s. Picks are random meanwhile.", version, trouble)
+    return rank(head, pool, labelled, replace(rules, strategy="random"), version, waiting), trouble
+
+
 def _committee(head: Head | None, pool: Pool, labelled: Labelled) -> Committee | None:
     """Heads on bootstraps of the labels, for BALD: a linear head has no dropout. Fitted when a strategy first asks them.
 
@@ -217,11 +232,11 @@ def place_outside_queue(
         return pool_places(score("random", Query(tasks, np.ones((len(tasks), 1), np.float32), seed=version))), None
     assert head  # noqa: S101  for the type checker
     probabilities = head.probabilities(embeddings)
-    query = Query(tasks, probabilities, seed=version)
+    query = Query(tasks, probabilities, embeddings=embeddings, seed=version)
     try:
         scores = score(strategy, query)
     except ValueError as error:
-        log.error("Version %s: %s Places outside the queue are random meanwhile.", version, error)
+        log.error("Version %s: %s. Places outside the queue are random meanwhile.", version, error)
         scores = score("random", query)
     return pool_places(scores), probabilities
 

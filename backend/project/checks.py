@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
-import numpy as np
 from rq import Worker
 
 from backend.labelstudio.client import LabelStudio
@@ -16,8 +15,7 @@ from backend.labelstudio.wiring import Wiring, webhook_host_trouble
 from backend.project.answering import who_answers
 from backend.queue.work import TRAIN, Work
 from backend.settings import Settings
-from strategies import get
-from strategies.query import Query
+from strategies import StrategyError, try_strategy
 
 WORKER_SECONDS = 15  # in which a worker that is just starting registers
 FEW, MANY = 5, 20  # images that are tried; so many where none of the first can be read
@@ -31,29 +29,10 @@ class CannotConnect(RuntimeError):
 
 def check_strategy(name: str) -> None:
     """That the strategy `name` orders a small pool. Raises CannotConnect."""
-    n, rng = 12, np.random.default_rng(0)
-    vectors = rng.normal(size=(n + 4, 8)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    probabilities = rng.dirichlet(np.ones(2), n + 4).astype(np.float32)
-    query = Query(
-        np.arange(n),
-        probabilities[:n],
-        embeddings=vectors[:n],
-        labelled=vectors[n:],
-        labels=np.array([0, 1, 0, 1]),
-        labelled_probabilities=probabilities[n:],
-        committee=lambda rows: np.stack([probabilities[:n][rows]] * 3),
-        batch=2,
-        seed="a trial",
-    )
-    strategy = get(name)
     try:
-        strategy.order(query, 4)
-    except Exception as error:  # whatever a strategy of the user's own raises
-        raise CannotConnect(
-            f"strategy {name!r} does not order a pool of {n} images ({type(error).__name__}: {error}). It must take a Query "
-            "and return scores, or be a Strategy."
-        ) from error
+        try_strategy(name)
+    except StrategyError as error:
+        raise CannotConnect(f"{error}") from error
 
 
 def check_address(settings: Settings) -> None:

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from strategies import get, pick, score
+from strategies import REGISTRY, StrategyError, get, pick, score, try_strategy
 from tests.strategies.made_up import query
 
 SOURCE = """
@@ -33,6 +33,36 @@ beyond = Strategy(last_class, lambda query, size: [len(query)])
 below = Strategy(last_class, lambda query, size: [-1])
 twice = Strategy(last_class, lambda query, size: [3, 3])
 fractions = Strategy(last_class, lambda query, size: np.array([0.5]))
+def raises(query):
+    raise KeyError("no such thing")
+
+def leaves(query):
+    raise SystemExit(3)
+
+def writes(query):
+    query.probabilities[:] = 0
+    return query.probabilities[:, 0]
+
+def needs_embeddings(query):
+    return 1 / (1 + query.embeddings.sum(axis=1) ** 2)
+
+def ragged(query):
+    return [[1], [1, 2]]
+
+def objects(query):
+    return np.array([0.5] * len(query), object)
+
+def imaginary(query):
+    return np.full(len(query), 0.5 + 0j)
+
+def infinite(query):
+    return np.full(len(query), np.inf)
+
+def takes_nothing():
+    return []
+
+no_score = Strategy(7)
+picks_nothing = Strategy(last_class, lambda query, size: [])
 fewer = Strategy(last_class, lambda query, size: np.arange(3))
 number = 7
 """
@@ -74,6 +104,14 @@ def test_fewer_picks_than_asked_for_are_allowed(mine):
         ("one", r"returned float64 of shape \(1,\)"),
         ("percent", r"returned [\d.]+ for task \d+: scores must be in \[0, 1\]"),
         ("nothing", r"returned nan for task 100"),
+        ("infinite", r"returned inf for task 100"),
+        ("objects", r"returned object of shape"),
+        ("imaginary", r"returned complex128 of shape"),
+        ("raises", r"failed: KeyError: 'no such thing' in .*my_own_strategies.py, line \d+"),
+        ("leaves", r"failed: SystemExit: 3"),
+        ("writes", r"failed: ValueError: assignment destination is read-only"),
+        ("ragged", r"failed: ValueError"),
+        ("takes_nothing", r"failed: TypeError: .* takes 0 positional arguments"),
         ("too_many", "returned 6 picks where at most 5"),
         ("beyond", "returned indices from 50 to 50; the pool has 0 to 49"),
         ("below", "returned indices from -1"),
@@ -98,7 +136,48 @@ def test_a_module_that_fails_is_named_with_its_error():
         get("my_broken_strategies:function")
 
 
-@pytest.mark.parametrize("attribute", ["missing", "number", ""])
+@pytest.mark.usefixtures("mine")
+@pytest.mark.parametrize(
+    "source", ["import sys; sys.exit(2)", "def f(:", "raise SystemExit", "1 / 0", "\x00", "é".encode("latin-1")]
+)
+def test_whatever_an_import_raises_is_named(tmp_path, source):
+    (tmp_path / "my_odd_module.py").write_bytes(source if isinstance(source, bytes) else source.encode())
+    with pytest.raises(StrategyError, match="'my_odd_module' cannot be imported"):
+        get("my_odd_module:f")
+
+
+def test_the_query_can_be_written_to_again_afterwards(mine):
+    asked = query()
+    with pytest.raises(StrategyError):
+        score(f"{mine}:writes", asked)
+    assert asked.probabilities.flags.writeable
+
+
+@pytest.mark.parametrize("name", [*REGISTRY, "margin+distinct", "badge+distinct+balanced"])
+def test_a_trial_takes_every_strategy_there_is(name):
+    try_strategy(name)
+
+
+@pytest.mark.parametrize("function", ["last_class", "needs_embeddings", "backwards", "fewer", "backwards+distinct"])
+def test_a_trial_takes_one_of_your_own_that_works(mine, function):
+    try_strategy(f"{mine}:{function}")
+
+
+@pytest.mark.parametrize(
+    "function", ["raises", "leaves", "percent", "too_many", "takes_nothing", "picks_nothing", "raises+distinct"]
+)
+def test_a_trial_refuses_one_that_fails(mine, function):
+    with pytest.raises(StrategyError, match=f"{mine}:"):
+        try_strategy(f"{mine}:{function}")
+
+
+@pytest.mark.parametrize("name", ["os:getcwd", "json:dumps", "time:time", "nowhere:f", "nonsense", "margin+nonsense"])
+def test_a_trial_refuses_what_is_no_strategy(name):
+    with pytest.raises(StrategyError):
+        try_strategy(name)
+
+
+@pytest.mark.parametrize("attribute", ["missing", "number", "no_score", ""])
 def test_what_is_no_function_is_named(mine, attribute):
     with pytest.raises(ValueError, match=rf"has no function or Strategy '{attribute}'"):
         get(f"{mine}:{attribute}")

@@ -5,6 +5,7 @@ from rq import Retry
 
 from backend.jobs import round as rounds
 from backend.jobs.round import run_round
+from backend.project.state import Projects
 from tests.label_studio_in_memory import Fault
 
 
@@ -104,3 +105,16 @@ def test_an_older_round_gives_way_to_a_later_one(place):
     place.work.begin("round", place.project, 5)
     assert run_round(place.project, 2) is None
     assert place.versions == []
+
+
+def test_a_strategy_that_fails_costs_the_order_and_status_tells_until_it_works(place):
+    place.label(0, 1, 2, 3)
+    with Projects(place.settings.data_dir).edit(place.project) as state:
+        state.strategy = "no_such_module:f"
+    assert place.run(run_round)["published"] == 8
+    assert "no_such_module" in place.state.last_error
+    with Projects(place.settings.data_dir).edit(place.project) as state:
+        state.strategy = "margin"
+    place.label(4)
+    place.run(run_round)
+    assert place.state.last_error == ""

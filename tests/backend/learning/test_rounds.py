@@ -1,14 +1,15 @@
 """How a round asks its strategy."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from backend.learning.rounds import Labelled, Pool, Rules, rank, train
+from backend.learning.rounds import Labelled, Pool, Rules, place_outside_queue, rank, rank_anyway, train
 from backend.learning.slots import slot_order
 from model import selftraining
-from strategies import REGISTRY, pick
+from strategies import REGISTRY, StrategyError, pick
 from strategies.query import Query
 from tests.strategies.made_up import clusters
 
@@ -147,3 +148,72 @@ def test_a_refill_gives_slots_from_where_the_queue_ends(made_up):
     rest = replace(rest, turns=6 + np.argsort(np.argsort(rest.turns)))
     refill = rank(head, rest, labelled, Rules("margin", SIZE, 0.1, batch=5), "al-1", waiting)
     assert np.flatnonzero(refill.slots).tolist() == [9, 19, 29]
+
+
+OWN = """
+def far(query):
+    return 1 / (1 + query.embeddings.sum(axis=1) ** 2)
+
+def labelled_only(query):
+    return query.labelled.sum() * query.probabilities[:, 0]
+
+def broken(query):
+    raise RuntimeError("out of ideas")
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """The name of a module of the user's own."""
+    (tmp_path / "own_for_rounds.py").write_text(OWN)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    yield "own_for_rounds"
+    sys.modules.pop("own_for_rounds", None)
+
+
+@pytest.fixture(scope="module")
+def head(made_up):
+    """What a round learns from the labelled images."""
+    return train(*made_up, 4)[0]
+
+
+def outside(made_up, head, strategy, rows=slice(None)):
+    pool = made_up[1]
+    return place_outside_queue(head, pool.tasks[rows], pool.embeddings[rows], strategy, "al-1")
+
+
+def test_a_strategy_of_ones_own_finds_embeddings_outside_the_queue_too(made_up, head, own):
+    places, _ = outside(made_up, head, f"{own}:far")
+    expected = 1 / (1 + made_up[1].embeddings.sum(axis=1) ** 2)
+    assert np.argsort(places).tolist() == np.argsort(expected).tolist()
+
+
+@pytest.mark.parametrize("function", ["broken", "labelled_only", "gone"])
+def test_one_that_fails_outside_the_queue_costs_the_order_alone(made_up, head, own, function, caplog):
+    places, probabilities = outside(made_up, head, f"{own}:{function}")
+    assert ((places >= 0.5) & (places <= 1)).all()
+    assert probabilities.shape == (len(places), 4)
+    assert len(caplog.records) == 1
+
+
+def test_a_task_outside_the_queue_has_the_same_place_alone_as_in_a_batch(made_up, head, own):
+    places, _ = outside(made_up, head, f"{own}:far")
+    alone, _ = outside(made_up, head, f"{own}:far", slice(3, 4))
+    assert alone[0] == pytest.approx(places[3])
+
+
+@pytest.mark.parametrize("function", ["broken", "gone"])
+def test_one_that_fails_in_a_round_leaves_a_queue_of_random_picks_and_is_told(made_up, head, own, function):
+    labelled, pool = made_up
+    ranking, trouble = rank_anyway(head, pool, labelled, Rules(f"{own}:{function}", SIZE, 0.0, batch=5), "al-1")
+    random, _ = rank_anyway(head, pool, labelled, Rules("random", SIZE, 0.0, batch=5), "al-1")
+    assert ranking.tasks.tolist() == random.tasks.tolist()
+    assert f"{own}:{function}" in trouble
+    assert rank_anyway(head, pool, labelled, Rules("margin", SIZE, 0.0, batch=5), "al-1")[1] == ""
+
+
+def test_a_simulation_hears_of_a_strategy_that_fails(made_up, head, own):
+    labelled, pool = made_up
+    with pytest.raises(StrategyError, match="out of ideas"):
+        rank(head, pool, labelled, Rules(f"{own}:broken", SIZE, 0.0, batch=5), "al-1")
