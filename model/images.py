@@ -178,7 +178,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         values = np.nan_to_num(np.asarray(image, np.float32))
         top = float(values.max(initial=0))
         full = 1.0 if top <= 1 and image.mode == "F" else 65535.0 if top > 255 else 255.0
-        return Image.fromarray((np.clip(values / max(full, top), 0, 1) * 255).astype(np.uint8)).convert("RGB")
+        grey = (np.clip(values / max(full, top), 0, 1) * 255).astype(np.uint8)
+        grey[values == image.info.get("transparency")] = WHITE[0]  # the value that a PNG says is transparent
+        return Image.fromarray(grey).convert("RGB")
     if not image.has_transparency_data:
         return image.convert("RGB")
     image = image.convert("RGBA")

@@ -168,7 +168,7 @@ class LabelStudio:
 
     def annotations(self, task: int) -> list[dict[str, Any]]:
         """The annotations of one task, skips included."""
-        return self.request("GET", f"/api/tasks/{task}/annotations/")
+        return self.request("GET", f"/api/tasks/{task}/annotations/", list)
 
     def delete_annotation(self, annotation: int) -> None:
         """Delete one annotation, which serves its task again; one that is gone already is fine."""

@@ -102,19 +102,21 @@ class ImageSource:
             answer = self._get(url, deadline)
             if isinstance(answer, bytes):
                 return answer
-            if self._own.has(url) and not self._own.has(answer) and self._own.is_on_its_host(answer):
-                better = answer.copy_with(path="/", query=None, fragment=None, userinfo=b"")
-                raise ImageError(f"Label Studio redirects to {better}: set LABEL_STUDIO_URL to the address it has there")
-            url = answer
+            url = self._own.next(url, answer)
         raise ImageError(f"{self._name(url)}: more than {REDIRECTS} redirects")
 
     def _get(self, url: httpx.URL, deadline: float) -> bytes | httpx.URL:
         """The content, or where it redirects to; a host that is busy is waited for."""
         for attempt in range(TRIES):
-            with self._asked(url, deadline) as response:
-                if response.status_code not in WAITED_FOR:
-                    return self._taken(response, url)
-                wanted = retry_after(response)
+            try:
+                with self._asked(url, deadline) as response:
+                    if response.status_code not in WAITED_FOR:
+                        return self._taken(response, url)
+                    wanted = retry_after(response)
+            except _BrokenOff as error:
+                if attempt == 0:  # as when a host closes a connection that was kept for it
+                    continue
+                raise self._trouble(url, str(error)) from None
             wait = 2.0**attempt if wanted is None else wanted
             if time.monotonic() + wait >= deadline:
                 break
@@ -139,6 +141,8 @@ class ImageSource:
         except socket.gaierror as error:
             again_in = None if error.errno == socket.EAI_NONAME else SOON
             raise ImageError(f"{self._name(url)}: it cannot be fetched ({in_words(error)})", again_in) from None
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError) as error:
+            raise _BrokenOff(f"{self._name(url)}: it cannot be fetched ({in_words(error)})") from None
         except (httpx.HTTPError, OSError) as error:
             raise self._trouble(url, f"{self._name(url)}: it cannot be fetched ({in_words(error)})") from None
 
@@ -215,6 +219,10 @@ class ImageSource:
 
 class _NotHere(ImageError):
     """A host that has no such file, or keeps it to itself; another one may have it."""
+
+
+class _BrokenOff(Exception):
+    """A connection that broke before the answer was complete."""
 
 
 def _plain(response: httpx.Response, name: str) -> Iterator[bytes]:

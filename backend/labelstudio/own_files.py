@@ -5,6 +5,8 @@ import re
 
 import httpx
 
+from model.images import ImageError
+
 CLOUD = ("s3://", "gs://", "azure-blob://")
 # Paths that Label Studio alone has. Its data may name it by LABEL_STUDIO_HOST, which need not be LABEL_STUDIO_URL.
 OWN_PATH = re.compile(r"/(data|storage-data|tasks/\d+/(presign|resolve)|projects/\d+/(presign|resolve|file-proxy))/")
@@ -21,10 +23,6 @@ class OwnFiles:
     def has(self, url: httpx.URL) -> bool:
         """Whether `url` is at LABEL_STUDIO_URL's scheme, host and port: the only one that gets the token."""
         return _origin(url) == _origin(self._base)
-
-    def is_on_its_host(self, url: httpx.URL) -> bool:
-        """Whether `url` is at the same host, though perhaps with another scheme or port."""
-        return url.host == self._base.host
 
     def places(self, task: int, reference: str, named_first: bool) -> list[httpx.URL]:
         """Where to ask for the image `reference` of `task`, the likeliest first.
@@ -46,6 +44,13 @@ class OwnFiles:
             own = self._within(url)
             return [url, own] if named_first else [own, url]
         return [url]
+
+    def next(self, asked: httpx.URL, target: httpx.URL) -> httpx.URL:
+        """Where to go on after `asked` redirected to `target`: there. Raises ImageError where only a setting can help."""
+        if self.has(asked) and not self.has(target) and target.host == self._base.host:
+            better = target.copy_with(path="/", query=None, fragment=None, userinfo=b"")
+            raise ImageError(f"Label Studio redirects to {better}: set LABEL_STUDIO_URL to the address it has there")
+        return target
 
     def _within(self, url: httpx.URL) -> httpx.URL:
         """What `url` means by its path and query, at LABEL_STUDIO_URL; with or without the path at which that answers."""

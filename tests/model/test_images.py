@@ -181,6 +181,10 @@ def test_the_orientation_of_a_png_is_honoured():
     assert not is_red(decode(encoded(halves(), exif=exif), LIMIT), (5, 5))
 
 
+def test_broken_exif_data_of_a_webp_are_ignored():
+    assert is_red(decode(encoded(halves(), "WEBP", exif=b"garbage"), LIMIT), (5, 5))
+
+
 @pytest.mark.parametrize("kind", ["WEBP", "TIFF", "AVIF"])
 def test_the_orientation_of_other_formats_is_honoured(kind):
     exif = Image.Exif()
@@ -215,6 +219,17 @@ def test_what_is_transparent_is_white(mode, kind, hidden):
 def test_a_colour_that_stands_for_transparency_is_white(mode, colour):
     image = Image.new(mode, (30, 30), 0)
     assert decode(encoded(image, transparency=colour), LIMIT).getpixel((5, 5)) == (255, 255, 255)
+
+
+def test_a_deep_grey_that_stands_for_transparency_is_white():
+    grey = Image.fromarray(np.full((30, 30), 4660, np.uint16))
+    content = encoded(grey)
+    transparent = content[:33] + chunk(b"tRNS", struct.pack(">H", 4660)) + content[33:]
+    assert [decode(file, LIMIT).getpixel((5, 5))[0] for file in (content, transparent)] == [18, 255]
+
+
+def test_what_is_transparent_in_an_animation_is_white():
+    assert min(decode(encoded(cut_out((0, 0, 0), "RGBA"), "GIF"), LIMIT).getpixel((5, 5))) > 250
 
 
 def test_half_transparent_red_is_pink():

@@ -413,6 +413,12 @@ def test_hosts_see_who_asks(serve, from_host):
     assert server.asked[0].headers["User-Agent"].startswith("label-studio-active-learning/")
 
 
+def test_a_connection_that_the_host_closed_meanwhile_is_made_anew(serve, from_host):
+    answers = [Answer(200, b"x", {"Content-Length": "9"}), Answer(200, IMAGE)]
+    server = serve(lambda _: answers.pop(0))
+    assert (from_host(server), len(server.asked)) == (IMAGE, 2)
+
+
 class TestNames:
     """What is connected to is what was checked. The resolver is a stand-in; connections go to loopback or nowhere."""
 
