@@ -22,6 +22,7 @@ from backend.learning.rounds import Labelled, train
 from backend.project.embedding import embed, note_errors, unembedded
 from backend.project.index import Row
 from backend.project.outcome import describe_finetuned
+from backend.project.references import References
 from backend.project.session import Session
 from model.backbone_store import About
 from model.embedding_loop import READERS
@@ -104,8 +105,13 @@ def _begin(s: Session, folder: Path, generation: int) -> Run:
         write_json(folder / "run.json", left)
         with s.edit() as state:
             state.tuned_labels = len(labelled.tasks)
-    tasks, labels = (np.array(left[name], np.int64) for name in ("tasks", "labels"))
-    return Run(folder, tasks, labels, np.array(left["test"], bool), np.array(left["stop"], bool))
+    return Run(
+        folder,
+        tasks=np.array(left["tasks"], np.int64),
+        labels=np.array(left["labels"], np.int64),
+        test=np.array(left["test"], bool),
+        stop=np.array(left["stop"], bool),
+    )
 
 
 def _check_enough(labelled: Labelled, parts: Split) -> None:
@@ -158,11 +164,11 @@ def _photos(s: Session, run: Run) -> dict[int, Path]:
     rows = [row for row in s.index.rows() if row.task in wanted]
     names = {row.task: f"{row.key}.jpg" for row in rows}
 
+    references = References(s, rows)
+
     def fetch(row: Row) -> ImageError | None:
-        path = run.folder / names[row.task]
         try:
-            if not path.exists():
-                store_photo(s.images.fetch(row.task, row.reference), s.settings.max_image_pixels, path)
+            _store(s, row, references, run.folder / names[row.task])
         except ImageError as error:
             return error
         return None
@@ -177,6 +183,20 @@ def _photos(s: Session, run: Run) -> dict[int, Path]:
     there = {row.task: names[row.task] for row in rows if row not in errors}
     write_json(note, there)
     return {task: run.folder / name for task, name in there.items()}
+
+
+def _store(s: Session, row: Row, references: References, path: Path) -> None:
+    """Store one photo, where it is not there yet. Raises ImageError where it cannot be had, LabelStudioError where Label Studio
+    as a whole is out of order, OSError where the disk is."""
+    if path.exists():
+        return
+    content = s.images.fetch(row.task, references.of(row))
+    try:
+        store_photo(content, s.settings.max_image_pixels, path)
+    except (ImageError, OSError):
+        raise
+    except Exception as error:  # whatever one odd file makes a library raise
+        raise ImageError(f"cannot be read ({type(error).__name__}: {error})") from error
 
 
 def _judge(s: Session, run: Run, name: str) -> dict[str, Any]:

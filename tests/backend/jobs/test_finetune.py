@@ -203,3 +203,29 @@ def test_a_session_works_with_the_live_versions_backbone(session):
     session.backbones.adopt(_file(session), "new", About("last", ()))
     session.reread()
     assert session.backbone == "new"
+
+
+def test_a_photo_that_makes_a_library_fail_in_its_own_way_costs_itself_alone(session, monkeypatch):
+    run = begin(session)
+    learned = run.tasks[~run.test].tolist()
+    store, odd = finetuning.store_photo, f"/{next(row.key for row in session.index.rows() if row.task == learned[0])}.jpg"
+
+    def fails_for_one(content, max_pixels, path):
+        if str(path).endswith(odd):
+            raise IndexError("list index out of range")
+        store(content, max_pixels, path)
+
+    monkeypatch.setattr(finetuning, "store_photo", fails_for_one)
+    assert sorted(finetuning._photos(session, run)) == sorted(learned[1:])
+    assert "IndexError" in next(row.error for row in session.index.rows() if row.task == learned[0])
+
+
+def test_a_full_disk_is_no_fault_of_the_photos(session, monkeypatch):
+    run = begin(session)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(finetuning, "store_photo", full)
+    with pytest.raises(OSError, match="No space left"):
+        finetuning._photos(session, run)
