@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     quiet_seconds: int = Field(
         30, ge=1, le=WEEK, description="A round also starts when no label came for so long since the last one."
     )
-    queue_size: int = Field(0, ge=0, le=1_000_000, description="Images published in order, K. Default (0): 20 x RETRAIN_AFTER.")
+    queue_size: int = Field(0, ge=0, le=1_000_000, description="Images published in order, K. Default (0): 6 x RETRAIN_AFTER.")
     explore: float = Field(0.1, ge=0, le=1, description="Share of the queue drawn at random; F1 is measured on these alone.")
     keep_versions: int = Field(5, ge=2, description="Model versions kept on disk for `rollback`, the live one included.")
     finetune: Literal["off", "last", "all"] = Field(
@@ -169,7 +169,7 @@ class Settings(BaseSettings):
                 f"HOST={self.host} is not loopback and there are no credentials: set BASIC_AUTH_USER and BASIC_AUTH_PASS."
             )
         self.backend_url = self.backend_url or f"http://localhost:{self.port}"
-        self.queue_size = self.queue_size or 20 * self.retrain_after
+        self.queue_size = self.queue_size or 6 * self.retrain_after
         self.data_dir = self.data_dir.resolve()
 
     @property

@@ -14,6 +14,7 @@ from backend.project.state import ProjectState, finetune_depth
 from model.version_store import VersionError, fingerprint
 
 FINETUNE_FROM = 100  # labels before which ResNet50 is not retrained by itself
+PLENTY = 200  # embedded images of the pool from which a first queue can be drawn
 FIRST = 1000  # images a round embeds itself before it publishes; the embed job does the rest
 SOON = 120  # seconds: an image that is tried again sooner is one that may only be out of reach for the moment
 
@@ -107,6 +108,6 @@ def embed_first(session: Session) -> bool:
     """
     labelled, others = unembedded(session)
     unlabelled = session.index.counts()[UNLABELLED]
-    first = others[: FIRST // 2 if labelled else FIRST] if unlabelled - len(others) < session.settings.queue_size else []
+    first = others[: FIRST // 2 if labelled else FIRST] if unlabelled - len(others) < PLENTY else []
     embed_rows(session, [*labelled[: FIRST // 2], *first])
     return len(labelled) > FIRST // 2 or len(others) > len(first)

@@ -13,6 +13,7 @@ from backend.server.bodies import BadRequest, project_id, shown, text
 from backend.settings import Settings
 
 log = logging.getLogger(__name__)
+REFILL = 20  # seconds in which the labels of a paused project become one look at its queue
 SOON = 2  # seconds in which a burst of events becomes one reconcile
 SUBMIT_SECONDS = 5  # in which a label's own event follows the START_TRAINING of its Submit
 
@@ -63,8 +64,8 @@ def _annotations(
     labels = [a for a in annotations if not a.get("was_cancelled")]
     if not labels:
         return {"job": work.wake("reconcile", project, SOON)}
-    if state.paused:
-        return {"ignored": f"project {project} is paused"}
+    if state.paused:  # nothing is learned, but the queue is refilled once half of it is used
+        return {"job": work.wake("reconcile", project, REFILL)}
     return {"job": work.wake("round", project, settings.quiet_seconds, labels=len(labels))}
 
 

@@ -7,7 +7,7 @@ from backend.simulate.errors import OptionsError
 LEARNERS = ("plain", "default")  # heads by name; "default" is what ships
 BASELINE = "random"  # the curve that all others are compared with: random sampling, plain head
 PRODUCT = "default"  # what a new project gets
-QUEUE = 20  # batches in a queue, as QUEUE_SIZE has it
+QUEUE = 6  # batches in a queue, as QUEUE_SIZE has it
 
 
 @dataclass(frozen=True)

