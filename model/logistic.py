@@ -12,12 +12,12 @@ Coefficients = tuple[Floats, Floats]  # weights (C, D) and bias (C,)
 
 def fit_logistic(embeddings: Floats, labels: NDArray[np.int64], classes: int) -> Coefficients:
     """Weights (C, D) and bias (C,) from n images, float32 (n, D), and their labels, int64 (n,); rows of classes without a label
-    are zero, and all are where there is one class only.
+    are zero, and all are where there is one class only, or where all embeddings are zero.
 
     With fewer images than dimensions the fit runs in the span of the images: the regularised solution lies there, so
     this changes nothing but the time.
     """
-    if len(np.unique(labels)) < 2:
+    if len(np.unique(labels)) < 2 or not embeddings.any():
         return np.zeros((classes, embeddings.shape[1]), np.float32), np.zeros(classes, np.float32)
     inputs, basis = _span(embeddings)
     model = LogisticRegression(C=INVERSE_REGULARISATION, class_weight="balanced", max_iter=1000, tol=1e-4)

@@ -20,6 +20,7 @@ from strategies.query import Committee, Query
 log = logging.getLogger(__name__)
 COLD_START = "typiclust"  # draws the queue while the head cannot tell images apart
 COMMITTEE = 10  # heads
+Rows = NDArray[np.int64] | NDArray[np.bool_] | slice
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Labelled:
         """Images of the random sample that the backbone has not seen, bool (n,): those to judge on."""
         return (self.weights > 0) & self.unseen
 
-    def only(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Labelled":
+    def only(self, rows: Rows) -> "Labelled":
         """The part of it in `rows`, in their order."""
         return replace(
             self,
@@ -64,7 +65,7 @@ class Pool:
     embeddings: NDArray[np.float32]
     turns: NDArray[np.int64]
 
-    def only(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Pool":
+    def only(self, rows: Rows) -> "Pool":
         """The part of it in `rows`, in their order."""
         return Pool(self.tasks[rows], self.embeddings[rows], self.turns[rows])
 
@@ -95,7 +96,7 @@ class Ranking:
 
     def at(self, places: NDArray[np.float64]) -> "Ranking":
         """The same queue at other places."""
-        return Ranking(self.tasks, places, self.slots, self.classes, self.confidences)
+        return replace(self, places=places)
 
     def only(self, tasks: set[int]) -> "Ranking":
         """The queue without tasks that are not among `tasks`."""
@@ -109,6 +110,7 @@ def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[
 
     "gain" among them is what the next labels are expected to bring. Without labels there is no head.
     """
+    pool, labelled = pool.only(finite_rows(pool.embeddings)), labelled.only(finite_rows(labelled.embeddings))
     if not len(labelled.labels):
         return None, {}
     learner = Learner(labelled.embeddings, labelled.labels, classes, pool.embeddings, seed)
@@ -147,6 +149,16 @@ def _gain(
     return expected_gain(sizes_and_all, answers, learner.labels[fair], known, ahead, weights, seed=learner.seed)
 
 
+def finite_rows(embeddings: NDArray[np.float32]) -> Rows:
+    """The rows of `embeddings`, (N, D), without NaN or infinity, bool (N,); a slice of all, which copies nothing, where that is
+    all of them. Such a row would make every weight of a head NaN."""
+    finite = np.isfinite(embeddings.sum(axis=1))
+    if finite.all():
+        return slice(None)
+    log.error("The embeddings of %d of %d images are not finite: these are left out", (~finite).sum(), len(finite))
+    return finite
+
+
 def separates(head: Head | None) -> bool:
     """Whether the head has seen two classes: until then uncertainty means nothing."""
     return head is not None and int((head.counts > 0).sum()) >= 2
@@ -160,6 +172,7 @@ def rank(
     waiting: embeddings of images that will be labelled before these, float32 (W, D). To the strategy they are labelled, by the
     head's own guess.
     """
+    pool, labelled = pool.only(finite_rows(pool.embeddings)), labelled.only(finite_rows(labelled.embeddings))
     probabilities = head.probabilities(pool.embeddings) if head else np.ones((len(pool.tasks), 1), np.float32)
     known = labelled.embeddings if waiting is None else np.vstack([labelled.embeddings, waiting])
     of_known = head.probabilities(known) if head else None

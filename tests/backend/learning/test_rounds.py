@@ -217,3 +217,50 @@ def test_a_simulation_hears_of_a_strategy_that_fails(made_up, head, own):
     labelled, pool = made_up
     with pytest.raises(StrategyError, match="out of ideas"):
         rank(head, pool, labelled, Rules(f"{own}:broken", SIZE, 0.0, batch=5), "al-1")
+
+
+@pytest.mark.parametrize("wrong_value", [np.nan, np.inf, -np.inf])
+def test_an_embedding_that_is_not_finite_costs_its_image_alone(made_up, wrong_value, caplog):
+    labelled, pool = made_up
+    bad_label, bad_image = labelled.embeddings.copy(), pool.embeddings.copy()
+    bad_label[3, 5], bad_image[7, 0] = wrong_value, wrong_value
+    damaged, rest = replace(labelled, embeddings=bad_label), replace(pool, embeddings=bad_image)
+    head, metrics = train(damaged, rest, 4)
+    sound = train(labelled.only(np.arange(40) != 3), pool.only(np.arange(160) != 7), 4)[0]
+    assert (head.weights == sound.weights).all()
+    assert metrics["n"] == 39
+    ranking = rank(head, rest, damaged, Rules("bait+distinct", 160, 0.1, batch=5), "al-1")
+    assert sorted(ranking.tasks.tolist()) == sorted(np.delete(pool.tasks, 7).tolist())
+    assert "1 of 40 images are not finite" in caplog.text
+
+
+def odd(labels, embeddings):
+    """Labelled images, all of the random sample."""
+    n = len(labels)
+    return Labelled(np.arange(n), np.array(labels, np.int64), embeddings, np.ones(n), np.ones(n, bool))
+
+
+RANDOM = np.random.default_rng(0).standard_normal((12, 16)).astype(np.float32)
+SAME = np.ones((12, 16), np.float32) / 4
+ODD = {
+    "no label": odd([], RANDOM[:0]),
+    "one label": odd([1], RANDOM[:1]),
+    "one class": odd([2] * 12, RANDOM),
+    "one of each class": odd([0, 1, 2, 3], RANDOM[:4]),
+    "one image twice, with two labels": odd([0, 1], SAME[:2]),
+    "equal images of four classes": odd([0, 1, 2, 3] * 3, SAME),
+    "zero vectors": odd([0, 1] * 6, 0 * SAME),
+}
+
+
+@pytest.mark.parametrize(("size", "alike"), [(0, False), (1, False), (40, False), (40, True)])
+@pytest.mark.parametrize("name", ODD)
+def test_a_round_comes_to_a_queue_whatever_is_labelled_and_left(made_up, name, size, alike):
+    pool = made_up[1].only(np.arange(size))
+    pool = replace(pool, tasks=pool.tasks + 1000, embeddings=np.repeat(SAME[:1], size, 0) if alike else pool.embeddings)
+    head, metrics = train(ODD[name], pool, 4)
+    for strategy in ("bait+distinct", "badge+balanced", "typiclust"):
+        ranking = rank(head, pool, ODD[name], Rules(strategy, SIZE, 0.1, batch=5), "al-1")
+        assert len(set(ranking.tasks.tolist())) == min(size, SIZE)
+        assert np.isfinite(ranking.confidences).all()
+    assert metrics.get("n", 0) == len(ODD[name].labels)
