@@ -20,7 +20,7 @@ demo: $(VENV) $(LABEL_STUDIO)
 	@.venv/bin/python -m tools.demo $(if $(IMAGES),--images "$(IMAGES)") $(DEMO_OPTIONS)
 
 test: $(VENV) $(LABEL_STUDIO)
-	@.venv/bin/python -m pytest $(TESTS)
+	@.venv/bin/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(TESTS)
 
 soak: $(VENV) $(LABEL_STUDIO)
 	@.venv/bin/python -m pytest -m soak $(TESTS)

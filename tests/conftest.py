@@ -28,10 +28,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """`make soak` runs every property test too."""
+    """`make soak` runs every property test too. Where tests run in two processes, one has Label Studio for itself, and begins
+    with it, since that takes longest; the other goes through the rest, a file at a time."""
     for item in items if _soaks(config) else []:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("soak")
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("label-studio" if _end_to_end(item) else item.path.name))
+    items.sort(key=lambda item: not _end_to_end(item))
+
+
+def _end_to_end(item: pytest.Item) -> bool:
+    return "e2e" in item.path.parts
 
 
 def _soaks(config: pytest.Config) -> bool:
