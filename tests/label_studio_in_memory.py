@@ -83,6 +83,7 @@ class LabelStudioInMemory:
         self.faults: list[Fault] = []
         self.refuses: Callable[[Request], int] = lambda _: 0  # the status that an import of predictions gets, 0 for its own
         self.blocks_private = False  # as a Label Studio without the two settings that allow private addresses
+        self.out_of_order = 0  # the status that every request gets, as 500 while its database is locked; 0 for none
         self.url = ""
         self._ids = itertools.count(1)
         self._lock = threading.RLock()
@@ -462,7 +463,9 @@ def _handler(studio: LabelStudioInMemory) -> type[BaseHTTPRequestHandler]:
             query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
             request = Request(self.command, parts.path, query, json.loads(raw) if raw else None, dict(self.headers.items()))
             studio.requests.append(request)
-            if parts.path not in OPEN and self.headers.get("Authorization") != f"Bearer access-{TOKEN}":
+            if studio.out_of_order:
+                self.send(studio.out_of_order, b"{}")
+            elif parts.path not in OPEN and self.headers.get("Authorization") != f"Bearer access-{TOKEN}":
                 self.send(401, json.dumps({"detail": "Given token not valid for any token type"}).encode())
             elif parts.path in studio.files:
                 self.send(200, studio.files[parts.path], "application/octet-stream")
