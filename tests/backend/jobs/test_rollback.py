@@ -1,0 +1,52 @@
+"""Going back to an older version."""
+
+import pytest
+
+from backend.jobs.rollback import roll_back
+from backend.jobs.round import run_round
+from model.version_store import VersionError
+from tests.label_studio_in_memory import Fault
+from tools.label_studio import label_config
+
+
+@pytest.fixture
+def place(place):
+    """With two versions."""
+    place.label(0, 1)
+    place.first = place.run(run_round)["version"]
+    place.label(2, 3)
+    place.second = place.run(run_round)["version"]
+    return place
+
+
+def test_the_queue_follows_the_older_version_again(place):
+    assert roll_back(place.project, place.first) == {"version": place.first}
+    assert place.live() == place.first
+
+
+def test_what_is_labelled_meanwhile_does_not_bring_the_newer_one_back(place):
+    roll_back(place.project, place.first)
+    assert place.work.pending(place.project) == 0
+    assert place.state.live == place.first
+
+
+def test_it_may_be_done_twice(place):
+    roll_back(place.project, place.first)
+    roll_back(place.project, place.second)
+    assert place.live() == place.second
+
+
+def test_a_version_that_was_never_published_is_refused(place):
+    place.studio.faults.append(Fault("POST", "/import/predictions", 500))
+    place.label(4)
+    place.run(run_round)
+    with pytest.raises(VersionError, match=f"There are: {place.first}, {place.second}"):
+        roll_back(place.project, "al-3-000000")
+    assert place.live() == place.second
+
+
+def test_a_version_for_other_classes_is_refused_once_and_told(place):
+    place.studio.projects[place.project]["label_config"] = label_config(["red", "green"])
+    assert roll_back(place.project, place.first) is None
+    assert "other classes" in place.state.errors["rollback"]
+    assert place.live() == place.second
