@@ -23,6 +23,7 @@ from tools.label_studio import label_config
 from tools.plugin import Plugin
 
 CLASSES = ["red", "blue"]
+AHEAD = 6  # labels that wait to be learned, at which the annotator takes a rest: a slow machine must not run out of tasks
 
 
 def photo(number: int) -> bytes:
@@ -94,6 +95,8 @@ class House:
     def _label(self, every: float) -> None:
         with httpx.Client(base_url=self.studio.url, headers={"Authorization": f"Bearer access-{TOKEN}"}) as http:
             while not self._stop.wait(every):
+                if len(self.labelled() - self.learned()) >= AHEAD:
+                    continue
                 answer = http.get(f"/api/projects/{self.project}/next")
                 if answer.status_code != 200:  # out of order for the moment: nobody can label
                     continue

@@ -11,7 +11,7 @@ from tests.chaos.house import House, wait_until
 from tests.e2e.conftest import free_port
 from tests.label_studio_in_memory import Fault, LabelStudioInMemory
 
-IMAGES = 200
+IMAGES = 120
 HEALS_WITHIN = 90  # seconds; on a machine with nothing else to do it takes a tenth of that
 
 FAULTS = {
@@ -36,7 +36,7 @@ def test_every_fault_heals_and_no_label_is_lost(tmp_path, weights: Path):
             house.plugin.start()
             connected = house.plugin.command("connect", "--project", str(house.project), capture=True)
             assert connected.returncode == 0, connected.stdout + connected.stderr
-            with house.somebody_labels(every=1.2):
+            with house.somebody_labels(every=1):
                 times = {name: seconds_to_heal(house, name) for name in FAULTS}
             wait_until(lambda: house.learned() == house.labelled(), HEALS_WITHIN, "every label is learned in the end")
             time.sleep(3)
