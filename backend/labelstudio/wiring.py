@@ -13,6 +13,7 @@ from backend.labelstudio.client import LabelStudio, LabelStudioError
 
 TITLE = "Active learning"
 TAB = "Queue"
+ORDER = ["tasks:predictions_score"]
 IN_QUEUE = 0.5  # places of the queue lie below
 SSRF_ADVICE = (
     "Label Studio refuses backends on loopback or private addresses. Start it with these two settings, which keep cloud "
@@ -34,7 +35,6 @@ class Wiring:
     credentials: tuple[str, str] | None = None
     made: dict[str, Any] = field(default_factory=dict)
     also: set[str] = field(default_factory=set)
-    unanswered: bool = False  # a tab was asked for, and whether it was made is not known
 
     @property
     def webhook_url(self) -> str:
@@ -71,8 +71,9 @@ class Wiring:
         return _plain(row["url"]) in {f"{address}/webhook" for address in self._addresses()}
 
     def owns_view(self, row: Row) -> bool:
-        """Whether a tab is ours: one that people have renamed is theirs."""
-        return (row["id"] == self.made.get("view") or self.unanswered) and (row.get("data") or {}).get("title") == TAB
+        """Whether a tab is ours: the one we made, unless people have renamed it, or one that shows just what ours does."""
+        data = row.get("data") or {}
+        return data.get("title") == TAB and (row["id"] == self.made.get("view") or data.get("ordering") == ORDER)
 
     def twins(self) -> list[Row]:
         """ML backends that have our title and are not ours: those of another plugin, or of an address long given up."""
@@ -113,12 +114,12 @@ class Wiring:
 
     def put_view(self, data_key: str) -> None:
         """See that the Data Manager has our tab, as people left it. Raises LabelStudioError."""
-        if not any(row["id"] == self.made.get("view") for row in self.views()):
-            wanted = {"project": self.project, "data": queue_view(data_key)}
-            self.made.pop("view", None)
-            self.unanswered = True
-            self.made["view"] = self.label_studio.request("POST", "/api/dm/views/", json=wanted)["id"]
-            self.unanswered = False
+        views = self.views()
+        mine = [row["id"] for row in views if row["id"] == self.made.get("view")] or [
+            row["id"] for row in views if self.owns_view(row)
+        ]
+        wanted = {"project": self.project, "data": queue_view(data_key)}
+        self.made["view"] = mine[0] if mine else self.label_studio.request("POST", "/api/dm/views/", json=wanted)["id"]
 
     def delete_doubles(self) -> None:
         """Delete our ML backends and webhooks but those made last: those of an earlier address, and whatever came twice."""
@@ -184,7 +185,7 @@ def queue_view(data_key: str) -> dict[str, Any]:
         "title": TAB,
         "type": "list",
         "target": "tasks",
-        "ordering": ["tasks:predictions_score"],
+        "ordering": ORDER,
         "filters": {"conjunction": "and", "items": open_and_queued},
         "hiddenColumns": {"explore": [f"tasks:{name}" for name in hidden], "labeling": [f"tasks:{name}" for name in hidden]},
         "columnsDisplayType": {f"tasks:data.{data_key}": "Image"},

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfig, read_label_config
-from backend.labelstudio.wiring import TITLE, Wiring
+from backend.labelstudio.wiring import TAB, TITLE, Wiring
 from backend.project import checks
 from backend.project.checks import CannotConnect, Say
 from backend.project.differences import SAMPLING, WANTED
@@ -174,11 +174,15 @@ def _wire(wiring: Wiring, config: LabelConfig, say: Say, undo: Undo) -> None:
     say(f"ML backend: {wiring.url}")
     wiring.put_webhook()
     say("Webhook: every label reaches this backend")
-    wiring.put_view(config.target.data_key)
+    try:
+        wiring.put_view(config.target.data_key)
+    except LabelStudioError as error:
+        say(f"The Data Manager has no tab {TAB!r}, and nothing depends on it: {error}")
+    else:
+        say(f"Tab {TAB!r} in the Data Manager: what comes next, in its order")
     say(
-        "Tab 'Queue' in the Data Manager: what comes next. A percentage beside a version, as in 'al-11, 10.75 %', is a place in"
+        "A percentage beside a version, as in 'al-11, 10.75 %', is a place in the queue, no confidence: the next image says 0 %"
     )
-    say("the queue, not a confidence: the most wanted image says 0 %.")
 
 
 def _start(work: Work, settings: Settings, project: int, config: LabelConfig, before: ProjectState, now: ProjectState) -> str:

@@ -231,7 +231,7 @@ def test_an_address_that_leads_elsewhere_keeps_the_old_one(desk, serve):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/api/ml"), ("PATCH", "/api/webhooks/"), ("POST", "/api/dm/views/"), ("PATCH", "/api/projects/")],
+    [("POST", "/api/ml"), ("PATCH", "/api/webhooks/"), ("PATCH", "/api/projects/")],
 )
 @pytest.mark.parametrize("done", [False, True])
 def test_whatever_fails_nothing_is_left_half_made(desk, method, path, done):
@@ -242,6 +242,15 @@ def test_whatever_fails_nothing_is_left_half_made(desk, method, path, done):
     after = desk.there()
     assert after[:4] == before[:4]
     assert not desk.state.connected
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_a_tab_that_is_refused_costs_itself_alone(desk, done):
+    desk.label_studio.faults.append(Fault("POST", "/api/dm/views/", 400, done))
+    desk.connect()
+    assert desk.state.connected
+    desk.connect()
+    assert len(desk.label_studio.views) == 1
 
 
 @pytest.mark.parametrize("error", [RuntimeError("weights are wrong"), KeyboardInterrupt()])
