@@ -77,7 +77,7 @@ class Target:
         for region in result or []:
             if not isinstance(region, dict):
                 odd = odd or kind_of(region)
-            elif region.get("from_name") == self.from_name and region.get("type") == "choices":
+            elif region.get("from_name") == self.from_name and region.get("type") in ("choices", None):
                 value = region.get("value")
                 listed = value.get("choices") if isinstance(value, dict) else value
                 for choice in listed if isinstance(listed, list) else [listed]:
@@ -155,7 +155,7 @@ def read_label_config(xml: Any, control: str = "") -> LabelConfig:
         raise LabelConfigError(f"{ADVICE} Here {_listed(choices) or missing}.")
     element, chosen = usable[0]
     to_name = element.get("toName", "")
-    data_key = images[to_name].get("value", "")[1:]
+    data_key = _variable(images[to_name])[1:]
     target = Target(chosen.name, to_name, data_key, tuple(_class(choice) for choice in _choices(element)))
     return LabelConfig(chosen, target, tuple(other for _, other in controls if other is not chosen))
 
@@ -237,7 +237,7 @@ def _problem(element: ElementTree.Element, contexts: set[str], images: dict[str 
 
 
 def _image_problem(image: ElementTree.Element) -> str:
-    value = image.get("value", "")
+    value = _variable(image)
     if image.get("valueList"):
         return "refers to an <Image> of several images (valueList)"
     if "$" not in value:
@@ -250,6 +250,11 @@ def _image_problem(image: ElementTree.Element) -> str:
             "put the whole address into one"
         )
     return ""
+
+
+def _variable(image: ElementTree.Element) -> str:
+    """The value of an <Image>; spaces around an address mean nothing to a browser."""
+    return image.get("value", "").strip()
 
 
 def _choices_problem(element: ElementTree.Element) -> str:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -18,7 +17,7 @@ from backend.project.learned import Learned
 from backend.project.references import References
 from backend.project.sample import KeptSample
 from backend.project.state import Projects, ProjectState
-from backend.project.sync import sync_index
+from backend.project.sync import moment_of, sync_index
 from backend.settings import Settings
 from model.backbone_store import BackboneStore
 from model.embedding_store import EmbeddingStore, embedding_key
@@ -138,7 +137,7 @@ class Session:
         """Another project under the same id, as after a new installation of Label Studio, starts from nothing."""
         created = self.info["created_at"]
         known = self.state.created_at
-        if known and datetime.fromisoformat(known) != datetime.fromisoformat(created):
+        if moment_of(known) and moment_of(known) != moment_of(created):
             log.warning("Project %s is not the one known here: its old versions and embeddings are removed", self.project)
             self.learned.clear()
             self.sample.clear()

@@ -189,3 +189,8 @@ def test_a_refusal_stays_short():
 def test_many_classes_are_read_at_once():
     inside = "".join(f'<Choice value="{n}"/>' for n in range(20_000))
     assert len(parse_label_config(f"<View>{IMAGE}{choices('c', inside)}</View>").classes) == 20_000
+
+
+def test_spaces_around_an_images_variable_mean_nothing():
+    xml = f'<View><Image name="img" value=" $photo "/>{choices("c")}</View>'
+    assert parse_label_config(xml).data_key == "photo"

@@ -69,6 +69,10 @@ def test_one_class_is_an_answer_however_it_is_written(given):
     assert consensus([item({"choices": given})], TARGET).label == "A"
 
 
+def test_an_answer_that_does_not_say_its_type_counts():
+    assert consensus([{"result": [{"from_name": "choice", "value": {"choices": ["A"]}}]}], TARGET).label == "A"
+
+
 def test_a_tie_says_so():
     assert consensus([annotation("A"), annotation("B")], TARGET).trouble == "tie"
 

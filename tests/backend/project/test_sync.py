@@ -128,7 +128,7 @@ def test_a_clock_that_is_a_little_ahead_is_believed():
     assert newest_change([{"updated_at": ahead}], "", NOW) == ahead
 
 
-@pytest.mark.parametrize("damaged", ["yesterday", "9"])
+@pytest.mark.parametrize("damaged", ["yesterday", "9", "0001-01-01T00:00:00Z"])
 def test_a_damaged_mark_means_reading_everything(damaged):
     assert newest_change([], damaged, NOW) == ""
 
@@ -136,12 +136,12 @@ def test_a_damaged_mark_means_reading_everything(damaged):
 def test_a_task_that_label_studio_cannot_list_is_known_and_named_until_it_can(session, label_studio, monkeypatch):
     monkeypatch.setattr(client.time, "sleep", lambda _: None)
     bad = label_studio.task_ids(session.project)[7]
-    label_studio.unlistable = {bad}
+    label_studio.tasks[bad]["data"]["note"] = "\ud800"
     session.sync()
     assert session.index.count() == 12
     assert [(problem.kind, problem.tasks) for problem in session.index.problems()] == [("task", (bad,))]
     session.sync()
-    label_studio.unlistable = set()
+    del label_studio.tasks[bad]["data"]["note"]
     now = time.time()
     monkeypatch.setattr(index.time, "time", lambda: now + index.RETRY_SECONDS + 1)
     session.sync()
