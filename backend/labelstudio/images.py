@@ -30,11 +30,12 @@ TRIES = 4  # where a host is busy and does not say until when
 NOT_HERE = (401, 403, 404, 410)
 HINTS = {
     True: {
-        403: ": the token's user may not see the file",
+        403: ": the file is gone, or the token's user may not see it",
         404: ": the file is gone, or its storage is not connected to the project",
     },
     False: {401: ": it wants a login", 403: ": it wants a login, or a signed link has expired"},
 }  # by whether it is Label Studio that answers
+GONE = b"has no attribute 'has_permission'"  # Label Studio 1.23 fails so, with a 500, on an uploaded file that was deleted
 INFLATED_AT_ONCE = 65_536
 WHITE_SPACE = re.compile(rb"\s+")
 
@@ -161,6 +162,8 @@ class ImageSource:
             if own and LOGIN_PATH.search(target.path):
                 raise self._trouble(url, "Label Studio asks to log in for the file, though it takes the token elsewhere")
             return target
+        if own and status == 500 and GONE in next(response.iter_bytes(4096), b""):
+            raise _NotHere(f"{name} answered 500{HINTS[own][404]}")
         if own and (status == 401 or status >= 500):
             raise self._trouble(url, f"{name} answered {status} for the file")
         if status in NOT_HERE:

@@ -137,6 +137,14 @@ class TestLabelStudiosOwnFiles:
     def test_that_are_gone_are_their_own_fault(self, serve, source):
         assert failure(source(serve(Answer(404)).url).fetch, 1, "/data/upload/a.jpg").again_in is None
 
+    def test_that_were_deleted_are_their_own_fault_though_label_studio_fails_on_them(self, serve, source):
+        body = b"""{"status_code": 500, "detail": "'NoneType' object has no attribute 'has_permission'"}"""
+        error = failure(source(serve(Answer(500, body)).url).fetch, 1, "/data/upload/1/a.jpg")
+        assert (str(error).partition(":")[2], error.again_in) == (
+            " the file is gone, or its storage is not connected to the project",
+            None,
+        )
+
     def test_that_it_keeps_behind_another_scheme_name_the_setting(self, serve, source):
         server = serve(Answer(301, b"", {"Location": "https://127.0.0.1/data/upload/a.jpg"}))
         assert "set LABEL_STUDIO_URL" in str(failure(source(server.url).fetch, 1, "/data/upload/a.jpg"))
