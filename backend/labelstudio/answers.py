@@ -1,6 +1,7 @@
 """What an answer means that is not the one asked for: who gave it, and the next step."""
 
 import json
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -15,6 +16,7 @@ KEY_ADVICE = (
 GATEWAY = (502, 503, 504)  # a proxy's words for a server behind it that does not answer
 BUSY = 429
 TOKEN_PATH = "/api/token/refresh/"  # noqa: S105  a path
+PAGE_PATH = re.compile(r"/(projects|tasks|user|organization)(/|$)")  # what the address bar shows behind its address
 LOGIN_BY_PROXY = ("basic", "digest", "negotiate", "ntlm")
 
 
@@ -95,7 +97,8 @@ def _right_address(url: str) -> str:
     """What to do about an address at which there is no Label Studio."""
     parts = httpx.URL(url)
     if parts.path.strip("/"):
-        root = str(parts.copy_with(path="/")).rstrip("/")
+        page = PAGE_PATH.search(parts.path)
+        root = str(parts.copy_with(path=parts.path[: page.start()] if page else "/")).rstrip("/")
         return f"Set LABEL_STUDIO_URL to the address of Label Studio itself, without a page of it: perhaps {root}"
     return "Check LABEL_STUDIO_URL: it must be the address at which Label Studio itself answers."
 

@@ -96,14 +96,14 @@ def test_a_redirect_of_the_api_names_the_address_to_set(serve, client, status):
     )
 
 
-def test_an_address_from_the_address_bar_is_taken_for_what_it_is(serve, client):
-    server = serve(lambda _: as_json(404, {"detail": "Not found."}))
-    error = failure(client(f"{server.url}/user/account/"), lambda c: c.project(1))
-    assert "perhaps" not in str(error)
-    error = failure(client(f"{server.url}/user/account/", PERSONAL))
-    assert str(error).endswith(
-        f"Set LABEL_STUDIO_URL to the address of Label Studio itself, without a page of it: perhaps {server.url}"
-    )
+@pytest.mark.parametrize(
+    ("path", "root"), [("/projects/4/data", ""), ("/ls/projects/4/data", "/ls"), ("/user/account", ""), ("/elsewhere", "")]
+)
+@pytest.mark.parametrize("answer", [Answer(404, PAGE.body), as_json(404, {"detail": "Not found."}), Answer(405)])
+def test_an_address_from_the_address_bar_is_taken_for_what_it_is(serve, client, path, root, answer):
+    server = serve(answer)
+    error = failure(client(server.url + path, PERSONAL))
+    assert str(error).endswith(f"without a page of it: perhaps {server.url}{root}")
 
 
 def test_a_refused_token_says_how_to_make_one(serve, client):
