@@ -1,5 +1,6 @@
 """Progress for people: one line that is rewritten on a terminal, a line now and then in a log."""
 
+import shutil
 import sys
 import time
 
@@ -15,12 +16,16 @@ class ProgressLine:
         self._at = 0.0
 
     def update(self, line: str) -> None:
-        """Show `line`; in a log at most every few seconds, and never the same twice."""
+        """Show `line`; in a log at most every few seconds, and never the same twice.
+
+        On a terminal it is cut to its width, since a line that goes on in the next row cannot be rewritten.
+        """
         if line == self._said or (not self._terminal and time.monotonic() - self._at < LOG_SECONDS):
             return
         self._said, self._at = line, time.monotonic()
         if self._terminal:
-            print(f"\r{line}\033[K", end="", flush=True)
+            width = max(shutil.get_terminal_size().columns - 1, 1)
+            print(f"\r{line if len(line) <= width else line[: width - 1] + '>'}\033[K", end="", flush=True)
         else:
             print(line, flush=True)
 

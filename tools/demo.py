@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -66,21 +67,20 @@ def run(options: argparse.Namespace) -> None:
         named = ls.anonymous_names(by_class)
         ls.import_images(client, project, named, progress("Importing images"))
         ls.wait_for_tasks(client, project, len(named))
-        plugin = Plugin(
-            own_settings()
-            | {
-                "LABEL_STUDIO_URL": server.url,
-                "LABEL_STUDIO_API_KEY": server.personal_access_token(),
-                "DATA_DIR": str(data / "plugin"),
-                "PORT": str(options.port),
-                **({"MODEL_WEIGHTS": str(weights)} if weights else {}),
-            }
-        )
+        values = own_settings() | {
+            "LABEL_STUDIO_URL": server.url,
+            "LABEL_STUDIO_API_KEY": server.personal_access_token(),
+            "DATA_DIR": str(data / "plugin"),
+            "PORT": str(options.port),
+            **({"MODEL_WEIGHTS": str(weights)} if weights else {}),
+        }
+        plugin = Plugin(values)
+        keep_settings(data / "plugin", values)
         plugin.start(lambda seconds: line.update(f"Starting the plugin ... {seconds} s"))
         line.end()
         if plugin.command("connect", "--project", str(project)).returncode:
             raise RuntimeError("The project could not be connected; the reason is above.")
-        print_what_to_do(server.url, project)
+        print_what_to_do(server.url, project, data / "plugin")
         if not options.once:
             watch(data / "plugin", project, server, plugin)
     finally:
@@ -117,8 +117,26 @@ def find_weights(own: Path) -> Path | None:
     return None
 
 
-def print_what_to_do(url: str, project: int) -> None:
-    """Address, login, and what to press."""
+def keep_settings(folder: Path, values: dict[str, str]) -> None:
+    """Write the demo's settings to `folder`/.env, for this user alone, so that commands run there are about the demo."""
+    path = folder / ".env"
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text("".join(f"{name}='{_quoted(value)}'\n" for name, value in values.items()))
+
+
+def _quoted(value: str) -> str:
+    """What stands between single quotes in a .env file."""
+    return value.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def command_in(folder: Path, name: str) -> str:
+    """What to type for the plugin's command `name` about the demo, from anywhere."""
+    return f"(cd {shlex.quote(str(folder))} && PYTHONPATH={shlex.quote(str(ROOT))} {sys.executable} -m backend {name})"
+
+
+def print_what_to_do(url: str, project: int, plugin: Path) -> None:
+    """Address, login, what to press, and how to ask how it goes."""
     width = min(shutil.get_terminal_size().columns, 78)
     print("-" * width)
     print(f"  Open      {url}/projects/{project}/data")
@@ -126,6 +144,8 @@ def print_what_to_do(url: str, project: int) -> None:
     print("  Press     Label All Tasks   (its order is the model's; 'Label Tasks As Displayed' ignores it)")
     print("  Then      label. Every 10 labels the model is trained anew and the queue follows it.")
     print("  Ctrl-C    stops everything; `make demo` goes on from here.")
+    print("  Status    in another terminal:")
+    print(f"  {command_in(plugin, 'status')}")
     print("-" * width, flush=True)
 
 

@@ -3,8 +3,6 @@
 import click
 
 from backend.commands.shared import connected, open_work, project_option, say, with_settings
-from backend.project.asking_again import ask_again
-from backend.project.session import Session
 from backend.settings import Settings
 from backend.terminal import ProgressLine
 
@@ -26,6 +24,9 @@ def ask_again_command(settings: Settings, project: int, empty: bool, dry_run: bo
     if not empty:
         raise click.UsageError("Say which tasks: --empty.")
     connected(settings, project)
+    from backend.project.asking_again import ask_again  # both bring torch, which the help of commands does without
+    from backend.project.session import Session
+
     line = ProgressLine()
     try:
         with Session(settings, project) as session:

@@ -4,10 +4,9 @@ import errno
 import socket
 
 from backend.commands.shared import CommandError
-from backend.project.answering import who_answers
+from backend.project.answering import local_url, who_answers
 from backend.settings import Settings
 
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  addresses to listen on, and what to ask then
 SECONDS = 2.0
 REASONS = {
     errno.EADDRINUSE: "something listens there already, and answers no request",
@@ -16,15 +15,9 @@ REASONS = {
 }
 
 
-def local_url(settings: Settings) -> str:
-    """The server's address for programs on this machine."""
-    host = EVERYWHERE.get(settings.host, settings.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
-
-
 def check_port(settings: Settings, identity: str) -> None:
     """Raise CommandError where HOST and PORT cannot be listened on; it says who does. identity: of our DATA_DIR."""
-    url = local_url(settings)
+    url = local_url(settings.host, settings.port)
     answering = who_answers(url, SECONDS)
     if answering.identity == identity:
         raise CommandError(f"The server of DATA_DIR={settings.data_dir} answers at {url} already: stop that one first.")

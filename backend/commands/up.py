@@ -14,10 +14,10 @@ from types import FrameType
 
 import click
 
-from backend.commands.listening import check_port, local_url
+from backend.commands.listening import check_port
 from backend.commands.shared import CHILD_OF_UP, with_settings
 from backend.processes import die_with_parent
-from backend.project.answering import who_answers
+from backend.project.answering import local_url, who_answers
 from backend.project.state import Projects
 from backend.queue.redis_server import EmbeddedRedis, RedisUnavailable, connect_redis
 from backend.queue.work import EMBED, FINETUNE, HOUSEKEEPING, TRAIN
@@ -207,7 +207,7 @@ def end(parts: Sequence[Part], hurried: threading.Event) -> None:
 
 def _announce(settings: Settings, identity: str) -> None:
     """Say that all is up, and what comes next, once the server answers."""
-    while who_answers(local_url(settings)).identity != identity:
+    while who_answers(local_url(settings.host, settings.port)).identity != identity:
         time.sleep(0.5)
     log.info("Up: the server answers Label Studio at %s; data in %s", settings.backend_url, settings.data_dir)
     log.info("Next, in another terminal: python -m backend connect --project ID")

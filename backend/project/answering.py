@@ -6,6 +6,7 @@ import httpx
 
 PLUGIN = "label-studio-active-learning"  # what the server calls itself at /health, beside the identity of its DATA_DIR
 SECONDS = 5.0
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  addresses to listen on, and what to ask then
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,12 @@ def who_answers(url: str, seconds: float = SECONDS) -> Answering:
         pass
     what = answer.headers.get("server") or answer.headers.get("content-type") or "no name"
     return Answering("", f"another service answers there ({answer.status_code}, {what[:60]})")
+
+
+def local_url(host: str, port: int) -> str:
+    """The address, for programs on this machine, of a server that listens on `host` and `port`."""
+    host = EVERYWHERE.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def why_not_ours(url: str, identity: str, seconds: float = SECONDS) -> str:

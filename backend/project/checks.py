@@ -8,11 +8,10 @@ from typing import Any
 from rq import Worker
 
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.images import ImageSource
 from backend.labelstudio.labelling_config import Target
 from backend.labelstudio.task_data import TaskDataError
 from backend.labelstudio.wiring import Wiring, webhook_host_trouble
-from backend.project.answering import who_answers
+from backend.project.answering import local_url, who_answers
 from backend.queue.work import TRAIN, Work
 from backend.settings import Settings
 from strategies import StrategyError, try_strategy
@@ -56,9 +55,7 @@ def check_server(settings: Settings, identity: str, say: Say) -> None:
         raise CannotConnect(
             f"BACKEND_URL={settings.backend_url}: {found.trouble}. Set PORT and BACKEND_URL to those of `python -m backend up`."
         )
-    host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104  read, not listened on
-    here = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
-    if who_answers(here).identity == identity:
+    if who_answers(local_url(settings.host, settings.port)).identity == identity:
         say(
             f"BACKEND_URL={settings.backend_url} cannot be reached from here ({found.trouble}): Label Studio is asked to try it"
         )
@@ -102,7 +99,8 @@ def check_images(settings: Settings, label_studio: LabelStudio, project: int, ta
 
     Raises CannotConnect where none can be read, LabelStudioError.
     """
-    from model.images import ImageError, read  # imports torch
+    from backend.labelstudio.images import ImageSource  # both import torch
+    from model.images import ImageError, read
 
     page: list[dict[str, Any]] = next(iter(label_studio.tasks(project)), [])
     images = ImageSource(settings, label_studio)
