@@ -105,13 +105,23 @@ def test_an_image_cut_off_is_embedded_and_counted(project, label_studio):
     assert [(problem.kind, problem.count) for problem in session.index.problems()] == [("partial", 1)]
 
 
-def test_label_studio_out_of_order_is_raised_and_no_images_fault(project, label_studio):
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 429])
+def test_label_studio_out_of_order_is_raised_and_no_images_fault(project, label_studio, status):
     session = project(paths(5), without=range(1, 6))
-    label_studio.faults += [Fault("GET", path, 503, times=10_000) for path in ("/data/upload", "/api", "/health")]
+    label_studio.faults += [Fault("GET", path, status, times=10_000) for path in ("/data/upload", "/api", "/health")]
     with pytest.raises(LabelStudioError):
         embed_all(session)
     assert session.index.problems() == []
     assert len(session.index.due()) == 5
+
+
+@pytest.mark.parametrize("status", [500, 429])
+def test_files_that_fail_for_a_moment_are_tried_again_within_two_minutes(project, label_studio, status):
+    session = project(paths(3), without=(2,))
+    label_studio.faults.append(Fault("GET", "/data/upload/1/2.png", status, times=10_000))
+    embed_all(session)
+    assert embedded(session) == [True, False, True]
+    assert session.index.awaited(120) == {session.index.rows()[1].task}
 
 
 def test_what_came_before_an_outage_is_kept(project, label_studio):
