@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from model.embedding_shard import DAMAGED, ShardError, read_keys, read_rows
+from model.embedding_shard import DAMAGED, ShardError, finite_rows, read_keys, read_rows
 from model.files import write_atomically
 
 log = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ class EmbeddingStore:
                 self._drop(shard, error)
                 whole = False
                 continue
-            finite = np.isfinite(read).all(axis=1)
+            finite = finite_rows(read)
             values[positions[finite]], found[positions[finite]] = read[finite], True
             for position in positions[~finite].tolist():  # damaged since the shard was looked at
                 self._rows.pop(keys[position], None)
