@@ -38,12 +38,12 @@ EPILOG = """\b
 A first session:
   export LABEL_STUDIO_URL=http://localhost:8080
   export LABEL_STUDIO_API_KEY=<personal access token>
-  python -m backend up                   # in a terminal of its own
-  python -m backend connect --project 1  # then press "Label All Tasks"
-  python -m backend status               # version, F1, what runs
+  al-backend up                   # in a terminal of its own
+  al-backend connect --project 1  # then press "Label All Tasks"
+  al-backend status               # version, F1, what runs
 
-Settings come from the environment or from the file .env; `python -m backend settings` explains each. What a command takes is
-told by `python -m backend COMMAND --help`."""
+Settings come from the environment or from the file .env; `al-backend settings` explains each. What a command takes is
+told by `al-backend COMMAND --help`."""
 
 
 class LazyGroup(click.Group):

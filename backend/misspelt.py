@@ -35,7 +35,7 @@ def misspelt(settings: Iterable[str], environment: Mapping[str, str], file: Path
         if near := _nearest(name, names):
             told.append(f"{file}: {name} is no setting. Did you mean {near}?")
         elif name.partition("_")[0] in words:
-            told.append(f"{file}: {name} is no setting. `python -m backend settings` lists them all.")
+            told.append(f"{file}: {name} is no setting. `al-backend settings` lists them all.")
     for name in sorted({name.upper() for name in environment} - known - _names_in(file)):
         if len(name) >= SHORT and (near := _nearest(name, {known for known in names if len(known) >= SHORT})):
             told.append(f"The environment variable {name} is no setting. Did you mean {near}?")

@@ -1,4 +1,4 @@
-"""Every setting, once, typed. Read from the environment, then from the file .env; `python -m backend settings` lists them."""
+"""Every setting, once, typed. Read from the environment, then from the file .env; `al-backend settings` lists them."""
 
 import ipaddress
 import re
@@ -24,7 +24,7 @@ class SettingsError(ValueError):
 
 
 class Settings(BaseSettings):
-    """The description of each field is what `python -m backend settings` prints."""
+    """The description of each field is what `al-backend settings` prints."""
 
     model_config = SettingsConfigDict(
         env_file=ENV_FILE,

@@ -1,4 +1,4 @@
-"""`python -m backend ask-again`: tasks that were answered with nothing are served again."""
+"""`al-backend ask-again`: tasks that were answered with nothing are served again."""
 
 import click
 
@@ -18,8 +18,8 @@ def ask_again_command(settings: Settings, project: int, empty: bool, dry_run: bo
 
     \b
     Examples:
-      python -m backend ask-again --project 1 --empty --dry-run
-      python -m backend ask-again --project 1 --empty
+      al-backend ask-again --project 1 --empty --dry-run
+      al-backend ask-again --project 1 --empty
     """
     if not empty:
         raise click.UsageError("Say which tasks: --empty.")

@@ -1,4 +1,4 @@
-"""`python -m backend connect`, `disconnect` and `forget`: taking up a Label Studio project, and letting go of it."""
+"""`al-backend connect`, `disconnect` and `forget`: taking up a Label Studio project, and letting go of it."""
 
 import click
 
@@ -28,9 +28,9 @@ def connect_command(settings: Settings, project: int, strategy: str | None, fine
 
     \b
     Examples:
-      python -m backend connect --project 1
-      python -m backend connect --project 1 --strategy margin+distinct
-      python -m backend connect --project 1 --control species
+      al-backend connect --project 1
+      al-backend connect --project 1 --strategy margin+distinct
+      al-backend connect --project 1 --control species
     """
     work = open_work(settings)
     wishes = Wishes(strategy, finetune, control)
@@ -46,7 +46,7 @@ def disconnect_command(settings: Settings, project: int) -> None:
 
     \b
     Example:
-      python -m backend disconnect --project 1
+      al-backend disconnect --project 1
     """
     connecting.disconnect(settings, open_work(settings), project, say)
 
@@ -61,14 +61,14 @@ def forget_command(settings: Settings, project: int, yes: bool) -> None:
 
     \b
     Example:
-      python -m backend forget --project 4
+      al-backend forget --project 4
     """
     projects = Projects(settings.data_dir)
     if project not in projects.ids():
         known = ", ".join(map(str, projects.ids())) or "none"
         raise CommandError(f"Nothing is kept of project {project}. Known here: {known}.")
     if projects.read(project).connected and not _is_gone(settings, project):
-        raise CommandError(f"Project {project} is connected: `python -m backend disconnect --project {project}` first.")
+        raise CommandError(f"Project {project} is connected: `al-backend disconnect --project {project}` first.")
     if not yes and not click.confirm(f"Remove all versions and embeddings of project {project} from {settings.data_dir}?"):
         say("Nothing was removed.")
         return

@@ -38,14 +38,14 @@ def follow(work: Work, job_id: str, seconds: float = float("inf"), failed: Calla
                 raise CommandError(f"{job_id} failed: {reason}")
             if state in ("scheduled", "queued") and time.monotonic() > lonely and not _served(work, job):
                 raise CommandError(
-                    f"{job_id} waits, but no worker takes jobs from {job.origin}: start `python -m backend up`, "
-                    f"or `python -m backend worker {job.origin}`."
+                    f"{job_id} waits, but no worker takes jobs from {job.origin}: start `al-backend up`, "
+                    f"or `al-backend worker {job.origin}`."
                 )
             line.update(describe_job(job_values(job)) + ("" if state == "started" else f" ({state})"))
             time.sleep(0.2)
     finally:
         line.end()
-    raise CommandError(f"{job_id} did not finish within {seconds:.0f} s; `python -m backend status` shows how far it is.")
+    raise CommandError(f"{job_id} did not finish within {seconds:.0f} s; `al-backend status` shows how far it is.")
 
 
 def job_values(job: Job) -> dict[str, Any]:

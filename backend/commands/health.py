@@ -1,4 +1,4 @@
-"""`python -m backend health`: whether the server, or the worker, beside this command lives; for health checks of containers.
+"""`al-backend health`: whether the server, or the worker, beside this command lives; for health checks of containers.
 
 A worker is known by its host name (a container's is its own), its process and its queues, and believed by its heartbeat in
 Redis: one that hangs, or has lost Redis, gives none.
@@ -33,8 +33,8 @@ def health_command(settings: Settings, part: str, queues: tuple[str, ...]) -> No
 
     \b
     Examples, as health checks of containers:
-      python -m backend health serve
-      python -m backend health worker al-finetune
+      al-backend health serve
+      al-backend health worker al-finetune
     """
     if part == "serve":
         say(check_server(settings))

@@ -8,7 +8,7 @@ from backend.project.outcome import describe_finetuned
 from backend.queue.work import DEPTHS
 from backend.settings import Settings
 
-WHY = "`python -m backend status` says why"
+WHY = "`al-backend status` says why"
 
 
 @click.command("retrain")
@@ -24,8 +24,8 @@ def retrain_command(settings: Settings, project: int, finetune: str | None) -> N
 
     \b
     Examples:
-      python -m backend retrain --project 1
-      python -m backend retrain --project 1 --finetune last
+      al-backend retrain --project 1
+      al-backend retrain --project 1 --finetune last
     """
     connected(settings, project)
     work = open_work(settings)
@@ -51,7 +51,7 @@ def rollback_command(settings: Settings, project: int, version: str) -> None:
 
     \b
     Example:
-      python -m backend rollback --project 1 --to al-3-0a1b2c
+      al-backend rollback --project 1 --to al-3-0a1b2c
     """
     from model.version_store import VersionStore
 
@@ -70,7 +70,7 @@ def pause_command(settings: Settings, project: int) -> None:
 
     \b
     Example:
-      python -m backend pause --project 1
+      al-backend pause --project 1
     """
     with connected(settings, project).edit(project) as state:
         state.paused = True
@@ -85,7 +85,7 @@ def resume_command(settings: Settings, project: int) -> None:
 
     \b
     Example:
-      python -m backend resume --project 1
+      al-backend resume --project 1
     """
     with connected(settings, project).edit(project) as state:
         state.paused = False

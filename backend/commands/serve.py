@@ -1,4 +1,4 @@
-"""`python -m backend serve`: the server that Label Studio calls, in this process."""
+"""`al-backend serve`: the server that Label Studio calls, in this process."""
 
 import click
 
@@ -14,7 +14,7 @@ def serve_command(settings: Settings) -> None:
 
     \b
     Example, with a Redis of your own:
-      REDIS_URL=redis://localhost:6379/0 python -m backend serve
+      REDIS_URL=redis://localhost:6379/0 al-backend serve
     """
     import uvicorn
 

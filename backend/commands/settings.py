@@ -1,4 +1,4 @@
-"""`python -m backend settings`: every setting, what it means and its current value, but no secret."""
+"""`al-backend settings`: every setting, what it means and its current value, but no secret."""
 
 import click
 
@@ -13,7 +13,7 @@ def settings_command(settings: Settings) -> None:
 
     \b
     Example, a setting for one call:
-      RETRAIN_AFTER=5 python -m backend settings
+      RETRAIN_AFTER=5 al-backend settings
     """
     for name, about in Settings.model_fields.items():
         say(f"{name.upper()}={settings.shown(name)}\n    {about.description}")

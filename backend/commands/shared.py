@@ -96,7 +96,7 @@ def connected(settings: Settings, project: int) -> Projects:
     _check(settings.data_dir)
     projects = Projects(settings.data_dir)
     if not projects.read(project).connected:
-        raise CommandError(f"Project {project} is not connected: `python -m backend connect --project {project}`.")
+        raise CommandError(f"Project {project} is not connected: `al-backend connect --project {project}`.")
     return projects
 
 

@@ -1,4 +1,4 @@
-"""What `python -m backend status` tells, as plain values: of each project its version, labels, F1 and queue, what runs, what
+"""What `al-backend status` tells, as plain values: of each project its version, labels, F1 and queue, what runs, what
 cannot be used, and what Label Studio has otherwise than it was made."""
 
 import json
@@ -38,8 +38,8 @@ def status_command(settings: Settings, as_json: bool) -> None:
 
     \b
     Examples:
-      python -m backend status
-      python -m backend status --json
+      al-backend status
+      al-backend status --json
     """
     found = status(settings, open_work(settings))
     say(json.dumps(found, indent=1) if as_json else render(found))

@@ -13,7 +13,7 @@ from model.metrics import ENOUGH
 SMALL_GAIN = 0.005  # of macro F1: what hardly anybody would label on for
 WHOLE_SCALE = 0.6  # width of an interval of F1 from which on it says nothing that a figure could stand for
 STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (.*)", re.DOTALL)  # an error begins with its time
-CONNECT = "`python -m backend connect --project {}`"
+CONNECT = "`al-backend connect --project {}`"
 
 
 def render(found: dict[str, Any]) -> str:
@@ -42,9 +42,9 @@ def _printable(line: str) -> str:
 def _workers(workers: list[dict[str, Any]]) -> str:
     text = f"Workers: {len(workers)}"
     if not workers:
-        return f"{text}  (none: `python -m backend up` starts them)"
+        return f"{text}  (none: `al-backend up` starts them)"
     idle = [queue for queue in QUEUES if not any(queue in worker["queues"] for worker in workers)]
-    return f"{text}  (none takes {', '.join(idle)}: `python -m backend worker {' '.join(idle)}`)" if idle else text
+    return f"{text}  (none takes {', '.join(idle)}: `al-backend worker {' '.join(idle)}`)" if idle else text
 
 
 def _unreachable(found: dict[str, Any]) -> str:
@@ -100,7 +100,7 @@ def _live(name: str | None, version: dict[str, Any] | None) -> str:
 def _problem(project: int, problem: dict[str, Any]) -> str:
     """A problem with the way out of it, where it is a command."""
     if problem["kind"] == "empty":
-        return f"{problem['text']}; `python -m backend ask-again --project {project} --empty` has them served again"
+        return f"{problem['text']}; `al-backend ask-again --project {project} --empty` has them served again"
     return str(problem["text"])
 
 
@@ -143,19 +143,17 @@ def next_step(p: dict[str, Any], found: dict[str, Any]) -> str:
     """What somebody who wants to go on labelling should do now."""
     number, view = p["project"], p["label_studio"]
     if view["state"] == GONE:
-        return (
-            f"it was deleted, or the token may not see it: `python -m backend forget --project {number}` removes what is kept"
-        )
+        return f"it was deleted, or the token may not see it: `al-backend forget --project {number}` removes what is kept"
     if not p["connected"]:
         return f"{CONNECT.format(number)}, if it is to be labelled"
     if not _takes_rounds(found["workers"]):
-        return "`python -m backend up`: nothing is learned without workers"
+        return "`al-backend up`: nothing is learned without workers"
     if view["state"] == UNREACHABLE:
         return "see that Label Studio runs, and that LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY are right"
     if any("`connect`" in text for text in view["differs"]):
         return f"{CONNECT.format(number)} puts right what differs"
     if p["paused"]:
-        return f"`python -m backend resume --project {number}`, when it is to learn again"
+        return f"`al-backend resume --project {number}`, when it is to learn again"
     if not p["live"]:
         return "wait for the first queue" if p["jobs"] else f"{CONNECT.format(number)} makes the first queue"
     if not p["tasks"]["unlabelled"]:

@@ -1,4 +1,4 @@
-"""`python -m backend up`: everything but Label Studio in one process tree, kept alive, and gone with it."""
+"""`al-backend up`: everything but Label Studio in one process tree, kept alive, and gone with it."""
 
 import logging
 import os
@@ -48,7 +48,7 @@ def up_command(settings: Settings) -> None:
 
     \b
     Example:
-      LABEL_STUDIO_API_KEY=<personal access token> python -m backend up
+      LABEL_STUDIO_API_KEY=<personal access token> al-backend up
     """
     up(settings)
 
@@ -210,7 +210,7 @@ def _announce(settings: Settings, identity: str) -> None:
     while who_answers(local_url(settings.host, settings.port)).identity != identity:
         time.sleep(0.5)
     log.info("Up: the server answers Label Studio at %s; data in %s", settings.backend_url, settings.data_dir)
-    log.info("Next, in another terminal: python -m backend connect --project ID")
+    log.info("Next, in another terminal: al-backend connect --project ID")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`python -m backend worker`: one RQ worker, in this process."""
+"""`al-backend worker`: one RQ worker, in this process."""
 
 import click
 
@@ -18,8 +18,8 @@ def worker_command(settings: Settings, queues: tuple[str, ...]) -> None:
 
     \b
     Examples, with a Redis of your own:
-      REDIS_URL=redis://localhost:6379/0 python -m backend worker
-      REDIS_URL=redis://localhost:6379/0 python -m backend worker al-finetune
+      REDIS_URL=redis://localhost:6379/0 al-backend worker
+      REDIS_URL=redis://localhost:6379/0 al-backend worker al-finetune
     """
     names, work, projects = known_queues(queues), open_work(settings), Projects(settings.data_dir)
     projects.prepare()

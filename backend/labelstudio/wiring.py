@@ -226,7 +226,7 @@ def explain_backend(error: LabelStudioError, url: str) -> str:
     for sign, reason in reasons.items():
         if sign in text:
             return (
-                f"Label Studio cannot reach BACKEND_URL={url}: {reason}. Is the server up (`python -m backend up`)? Seen from "
+                f"Label Studio cannot reach BACKEND_URL={url}: {reason}. Is the server up (`al-backend up`)? Seen from "
                 "Label Studio's machine or container, localhost is that machine itself: set BACKEND_URL to a name it knows."
             )
     if "authentication parameters" in text:

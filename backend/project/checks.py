@@ -53,7 +53,7 @@ def check_server(settings: Settings, identity: str, say: Say) -> None:
         )
     if found.reached:
         raise CannotConnect(
-            f"BACKEND_URL={settings.backend_url}: {found.trouble}. Set PORT and BACKEND_URL to those of `python -m backend up`."
+            f"BACKEND_URL={settings.backend_url}: {found.trouble}. Set PORT and BACKEND_URL to those of `al-backend up`."
         )
     if who_answers(local_url(settings.host, settings.port)).identity == identity:
         say(
@@ -61,7 +61,7 @@ def check_server(settings: Settings, identity: str, say: Say) -> None:
         )
         return
     raise CannotConnect(
-        f"BACKEND_URL={settings.backend_url}: {found.trouble}. Start `python -m backend up` in a terminal of its own, with the "
+        f"BACKEND_URL={settings.backend_url}: {found.trouble}. Start `al-backend up` in a terminal of its own, with the "
         "same settings, and connect again."
     )
 
@@ -71,7 +71,7 @@ def check_worker(work: Work) -> None:
     deadline = time.monotonic() + WORKER_SECONDS
     while not any(TRAIN in worker.queue_names() for worker in Worker.all(connection=work.redis)):
         if time.monotonic() > deadline:
-            raise CannotConnect(f"No worker takes jobs from {TRAIN}: start `python -m backend up`, or `worker` beside `serve`.")
+            raise CannotConnect(f"No worker takes jobs from {TRAIN}: start `al-backend up`, or `worker` beside `serve`.")
         time.sleep(0.2)
 
 

@@ -74,9 +74,7 @@ def connect(settings: Settings, work: Work, project: int, say: Say, wait: Wait, 
         result = wait(_start(work, settings, project, config, state, now))
         now = projects.read(project)
         if not now.live:
-            raise CannotConnect(
-                f"The first queue was not published: {now.last_error or 'see the log of `python -m backend up`'}"
-            )
+            raise CannotConnect(f"The first queue was not published: {now.last_error or 'see the log of `al-backend up`'}")
         label_studio.patch_project(project, sampling=SAMPLING)  # last: until the queue is there, the old order holds
         say(f"Sampling: {SAMPLING}")
     wiring.delete_doubles()

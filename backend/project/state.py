@@ -141,7 +141,7 @@ class Projects:
             return ProjectState()
         reason = (
             f"{folder / STATE} and its copy are damaged, so nobody knows whether the project is connected: run "
-            f"`python -m backend connect --project {project}`. Labels, versions and embeddings are all there."
+            f"`al-backend connect --project {project}`. Labels, versions and embeddings are all there."
         )
         return ProjectState(errors={"": reason})
 

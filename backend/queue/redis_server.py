@@ -41,8 +41,7 @@ def connect_redis(settings: Settings, seconds: float | None = None) -> Redis:
         if settings.redis_url:
             raise RedisUnavailable(f"REDIS_URL does not answer ({error}).") from error
         raise RedisUnavailable(
-            f"No embedded Redis is running for DATA_DIR={settings.data_dir}: start it with `python -m backend up`, "
-            "or set REDIS_URL."
+            f"No embedded Redis is running for DATA_DIR={settings.data_dir}: start it with `al-backend up`, or set REDIS_URL."
         ) from error
     return redis
 
@@ -68,7 +67,7 @@ class EmbeddedRedis:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RedisUnavailable(f"`python -m backend up` already runs on DATA_DIR={self._folder.parent}.") from error
+            raise RedisUnavailable(f"`al-backend up` already runs on DATA_DIR={self._folder.parent}.") from error
         with (self._folder / "server.lock").open("w") as held_by_server:
             self._wait_for_the_last(held_by_server)
             self._socket.unlink(missing_ok=True)

@@ -94,7 +94,7 @@ def _live(projects: Projects, work: Work, project: int, schema: str) -> str:
         raise
     if not state.connected and not _awaited(work, project):
         raise BadRequest(
-            f"Project {project} is not connected: run `python -m backend connect --project {project}`, "
+            f"Project {project} is not connected: run `al-backend connect --project {project}`, "
             "which adds this backend by itself, with webhook and sampling"
         )
     return state.live or NO_VERSION
@@ -169,7 +169,7 @@ def _refusals(settings: Settings) -> dict[int | type[Exception], Refusal]:
 
     async def redis(_: Request, error: RedisError) -> Response:
         log.error("Redis does not answer: %s", error)
-        where = "check REDIS_URL" if settings.redis_url else "start it with `python -m backend up`"
+        where = "check REDIS_URL" if settings.redis_url else "start it with `al-backend up`"
         return _refusal(503, f"Redis does not answer: {where}. Labels are safe in Label Studio and taken in later")
 
     async def disk(_: Request, error: OSError) -> Response:

@@ -23,7 +23,7 @@ def handle(payload: dict[str, Any], settings: Settings, work: Work) -> dict[str,
     action, project = text(payload, "action"), project_id(payload.get("project"))
     state = Projects(settings.data_dir).read(project)
     if not state.connected:
-        return {"ignored": f"project {project} is not connected: `python -m backend connect --project {project}`"}
+        return {"ignored": f"project {project} is not connected: `al-backend connect --project {project}`"}
     if action == "START_TRAINING":
         return _start_training(payload["project"], project, state, settings, work)
     if action in ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED", "ANNOTATIONS_DELETED"):

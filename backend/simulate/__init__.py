@@ -1,1 +1,1 @@
-"""`python -m backend simulate DIR`: active learning on a labelled folder, where the folder answers for the annotator."""
+"""`al-backend simulate DIR`: active learning on a labelled folder, where the folder answers for the annotator."""

@@ -1,4 +1,4 @@
-"""`python -m backend bench`: what each strategy costs on a pool of a million images, in seconds and in memory.
+"""`al-backend bench`: what each strategy costs on a pool of a million images, in seconds and in memory.
 
 The pool is made up and memory-mapped from a file, as the product's embeddings are. Each strategy runs in a process of its
 own, so that no one pays for another's memory.

@@ -14,19 +14,19 @@ from strategies import REGISTRY
 EXAMPLES = """\
 Examples:
   A quick look at how many labels are saved (minutes for 1,500 images, most of them for embeddings, which are kept):
-    python -m backend simulate photos
+    al-backend simulate photos
   The same with 20 draws of test images and start labels, for narrow intervals:
-    python -m backend simulate photos --seeds 20 --json result.json --plot curves.png
+    al-backend simulate photos --seeds 20 --json result.json --plot curves.png
   One query of 250 images by each strategy, from the same model trained on 250 random labels:
-    python -m backend simulate photos --one-shot --start 250 --batch 250
+    al-backend simulate photos --one-shot --start 250 --batch 250
   A pool in which every image has 5 near-copies:
-    python -m backend simulate photos --copies 5
+    al-backend simulate photos --copies 5
   A pool with a rare class, of which only a tenth of the images is there:
-    python -m backend simulate photos --imbalance Meat=0.1
+    al-backend simulate photos --imbalance Meat=0.1
   File names say what is for the test (where images that resemble each other must not stand on both sides):
-    python -m backend simulate photos --split train_/test_
+    al-backend simulate photos --split train_/test_
   Whether the picks still help when ResNet50 itself is retrained on them:
-    python -m backend simulate photos --strategies margin --seeds 3 --finetune last --finetune-at 100 300
+    al-backend simulate photos --strategies margin --seeds 3 --finetune last --finetune-at 100 300
 
 Reading the table: `lift` is in points of macro F1 above the base model; `against random` is the paired difference to random
 sampling, with its 95 % interval over seeds; AUBC is the mean macro F1 over the range of labels; `ratio` is how many times as
@@ -186,7 +186,7 @@ def bench_command(
 
     \b
     Example:
-      python -m backend bench --rows 100000 --strategies margin,bait+distinct
+      al-backend bench --rows 100000 --strategies margin,bait+distinct
     """
     from backend.simulate.bench import NAMES, Bench, as_json, bench, render
 

@@ -1,4 +1,4 @@
-"""A simulation from options to table: `python -m backend simulate DIR`."""
+"""A simulation from options to table: `al-backend simulate DIR`."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence

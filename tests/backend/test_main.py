@@ -52,7 +52,7 @@ def test_the_help_lists_every_command(capsys):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_of_a_command_teaches_by_an_example(name, capsys):
     assert main([name, "--help"]) == 0
-    assert f"python -m backend {name}" in capsys.readouterr().out.partition("Usage:")[2].partition("\n")[2]
+    assert f"al-backend {name}" in capsys.readouterr().out.partition("Usage:")[2].partition("\n")[2]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

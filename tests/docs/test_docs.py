@@ -246,3 +246,9 @@ def trained_version(tmp_path):
     labels = np.zeros(0, np.int64)
     version = Version("al-1-0a1b2c", 0.0, target, "", "bait", head, labels, labels, 0)
     VersionStore(tmp_path / "data" / "projects" / "1" / "versions").write(version)
+
+
+def test_messages_name_the_command_as_it_is_installed():
+    """`python -m backend` works in a checkout alone; who installed the package types `al-backend`."""
+    sources = [path for path in (ROOT / "backend").rglob("*.py") if path.name not in ("__main__.py", "up.py")]
+    assert [str(path) for path in sources if "python -m backend" in path.read_text()] == []

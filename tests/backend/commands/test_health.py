@@ -1,4 +1,4 @@
-"""`python -m backend health`: a sign of life of the server or of a worker, or a sentence about what is missing."""
+"""`al-backend health`: a sign of life of the server or of a worker, or a sentence about what is missing."""
 
 import os
 import socket

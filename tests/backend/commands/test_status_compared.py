@@ -94,7 +94,7 @@ def test_a_deleted_project_is_gone_and_can_be_forgotten(house):
     del house.label_studio.projects[house.number]
     assert f"Project {house.number} (connected, gone from Label Studio)" in house.text()
     assert line(house.text(), "next") == [
-        f"it was deleted, or the token may not see it: `python -m backend forget --project {house.number}` removes what is kept"
+        f"it was deleted, or the token may not see it: `al-backend forget --project {house.number}` removes what is kept"
     ]
 
 
@@ -133,7 +133,7 @@ def test_an_empty_answer_is_told_with_the_command_that_asks_again(house):
     house.session.sync()
     (said,) = line(house.text(), "problem")
     assert f"(task {task})" in said
-    assert f"`python -m backend ask-again --project {house.number} --empty`" in said
+    assert f"`al-backend ask-again --project {house.number} --empty`" in said
 
 
 def test_a_label_that_the_config_does_not_have_is_named(house):
@@ -157,7 +157,7 @@ def test_a_project_added_by_hand_is_told_with_what_to_do(house):
     sight(house.work.redis, 77)
     text = house.text()
     assert "Project 77 (not connected): somebody added this backend by hand under Settings > Model, 0 s ago" in text
-    assert "`python -m backend connect --project 77` adds what that lacks" in text
+    assert "`al-backend connect --project 77` adds what that lacks" in text
 
 
 def test_an_error_has_its_age(house):
@@ -199,4 +199,4 @@ def test_with_all_well_the_next_step_is_to_label(house, monkeypatch):
 
 
 def test_without_workers_the_next_step_is_to_start_them(house):
-    assert line(house.text(), "next") == ["`python -m backend up`: nothing is learned without workers"]
+    assert line(house.text(), "next") == ["`al-backend up`: nothing is learned without workers"]

@@ -1,4 +1,4 @@
-"""`python -m backend up`: one process tree that heals itself and leaves nothing behind."""
+"""`al-backend up`: one process tree that heals itself and leaves nothing behind."""
 
 import os
 import signal

@@ -66,7 +66,7 @@ def test_a_second_one_on_the_same_folder_is_refused(make_settings):
 
 
 def test_without_a_server_the_error_says_how_to_start_it(make_settings):
-    with pytest.raises(RedisUnavailable, match="python -m backend up"):
+    with pytest.raises(RedisUnavailable, match="al-backend up"):
         connect_redis(make_settings())
 
 

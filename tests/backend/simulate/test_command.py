@@ -198,7 +198,7 @@ def test_it_needs_neither_label_studio_nor_redis(simulate, monkeypatch):
 def test_the_help_teaches_by_examples(capsys):
     assert main(["simulate", "--help"]) == 0
     text = capsys.readouterr().out
-    examples = re.findall(r"    python -m backend (simulate .*)", text)
+    examples = re.findall(r"    al-backend (simulate .*)", text)
     assert len(examples) == 7
     for example in examples:
         given = simulate_command.make_context("simulate", example.split()[1:]).params
