@@ -16,9 +16,9 @@ from torch import nn
 from model.backbone import Backbone, load_backbone, save_backbone
 from model.files import read_json, write_atomically, write_json
 from model.head import fit_head
-from model.inputs import FeatureInputs, PhotoInputs
+from model.inputs import PhotoInputs, cache_features
 from model.learner import Learner
-from model.training import Classifier, Epoch, Inputs, Lesson, Progress, Recipe, Rows, groups, predict, train
+from model.training import Classifier, Epoch, Inputs, Lesson, Recipe, Rows, TrainingProgress, groups, predict, train
 
 FOLDS = 3  # of the cross-validation that finds the epochs where no stop fold can be spared
 CROP = 160  # pixels of a training crop
@@ -90,11 +90,12 @@ def finetune(
         raise TooFewLabels(f"Fine-tuning needs at least {2 * FOLDS} labelled images of two classes, better hundreds.")
     options = _Options(depth, folder, minutes * 60, seed, recipe or RECIPES[depth], report)
     report(Status("loading ResNet50", 0, 1))
-    run = _Run(list(photos), labels, load_backbone(weights), options)
-    made = run.part(FINAL, learned, judged, None if len(judged) else run.best_epochs(learned))
+    work = _FineTuning(labels, load_backbone(weights), options)
+    work.prepare(photos)
+    made = work.part(FINAL, learned, judged, None if len(judged) else work.best_epochs(learned))
     path = folder / "backbone.safetensors"
-    name = save_backbone(run.backbone, path)
-    return FineTuned(path, name, made.best, run.spent, made.epochs)
+    name = save_backbone(work.backbone, path)
+    return FineTuned(path, name, made.best, work.spent, made.epochs)
 
 
 @dataclass(frozen=True)
@@ -109,10 +110,13 @@ class _Options:
     report: Callable[[Status], None]
 
 
-class _Run:
+class _FineTuning:
     """The parts of one fine-tuning: folds of a cross-validation, and the one that counts. Each remembers when it is done."""
 
-    def __init__(self, photos: list[Path], labels: NDArray[np.int64], backbone: Backbone, options: _Options) -> None:
+    inputs: Inputs
+    embeddings: NDArray[np.float32]  # by the base weights, (n, D)
+
+    def __init__(self, labels: NDArray[np.int64], backbone: Backbone, options: _Options) -> None:
         self.labels, self.backbone, self.options = labels, backbone, options
         self.folder, self.recipe, self.report = options.folder, options.recipe, options.report
         self.parts, self.finished, self.spent = 1, 0, 0.0
@@ -120,17 +124,23 @@ class _Run:
         stem = [network.conv1, network.bn1, network.relu, network.maxpool]
         early = [network.layer1, network.layer2, network.layer3]
         last = [network.layer4, network.avgpool, nn.Flatten(1)]
-        inputs = PhotoInputs(photos, CROP, options.seed)
-        self.inputs: Inputs = inputs
+        self.front: nn.Sequential | None = None  # stages that are not trained, whose output is cached
         if options.depth == "last":
-            front = nn.Sequential(*stem, *early)
-            told = lambda *at: self.report(Status(*at))  # noqa: E731
-            self.inputs = FeatureInputs(inputs, front, self.folder, VIEWS, CACHE_BYTES, options.seed, told)
+            self.front = nn.Sequential(*stem, *early)
             self.stages, self.groups = nn.Sequential(*last), [[network.layer4]]
         else:
             self.stages = nn.Sequential(*stem, *early, *last)
             self.groups = [[network.layer4], *([stage] for stage in reversed(early)), stem]
         self.base = {key: value.clone() for key, value in self.stages.state_dict().items()}
+
+    def prepare(self, photos: Sequence[Path]) -> None:
+        """Cache features where the first stages stay as they are, and embed the photos: minutes, but for what is there
+        already."""
+        inputs = PhotoInputs(photos, CROP, self.options.seed)
+        self.inputs = inputs
+        if self.front:
+            told = lambda *at: self.report(Status(*at))  # noqa: E731
+            self.inputs = cache_features(inputs, self.front, self.folder, VIEWS, CACHE_BYTES, self.options.seed, told)
         self.embeddings = self._embed()
 
     def _embed(self) -> NDArray[np.float32]:
@@ -159,11 +169,11 @@ class _Run:
         shortest = min(map(len, curves))
         return 1 + int(np.mean([curve[:shortest] for curve in curves], axis=0).argmin())
 
-    def part(self, name: str, learned: Rows, judged: Rows, epochs: int | None = None) -> Progress:
+    def part(self, name: str, learned: Rows, judged: Rows, epochs: int | None = None) -> TrainingProgress:
         """Train from the base weights on `learned`; leaves the result in the backbone."""
         note, checkpoint = self.folder / f"{name}.json", self.folder / f"{name}.pt"
-        if found := read_json(note):
-            done = Progress(found["planned"], [Epoch(**epoch) for epoch in found["epochs"]], found["best"])
+        if noted := read_json(note):
+            done = TrainingProgress.from_dict(noted)
         else:
             self.stages.load_state_dict(self.base)
             classes = int(self.labels.max()) + 1
@@ -181,11 +191,11 @@ class _Run:
         self.spent += done.seconds
         return done
 
-    def _reporter(self, name: str, until: int, images: int) -> Callable[[Progress, int], None]:
+    def _reporter(self, name: str, until: int, images: int) -> Callable[[TrainingProgress, int], None]:
         """Tells `report` about a part: epochs done, the last F1, and an estimate of the seconds left in all parts."""
         started, known = time.monotonic(), None
 
-        def tell(progress: Progress, seen: int) -> None:
+        def tell(progress: TrainingProgress, seen: int) -> None:
             nonlocal known, started
             done = len(progress.epochs)
             if done != known:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -55,35 +56,11 @@ class PhotoInputs:
 
 
 class FeatureInputs:
-    """What the stages `front` make of photos: plainly, and in up to `views` guises, cached in `folder` as float16.
+    """Features of n photos, float16 (n, height, width, channels), which `cache_features` makes: plain ones, and those of
+    guises."""
 
-    A guise that a killed run has finished is not made again.
-    """
-
-    def __init__(
-        self, photos: PhotoInputs, front: nn.Module, folder: Path, views: int, most_bytes: float, seed: int, report: Report
-    ) -> None:
-        self._seed = seed
-        every = np.arange(len(photos))
-        made = 0
-
-        def cache(name: str, batches: Callable[[], Iterator[torch.Tensor]]) -> np.ndarray:
-            nonlocal made
-            path = folder / f"{name}.npy"
-            if not path.exists():
-                write_atomically(path, lambda beside: _fill(beside, len(photos), front, batches(), counted))
-            made += len(photos)
-            return np.load(path, mmap_mode="r")
-
-        def counted(done: int) -> None:
-            report("preparing features", made + done, len(photos) * (1 + views))
-
-        self._plain = cache("plain", lambda: photos.plain(every))
-        self._views = []
-        for view in range(views):
-            self._views.append(cache(f"view-{view}", lambda view=view: photos.augmented(every, view, BATCH)))  # type: ignore[misc]
-            if self._plain.nbytes + (view + 2) * self._views[0].nbytes > most_bytes:
-                break
+    def __init__(self, plain: np.ndarray, views: Sequence[np.ndarray], seed: int) -> None:
+        self._plain, self._views, self._seed = plain, views, seed
 
     def augmented(self, rows: Rows, epoch: int, batch: int) -> Iterator[torch.Tensor]:
         """Batches of `rows`, each in one of its guises, mirrored or not: drawn by seed and epoch alone."""
@@ -98,6 +75,37 @@ class FeatureInputs:
         """Batches of `rows` as embeddings see them."""
         for start in range(0, len(rows), BATCH):
             yield _features([self._plain[row] for row in rows[start : start + BATCH]])
+
+
+def cache_features(
+    photos: PhotoInputs, front: nn.Module, folder: Path, views: int, most_bytes: float, seed: int, report: Report
+) -> FeatureInputs:
+    """What the stages `front` make of photos: plainly, and in up to `views` guises, as many as `most_bytes` hold, kept in
+    `folder`.
+
+    It takes minutes; a guise that a killed run has finished is not made again. report: told the step, photos done and their
+    total.
+    """
+    every, made = np.arange(len(photos)), 0
+
+    def cache(name: str, batches: Callable[[], Iterator[torch.Tensor]]) -> np.ndarray:
+        nonlocal made
+        path = folder / f"{name}.npy"
+        if not path.exists():
+            write_atomically(path, lambda beside: _fill(beside, len(photos), front, batches(), counted))
+        made += len(photos)
+        return np.load(path, mmap_mode="r")
+
+    def counted(done: int) -> None:
+        report("preparing features", made + done, len(photos) * (1 + views))
+
+    plain = cache("plain", lambda: photos.plain(every))
+    guises: list[np.ndarray] = []
+    for view in range(views):
+        guises.append(cache(f"view-{view}", partial(photos.augmented, every, view, BATCH)))
+        if plain.nbytes + (view + 2) * guises[0].nbytes > most_bytes:
+            break
+    return FeatureInputs(plain, guises, seed)
 
 
 def _fill(path: Path, n: int, front: nn.Module, batches: Iterator[torch.Tensor], report: Callable[[int], None]) -> None:

@@ -1,7 +1,7 @@
 """One training run: epochs with warm-up and cosine, judged after each, with checkpoints that a killed run goes on from."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -83,12 +83,17 @@ class Epoch:
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """How far a run is. planned: epochs that its schedule is made for; best: after how many of them it was best."""
 
     planned: int
     epochs: list[Epoch] = field(default_factory=list)
     best: int = 0
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrainingProgress":
+        """What `asdict` made plain values of, among others perhaps."""
+        return cls(values["planned"], [Epoch(**epoch) for epoch in values["epochs"]], values["best"])
 
     @property
     def seconds(self) -> float:
@@ -112,12 +117,12 @@ def autocast(device: torch.device) -> torch.autocast:
 
 def groups(model: Classifier, stages: list[list[nn.Module]], recipe: Recipe) -> list[dict[str, Any]]:
     """Parameter groups with their learning rates: `stages` from the last to the first. Biases and norms do not decay."""
-    found = [(list(model.head.parameters()), recipe.learning_rate * recipe.head)]
+    rated = [(list(model.head.parameters()), recipe.learning_rate * recipe.head)]
     for depth, modules in enumerate(stages):
         parameters = [parameter for module in modules for parameter in module.parameters()]
-        found.append((parameters, recipe.learning_rate * recipe.decay**depth))
+        rated.append((parameters, recipe.learning_rate * recipe.decay**depth))
     result = []
-    for parameters, rate in found:
+    for parameters, rate in rated:
         for decays in (True, False):
             chosen = [p for p in parameters if (p.ndim > 1) == decays]
             result.append({"params": chosen, "initial_lr": rate, "weight_decay": recipe.weight_decay if decays else 0.0})
@@ -158,8 +163,8 @@ def train(
     lesson: Lesson,
     recipe: Recipe,
     checkpoint: Path,
-    report: Callable[[Progress, int], None],
-) -> Progress:
+    report: Callable[[TrainingProgress, int], None],
+) -> TrainingProgress:
     """Train `model` in place, and leave it as it was when best.
 
     It is judged after each epoch, stops where it gets no better for `recipe.patience` epochs, and keeps the weights with the
@@ -169,13 +174,13 @@ def train(
     """
     device = next(model.parameters()).device
     optimizer = torch.optim.AdamW(parameter_groups, lr=0.0)
-    progress, best_state, written = Progress(recipe.epochs), None, time.monotonic()
+    progress, best_state, written = TrainingProgress(recipe.epochs), None, time.monotonic()
     if checkpoint.exists():
-        found = torch.load(checkpoint, map_location=device, weights_only=True)
-        model.load_state_dict(found["model"])
-        optimizer.load_state_dict(found["optimizer"])
-        best_state = found["best_state"]
-        progress = Progress(found["planned"], [Epoch(**epoch) for epoch in found["epochs"]], found["best"])
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        best_state = saved["best_state"]
+        progress = TrainingProgress.from_dict(saved)
     while not _finished(progress, lesson, recipe):
         started, number = time.monotonic(), len(progress.epochs)
         _learn(model, optimizer, lesson, recipe, progress, report)
@@ -195,7 +200,7 @@ def train(
     return progress
 
 
-def _finished(progress: Progress, lesson: Lesson, recipe: Recipe) -> bool:
+def _finished(progress: TrainingProgress, lesson: Lesson, recipe: Recipe) -> bool:
     done = len(progress.epochs)
     if done and progress.seconds + progress.epochs[-1].seconds > lesson.seconds:
         return True
@@ -207,8 +212,8 @@ def _learn(
     optimizer: torch.optim.Optimizer,
     lesson: Lesson,
     recipe: Recipe,
-    progress: Progress,
-    report: Callable[[Progress, int], None],
+    progress: TrainingProgress,
+    report: Callable[[TrainingProgress, int], None],
 ) -> None:
     """One epoch."""
     device, number = next(model.parameters()).device, len(progress.epochs)
@@ -242,11 +247,11 @@ def predict(model: nn.Module, inputs: Inputs, rows: Rows) -> NDArray[np.float32]
     device = next(model.parameters()).device
     model.eval()
     with torch.inference_mode():
-        found = []
+        outputs = []
         for batch in inputs.plain(rows):
             with autocast(device):
-                found.append(model(batch.to(device)).float().cpu())
-    return torch.cat(found).numpy()
+                outputs.append(model(batch.to(device)).float().cpu())
+    return torch.cat(outputs).numpy()
 
 
 def _judge(model: Classifier, lesson: Lesson) -> tuple[float, float]:
@@ -260,14 +265,15 @@ def _judge(model: Classifier, lesson: Lesson) -> tuple[float, float]:
 
 
 def _write(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, best_state: dict[str, Any] | None
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: TrainingProgress,
+    best_state: dict[str, Any] | None,
 ) -> None:
     content = {
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "best_state": best_state,
-        "planned": progress.planned,
-        "epochs": [asdict(epoch) for epoch in progress.epochs],
-        "best": progress.best,
-    }
+    } | asdict(progress)
     write_atomically(path, lambda beside: torch.save(content, beside))

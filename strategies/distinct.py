@@ -48,10 +48,10 @@ def _without_near_duplicates(query: Query, order: NDArray[np.int64], tau: float,
     vectors: Floats = np.zeros((0, query.vectors(slice(0, 0)).shape[1]), np.float32)
     for start in range(0, len(order), BLOCK):
         block = order[start : start + BLOCK]
-        found = query.vectors(block)
-        known = np.minimum(_to_labelled(query, found), nearest_squared_distance(found, vectors))
-        new = _apart(found, known >= tau**2, tau)
-        kept, vectors = np.concatenate([kept, block[new]]), np.vstack([vectors, found[new]])
+        candidates = query.vectors(block)
+        nearest = np.minimum(_to_labelled(query, candidates), nearest_squared_distance(candidates, vectors))
+        new = _apart(candidates, nearest >= tau**2, tau)
+        kept, vectors = np.concatenate([kept, block[new]]), np.vstack([vectors, candidates[new]])
         if len(kept) >= size:
             break
     return kept[:size]
@@ -75,10 +75,12 @@ def near_duplicate_distance(query: Query) -> float:
     return SHARE * float(np.sqrt(np.quantile(squared_distances(vectors, vectors)[pairs], QUANTILE))) if pairs.any() else 0.0
 
 
-def _to_labelled(query: Query, found: Floats) -> Floats:
-    nearest = np.full(len(found), np.inf, np.float32)
-    for rows in chunks(query.labelled_count, found.shape[1]):
-        np.minimum(nearest, nearest_squared_distance(found, query.labelled_vectors(rows)), out=nearest)
+def _to_labelled(query: Query, vectors: Floats) -> Floats:
+    """The squared distance from each of `vectors`, (n, D), to the nearest labelled image, (n,); infinite where there is
+    none."""
+    nearest = np.full(len(vectors), np.inf, np.float32)
+    for rows in chunks(query.labelled_count, vectors.shape[1]):
+        np.minimum(nearest, nearest_squared_distance(vectors, query.labelled_vectors(rows)), out=nearest)
     return nearest
 
 

@@ -84,21 +84,21 @@ class Query:
         finite."""
         if self.embeddings is None:
             raise ValueError("this strategy needs embeddings, and the query has none: give it embeddings of shape (N, D)")
-        found = np.ascontiguousarray(self.embeddings[rows], np.float32)
-        finite = np.isfinite(found).all(axis=1)
+        vectors = np.ascontiguousarray(self.embeddings[rows], np.float32)
+        finite = np.isfinite(vectors).all(axis=1)
         if not finite.all():
             wrong = self.tasks[rows][~finite]
             raise ValueError(f"embeddings of {len(wrong)} tasks are not finite ({wrong[:5].tolist()} ...): embed them again")
-        return found
+        return vectors
 
     def labelled_vectors(self, rows: slice = slice(None)) -> NDArray[np.float32]:
         """The same of what is labelled, of shape (m, D); no rows where nothing is."""
         if self.labelled is None:
             return np.zeros((0, self.vectors(slice(0, 0)).shape[1]), np.float32)
-        found = np.ascontiguousarray(self.labelled[rows], np.float32)
-        if not np.isfinite(found).all():
+        vectors = np.ascontiguousarray(self.labelled[rows], np.float32)
+        if not np.isfinite(vectors).all():
             raise ValueError("embeddings of labelled images are not finite: embed them again")
-        return found
+        return vectors
 
     @property
     def labelled_count(self) -> int:

@@ -12,7 +12,7 @@ from strategies.strategy import Strategy
 
 MAX_CLUSTERS = 500
 SMALL = 5  # images up to which a cluster counts as an outlier and comes last
-EXACT = 1000  # images up to which clusters are sought in the embeddings as they are: beyond, that takes many seconds
+UNPROJECTED = 1000  # images up to which clusters are sought in the embeddings as they are: beyond, that takes many seconds
 K = 20  # nearest neighbours
 MEMBERS = 4000  # of a larger cluster that stand for all: the densest place is found as well among them
 
@@ -23,7 +23,7 @@ def _pick(query: Query, size: int) -> NDArray[np.int64]:
 
     O((N + M) D K) for K clusters and O(N s D) for clusters of s images; pools of more than 1,000 by a random projection.
     """
-    points, n, random = compact(query, EXACT), len(query), query.generator("typiclust")
+    points, n, random = compact(query, UNPROJECTED), len(query), query.generator("typiclust")
     taken = np.arange(len(points)) >= n
 
     def choose(picked: NDArray[np.int64], budget: int) -> NDArray[np.int64]:

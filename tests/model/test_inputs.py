@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from model.inputs import FeatureInputs, PhotoInputs
+from model.inputs import PhotoInputs, cache_features
 
 N = 20
 EVERY = np.arange(N)
@@ -35,7 +35,7 @@ def features(photos, tmp_path):
             return nn.functional.avg_pool2d(images, images.shape[-1] // 4) * self.weight
 
     def make(views=3, most_bytes=1e9, report=lambda *_: None):
-        return FeatureInputs(photos, Front(), tmp_path, views, most_bytes, 0, report)
+        return cache_features(photos, Front(), tmp_path, views, most_bytes, 0, report)
 
     return make
 

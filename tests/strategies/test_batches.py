@@ -201,16 +201,16 @@ def test_few_dimensions_are_not_projected():
 
 @pytest.mark.parametrize("name", ["k_center", "typiclust", "badge", "bait", "margin_kmeans"])
 def test_a_large_pool_is_covered_too(name, monkeypatch):
-    """The ways taken beyond EXACT images: projected, sampled, prefiltered, read in chunks."""
+    """The ways taken with large pools: projected, sampled, prefiltered, read in chunks."""
     for module, limit, value in [
-        ("vectors", "PROJECTED", 64),
-        ("typiclust", "EXACT", 50),
+        ("arrays.vectors", "PROJECTED", 64),
+        ("typiclust", "UNPROJECTED", 50),
         ("typiclust", "MEMBERS", 30),
         ("badge", "EXACT", 50),
         ("bait", "CROWD", 100),
         ("bait", "CANDIDATES", (50, 300)),
-        ("clusters", "SAMPLE", 300),
-        ("chunks", "CHUNK", 2**12),
+        ("arrays.clusters", "SAMPLE", 300),
+        ("arrays.chunks", "CHUNK", 2**12),
     ]:
         monkeypatch.setattr(sys.modules[f"strategies.arrays.arrays.{module}"], limit, value)
     monkeypatch.setattr(compact, "__defaults__", (50,))
