@@ -4,11 +4,14 @@ Quick rounds go on meanwhile with the old backbone. A killed job goes on where i
 checkpoints lie in the project's folder `finetune` until it is done.
 """
 
+import fcntl
 import logging
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from backend.jobs.job import JobAtWork, perform
-from backend.jobs.publish import config_unchanged
+from backend.jobs.publish import Superseded, config_unchanged
 from backend.learning.promotion import Split, compare, split
 from backend.learning.rounds import Labelled, train
 from backend.project.embedding import embed, note_errors, unembedded
@@ -65,7 +68,25 @@ def _finetune(at: JobAtWork, generation: int, depth: str) -> dict[str, Any]:
     folder = s.finetuning / depth
     if not s.state.connected or (s.state.paused and not folder.exists()):
         return {"ignored": "the project is paused" if s.state.connected else "the project is not connected"}
-    started = time.time()
+    with _alone(folder):
+        return _learn_and_judge(at, folder, generation, depth)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Work in `folder` with no other process. Raises Superseded where one does: a job whose heartbeat was late, as while Redis
+    was away, is given to a second worker although the first goes on."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f".{folder.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Superseded(f"{folder}: another process is at this fine-tuning already") from None
+        yield
+
+
+def _learn_and_judge(at: JobAtWork, folder: Path, generation: int, depth: str) -> dict[str, Any]:
+    s, started = at.session, time.time()
     s.sync()
     try:
         run = _begin(s, folder, generation)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from backend.jobs import finetune as finetuning
 from backend.jobs.finetune import MADE
-from backend.jobs.publish import switch
+from backend.jobs.publish import Superseded, switch
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.session import Session
 from model.backbone import DIMENSIONS
@@ -229,3 +229,14 @@ def test_a_full_disk_is_no_fault_of_the_photos(session, monkeypatch):
     monkeypatch.setattr(finetuning, "store_photo", full)
     with pytest.raises(OSError, match="No space left"):
         finetuning._photos(session, run)
+
+
+def test_two_processes_are_never_at_one_fine_tuning(session):
+    folder = session.finetuning / "last"
+    with finetuning._alone(folder):
+        with pytest.raises(Superseded, match="another process"), finetuning._alone(folder):
+            pass
+        with finetuning._alone(session.finetuning / "all"):
+            pass
+    with finetuning._alone(folder):
+        pass
