@@ -16,6 +16,8 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from backend.project.state import Projects
+from backend.queue.redis_server import connect_redis
+from backend.queue.work import TRAIN
 from backend.settings import Settings
 from model.version_store import VersionError, VersionStore
 from tests.label_studio_in_memory import TOKEN, LabelStudioInMemory
@@ -128,6 +130,12 @@ class House:
         time.sleep(seconds)
         self.studio.out_of_order = 0
 
+    def wait_for_a_round(self) -> None:
+        """Until a round is at work."""
+        with connect_redis(self.settings) as redis:
+            running = f"rq:wip:{TRAIN}"
+            wait_until(lambda: any(b"round-" in entry for entry in redis.zrange(running, 0, -1)), 60, "a round", every=0.01)
+
     def kill(self, *words: str) -> None:
         """kill -9 the process of the plugin's whose command has these words."""
         for path in Path("/proc").glob("[0-9]*"):
@@ -167,10 +175,10 @@ class House:
         shard.with_suffix(".new").rename(shard)
 
 
-def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> float:
+def wait_until(condition: Callable[[], Any], seconds: float, what: str, every: float = 0.2) -> float:
     """The seconds it took."""
     started = time.monotonic()
     while not condition():
         assert time.monotonic() < started + seconds, f"not within {seconds} s: {what}"
-        time.sleep(0.2)
+        time.sleep(every)
     return time.monotonic() - started
