@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from backend.learning.random_sample import RandomSample
 from backend.learning.rounds import Labelled, Pool
-from backend.project.answers import LABELLED, UNLABELLED
+from backend.project.consensus import LABELLED, UNLABELLED
 from backend.project.index import Row
 from model.embedding_store import EmbeddingStore
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.labelstudio.labelling_config import Target
-from backend.labelstudio.references import redact
+from backend.labelstudio.redaction import redact
 from backend.labelstudio.task_data import TaskDataError, kind_of, quoted
-from backend.project.answers import LABELLED, SKIPPED, UNLABELLED, UNUSABLE, Consensus, consensus
+from backend.project.consensus import LABELLED, SKIPPED, UNLABELLED, UNUSABLE, Consensus, consensus
 from backend.project.index_file import IndexFile, IndexLost
 from backend.project.problems import IMAGE, PARTIAL, TASK, Problem, group
 from model.embedding_store import embedding_key

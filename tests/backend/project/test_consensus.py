@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.project.answers import LABELLED, SKIPPED, UNLABELLED, UNUSABLE, consensus
+from backend.project.consensus import LABELLED, SKIPPED, UNLABELLED, UNUSABLE, consensus
 from tests.backend.project.made_up import TARGET, annotation
 
 
