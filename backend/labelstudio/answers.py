@@ -11,7 +11,8 @@ from backend.labelstudio.errors import LabelStudioError
 
 KEY_ADVICE = (
     "make a personal access token in Label Studio under Account & Settings > Personal Access Token "
-    "and set it as LABEL_STUDIO_API_KEY (legacy tokens are off by default)."
+    "and set it as LABEL_STUDIO_API_KEY (legacy tokens are off by default). Where Revoke is the only button there, a token "
+    "exists already, which is shown just once: take it from where it is kept, or revoke it and make another."
 )
 GATEWAY = (502, 503, 504)  # a proxy's words for a server behind it that does not answer
 BUSY = 429

@@ -269,7 +269,7 @@ def test_a_wrong_token_is_explained(house):
 
 def test_a_label_studio_that_blocks_private_addresses_is_explained_and_left_clean(house, project, tmp_path):
     folder = house.folder / "label-studio"
-    shutil.copytree(folder, tmp_path / "ls", ignore=shutil.ignore_patterns("*.sqlite3*", "media"))
+    shutil.copytree(folder, tmp_path / "ls", ignore=shutil.ignore_patterns("*.sqlite3*"))
     with (
         sqlite3.connect(folder / "label_studio.sqlite3") as live,
         sqlite3.connect(tmp_path / "ls/label_studio.sqlite3") as copy,
