@@ -156,7 +156,7 @@ def test_a_project_deleted_in_label_studio_is_let_go(house, insects):
     house.cli("connect", "--project", str(project))
     house.admin.request("DELETE", f"/api/projects/{project}/")
     house.cli("resume", "--project", str(project))
-    wait_until(lambda: f"Project {project} (not connected)" in house.cli("status"), what="it counts as not connected")
+    wait_until(lambda: f"Project {project} (not connected" in house.cli("status"), what="it counts as not connected")
 
 
 def test_a_queue_half_used_is_refilled_under_the_same_version(house, annotator, insects):
