@@ -95,6 +95,9 @@ class Settings(BaseSettings):
             name: (value.get_secret_value() if isinstance(value, SecretStr) else value) for name, value in dict(values).items()
         }
         cut = {name: value.strip() if isinstance(value, str) else value for name, value in plain.items()}
+        for name, value in cut.items():
+            if isinstance(value, str) and not value.isprintable():
+                raise ValueError(f"{name.upper()} holds a line break or another character that cannot be seen: take it out")
         return {name: value for name, value in cut.items() if value != "" or plain[name] == ""}
 
     @field_validator("strategy")

@@ -9,7 +9,7 @@ from backend.settings import Settings
 
 SECONDS = 2.0
 REASONS = {
-    errno.EADDRINUSE: "something listens there already, and answers no request",
+    errno.EADDRINUSE: "something listens there already",
     errno.EADDRNOTAVAIL: "HOST is no address of this machine",
     errno.EACCES: "this user may not listen there: ports below 1024 are kept for root",
 }

@@ -309,3 +309,11 @@ def test_a_command_warns_of_a_misspelt_setting_once_and_goes_on(tmp_path, capsys
     (tmp_path / ".env").write_text("RETRAIN_AFTR=4\n")
     assert main(["settings"]) == 0
     assert capsys.readouterr().err == "warning: .env: RETRAIN_AFTR is no setting. Did you mean RETRAIN_AFTER?\n"
+
+
+@pytest.mark.parametrize("value", ["pa55\nword", "pa55\x00word", "pa55\u200bword"])
+def test_a_character_that_cannot_be_seen_is_said_and_the_value_is_not(tmp_path, value):
+    (tmp_path / ".env").write_text(f'LABEL_STUDIO_API_KEY="{value}"\n')
+    with pytest.raises(SettingsError, match=r"^LABEL_STUDIO_API_KEY holds a line break or another character") as caught:
+        get_settings()
+    assert "pa55" not in str(caught.value)

@@ -1,0 +1,51 @@
+"""Imports go down the house, never up: who reads a room needs to know those below it alone."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+FLOORS = [
+    {"strategies", "model", "backend.addresses", "backend.misspelt", "backend.processes", "backend.terminal"},
+    {"backend.settings"},
+    {"backend.labelstudio", "backend.queue", "backend.learning"},
+    {"backend.project"},
+    {"backend.server", "backend.jobs"},
+    {"backend.commands"},
+    {"backend.simulate"},
+    {"backend.__main__"},
+]
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+FILES = [path.relative_to(ROOT) for top in ("backend", "model", "strategies") for path in sorted((ROOT / top).rglob("*.py"))]
+
+
+def room(module: str) -> str:
+    """The room that holds a module: a folder or a leaf of backend, or one of the other two packages."""
+    return ".".join(module.split(".")[: 2 if module.startswith("backend.") else 1])
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Rooms of this project that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "backend" else [node.module]
+        yield from (room(name) for name in names if room(name) in FLOOR)
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_a_file_imports_from_floors_below_its_own(path):
+    mine = room(".".join(path.with_suffix("").parts).removesuffix(".__init__"))
+    if mine == "backend":
+        return
+    assert [other for other in imported(path) if other != mine and FLOOR[other] >= FLOOR[mine]] == []
+
+
+def test_every_room_has_a_floor():
+    rooms = {room(".".join(path.with_suffix("").parts).removesuffix(".__init__")) for path in FILES} - {"backend"}
+    assert rooms == set(FLOOR)
