@@ -1,6 +1,7 @@
 """What every job has: a session, its place in the queues, a fence against older jobs, and a failure that people can see."""
 
 import logging
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from backend.settings import Settings, get_settings
 
 log = logging.getLogger(__name__)
 BACK_OFF = (3, 5, 10, 20, 30)  # seconds before the next tries while Label Studio is out of order; the last for all further ones
+LONGEST_WAIT = 600  # seconds that Label Studio may ask for
 TRIES = 1_000_000  # as long as it takes
 
 
@@ -35,6 +37,7 @@ class JobAtWork:
         self.work = work
         self.kind = kind
         self.fence = ""
+        self.waits = _waits()  # how often it has waited before, for Label Studio or for images
 
     def begin(self, generation: int, fenced: bool) -> None:
         """The first act: whatever happens from now on wakes the next job. `fenced` locks out older jobs.
@@ -76,8 +79,8 @@ def perform(kind: str, project: int, generation: int, body: Callable[[JobAtWork]
     except LabelConfigError as error:
         return report.hopeless(str(error))
     except LabelStudioError as error:
-        if _out_of_order(error):
-            return report.later(str(error))
+        if error.passing:
+            return report.later(str(error), error.again_in)
         if error.status == 404 and _is_gone(settings, project):
             with report.projects.edit(project) as state:
                 state.connected = False
@@ -112,17 +115,16 @@ class _Report:
         return not known.endswith(f" {self._kind}: {why}")
 
     def hopeless(self, why: str) -> None:
-        """Trying again cannot help."""
-        self.failed(why)
-        log.error("Project %s: %s", self._project, why)
+        """Trying again cannot help; told once."""
+        if self.failed(why):
+            log.error("Project %s: %s", self._project, why)
 
-    def later(self, why: str) -> Retry:
-        """Try again until it works, less and less often; told once."""
+    def later(self, why: str, again_in: float | None = None) -> Retry:
+        """Try again until it works, less and less often, and not before `again_in` seconds; told once."""
         if self.failed(f"waits: {why}"):
             log.warning("Project %s: the %s waits: %s", self._project, self._kind, why)
-        current = get_current_job()
-        tries = (current.number_of_retries if current else None) or 0
-        return Retry(max=TRIES, interval=BACK_OFF[min(tries, len(BACK_OFF) - 1)])
+        wait = max(BACK_OFF[min(_waits(), len(BACK_OFF) - 1)], min(again_in or 0, LONGEST_WAIT))
+        return Retry(max=TRIES, interval=math.ceil(wait))
 
     def worked(self) -> None:
         """Forget the last error of this kind."""
@@ -131,9 +133,10 @@ class _Report:
                 state.errors.pop(self._kind, None)
 
 
-def _out_of_order(error: LabelStudioError) -> bool:
-    """Whether Label Studio as a whole is down, restarting or overwhelmed, which passes."""
-    return error.status in (0, 429) or error.status >= 500
+def _waits() -> int:
+    """How often the job at work has been put off until later."""
+    current = get_current_job()
+    return (current.number_of_retries if current else None) or 0
 
 
 def _is_gone(settings: Settings, project: int) -> bool:

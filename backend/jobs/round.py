@@ -16,6 +16,7 @@ from model.version_store import VersionError, fingerprint
 FINETUNE_FROM = 100  # labels before which ResNet50 is not retrained by itself
 PLENTY = 200  # embedded images of the pool from which a first queue can be drawn
 FIRST = 1000  # images a round embeds itself before it publishes; the embed job does the rest
+PATIENCE = 60  # waits for images of labels, half an hour in all
 SOON = 120  # seconds: an image that is tried again sooner is one that may only be out of reach for the moment
 
 
@@ -72,7 +73,7 @@ def note_strategy(state: ProjectState, trouble: str) -> None:
 
 def _keep_labels(at: JobAtWork, labelled: Labelled) -> None:
     """Raise TryLater where labels that the live version has learned from would be missing from the next one, only because
-    their images are out of reach for the moment."""
+    their images are out of reach for the moment. After PATIENCE such waits they cost themselves alone."""
     s = at.session
     try:
         live = s.versions.load(s.state.live)
@@ -81,13 +82,16 @@ def _keep_labels(at: JobAtWork, labelled: Labelled) -> None:
     if live.target != s.target.as_dict():
         return
     missing = set(live.tasks.tolist()) - set(labelled.tasks.tolist())
+    if not missing:
+        return
     awaited = s.index.awaited(SOON)
-    lost = [row.task for row in s.index.rows() if row.task in missing and row.state == LABELLED and row.task in awaited]
-    if lost:
+    lost = [row.task for row in s.index.rows() if row.task in missing & awaited and row.state == LABELLED]
+    lost += [row.task for row in unembedded(s)[0] if row.task in missing - awaited]  # more than one round embeds
+    if lost and at.waits < PATIENCE:
         at.wake("embed")
         raise TryLater(
-            f"the images of {len(lost)} labels that {live.name} has learned from cannot be read for the moment "
-            f"(task {', '.join(map(str, lost[:3]))}{' ...' if len(lost) > 3 else ''}); {live.name} stays until they can"
+            f"the images of {len(lost)} labels that {live.name} has learned from are not there for the moment "
+            f"(task {', '.join(map(str, lost[:3]))}{' ...' if len(lost) > 3 else ''}); {live.name} stays until they are"
         )
 
 

@@ -26,9 +26,14 @@ def failing(error):
 
 @pytest.mark.parametrize("status", [0, 429, 500, 502, 503, 504])
 def test_while_label_studio_is_out_of_order_a_job_waits_without_failing(place, status):
-    answer = do(place, failing(LabelStudioError("down", status)))
+    answer = do(place, failing(LabelStudioError("down", status, passing=True)))
     assert isinstance(answer, Retry)
     assert answer.intervals == [BACK_OFF[0]]
+
+
+def test_label_studio_is_left_alone_for_as_long_as_it_asks(place):
+    error = LabelStudioError("Too many requests", 429, passing=True, again_in=45.2)
+    assert do(place, failing(error)).intervals == [46]
 
 
 def test_an_index_that_was_replaced_makes_a_job_begin_again(place):
@@ -37,7 +42,7 @@ def test_an_index_that_was_replaced_makes_a_job_begin_again(place):
 
 def test_an_outage_is_told_once(place, caplog):
     for _ in range(3):
-        do(place, failing(LabelStudioError("down", 502)))
+        do(place, failing(LabelStudioError("down", 502, passing=True)))
     assert sum("down" in record.message for record in caplog.records) == 1
     assert "waits: down" in place.state.last_error
 
@@ -49,8 +54,8 @@ def test_an_error_is_raised_for_rq_to_try_again_and_told(place):
 
 
 def test_an_error_is_forgotten_once_its_kind_of_job_works_again(place):
-    do(place, failing(LabelStudioError("down", 502)))
-    do(place, failing(LabelStudioError("down", 502)), "embed")
+    do(place, failing(LabelStudioError("down", 502, passing=True)))
+    do(place, failing(LabelStudioError("down", 502, passing=True)), "embed")
     do(place, lambda _: None, "embed")
     assert list(place.state.errors) == ["round"]
     do(place, lambda _: None)

@@ -1,8 +1,11 @@
 """A round: what it publishes, what a failed one leaves behind, and what it does not publish over."""
 
+import shutil
+
 import pytest
 from rq import Retry
 
+from backend.jobs import job
 from backend.jobs import round as rounds
 from backend.jobs.round import run_round
 from backend.project.state import Projects
@@ -67,7 +70,25 @@ def test_labels_whose_images_are_out_of_reach_for_the_moment_are_not_published_a
     assert isinstance(answer, Retry)
     assert place.live() == live
     assert "2 labels" in place.state.errors["round"]
-    monkeypatch.undo()
+
+
+def test_images_that_stay_out_of_reach_cost_themselves_alone_in_the_end(place, monkeypatch):
+    place.label(*range(6))
+    place.run(run_round)
+    lose_embeddings_of(place, [place.tasks[0], place.tasks[1]])
+    monkeypatch.setattr(rounds, "embed_rows", lambda session, rows: fail_for(session, rows, again_in=20))
+    monkeypatch.setattr(job, "_waits", lambda: rounds.PATIENCE)
+    assert place.run(run_round)["labels"] == 4
+
+
+def test_labels_that_one_round_cannot_embed_alone_are_waited_for(place, monkeypatch):
+    place.label(*range(6))
+    live = place.run(run_round)["version"]
+    shutil.rmtree(place.settings.data_dir / "projects" / str(place.project) / "embeddings")
+    monkeypatch.setattr(rounds, "FIRST", 8)  # so that it embeds four labelled images itself
+    assert isinstance(place.run(run_round), Retry)
+    assert place.live() == live
+    assert place.run(run_round)["labels"] == 6
 
 
 def test_labels_whose_images_are_gone_for_good_hold_nothing_up(place, monkeypatch):
