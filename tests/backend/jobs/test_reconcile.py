@@ -10,6 +10,7 @@ from backend.jobs.reconcile import reconcile_project
 from backend.labelstudio.client import LabelStudioError
 from backend.learning.places import LAST
 from tests.backend.jobs.made_up import CLASSES, add_tasks, label_some, never, run_round, session_on, settings_for, stored
+from tests.backend.project.made_up import damage
 from tests.label_studio_in_memory import Fault
 
 IMAGES, QUEUE = 30, 8
@@ -55,6 +56,19 @@ def test_deleted_predictions_are_published_again(label_studio, session):
     assert len(queue(label_studio, session)) == QUEUE
     assert next_task(label_studio, session) == queue(label_studio, session)[0]
     assert any("held 0 predictions" in line for line in done)
+
+
+def test_a_damaged_index_costs_neither_the_order_nor_a_round(label_studio, session):
+    before = queue(label_studio, session)
+    labels = session.labelled().tasks.tolist()
+    path = session.projects.folder(session.project) / "index.sqlite"
+    damage(path)
+    _, woken = reconcile(session)
+    assert queue(label_studio, session) == before
+    assert session.labelled().tasks.tolist() == labels
+    assert set(session.index.published(session.state.live)) >= set(before)
+    assert "round" not in woken
+    assert path.with_name("index.sqlite.damaged").exists()
 
 
 def test_deleted_predictions_come_back_for_a_paused_project_too(label_studio, session):

@@ -1,4 +1,6 @@
-"""Tasks and annotations as Label Studio lists them."""
+"""Tasks and annotations as Label Studio lists them, and an index that a failing disk has damaged."""
+
+import sqlite3
 
 from backend.labelstudio.labelling_config import parse_label_config
 from tools.label_studio import label_config
@@ -15,3 +17,13 @@ def annotation(choice=None, **values):
 def task(number, *annotations, image="/a.jpg"):
     """A task as Label Studio lists it."""
     return {"id": number, "data": {"image": image}, "annotations": list(annotations)}
+
+
+def damage(path):
+    """Overwrite all but the first page, as a failing disk does."""
+    held = sqlite3.connect(path)
+    held.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    held.close()
+    with path.open("r+b") as file:
+        file.seek(100)
+        file.write(b"\x5a" * (path.stat().st_size - 100))

@@ -10,23 +10,13 @@ import pytest
 from backend.project import index_file
 from backend.project.index import Index
 from backend.project.index_file import IndexLost, IndexUnavailable
-from tests.backend.project.made_up import TARGET, task
+from tests.backend.project.made_up import TARGET, damage, task
 
 
 @pytest.fixture
 def path(tmp_path):
     """Where the index lies."""
     return tmp_path / "index.sqlite"
-
-
-def damage(path):
-    """Overwrite all but the first page, as a failing disk does."""
-    held = sqlite3.connect(path)
-    held.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    held.close()
-    with path.open("r+b") as file:
-        file.seek(100)
-        file.write(b"\x5a" * (path.stat().st_size - 100))
 
 
 def filled(path, count=50):
