@@ -1,0 +1,115 @@
+"""Projects, tasks and annotations, and which task is served next."""
+
+import json
+from datetime import datetime
+
+from tests.label_studio_in_memory.rows import Row, Rows, now
+from tests.label_studio_in_memory.serving import Refused, Request
+
+
+class Labelling(Rows):
+    """What people do."""
+
+    def _project(self, _: Request, project: int) -> Row:
+        tasks = [t for t in self.tasks.values() if t["project"] == project]
+        return self._get(self.projects, project) | {"task_number": len(tasks)}
+
+    def _patch_project(self, request: Request, project: int) -> Row:
+        row, version = self._get(self.projects, project), request.body.get("model_version")
+        named = {b["title"] for b in self.backends.values() if b["project"] == project} | set(self._versions(request, project))
+        if version and version != row["model_version"] and version not in named:
+            text = "Model version doesn't exist either as live model or as static predictions."
+            raise Refused(400, {"model_version": [text]})
+        if request.body.get("show_collab_predictions") is False:
+            row["model_version"] = ""
+        row.update(request.body)
+        return row
+
+    def _delete_project(self, _: Request, project: int) -> None:
+        self._get(self.projects, project)
+        del self.projects[project]
+        for rows in (self.tasks, self.annotations, self.predictions, self.backends, self.webhooks, self.views):
+            for number in [n for n, row in rows.items() if row["project"] == project]:
+                del rows[number]
+
+    def _add_task(self, project: int, data: Row) -> Row:
+        return self._add(self.tasks, {"project": project, "data": data, "updated_at": now(), "overlap": 1})
+
+    def _import_tasks(self, request: Request, project: int) -> Row:
+        made = [self._add_task(project, task.get("data", task))["id"] for task in request.body]
+        return {"task_count": len(made), "task_ids": made}
+
+    def _task(self, _: Request, task: int) -> Row:
+        row = self._get(self.tasks, task)
+        return row | {
+            "annotations": [a for a in self.annotations.values() if a["task"] == task],
+            "predictions": [p for p in self.predictions.values() if p["task"] == task],
+            "is_labeled": self._is_labelled(task),
+        }
+
+    def _list_tasks(self, request: Request) -> Row:
+        self._get(self.projects, int(request.query["project"]))
+        query = json.loads(request.query.get("query", "{}"))
+        tasks = [t for t in self.tasks.values() if str(t["project"]) == request.query["project"]]
+        for item in query.get("filters", {}).get("items", []):
+            if (item["filter"], item["operator"]) == ("filter:tasks:id", "in_list"):
+                tasks = [t for t in tasks if t["id"] in item["value"]]
+                continue
+            assert (item["filter"], item["operator"]) == ("filter:tasks:updated_at", "greater"), item
+            since = datetime.fromisoformat(item["value"])
+            tasks = [t for t in tasks if datetime.fromisoformat(t["updated_at"]) > since]
+        size, page = int(request.query.get("page_size", 100)), int(request.query.get("page", 1))
+        part = tasks[(page - 1) * size : page * size]
+        if not part and page > 1:
+            raise Refused(404, "Invalid page.")
+        if request.query.get("include") != "id" and any(map(_cannot_be_encoded, part)):
+            raise Refused(500, "'utf-8' codec can't encode character")
+        return {"tasks": [self._task(request, task["id"]) for task in part], "total": len(tasks)}
+
+    def _delete_task(self, _: Request, task: int) -> None:
+        self._get(self.tasks, task)
+        del self.tasks[task]
+        for rows in (self.annotations, self.predictions):
+            for number in [n for n, row in rows.items() if row["task"] == task]:
+                del rows[number]
+
+    def _annotate(self, task: int, body: Row) -> Row:
+        row = self._get(self.tasks, task)
+        row["updated_at"] = now()
+        made = {"was_cancelled": False, "ground_truth": False, "completed_by": 1, "import_id": None, "lead_time": None}
+        made["created_at"] = now()
+        return self._add(self.annotations, made | body | {"task": task, "project": row["project"]})
+
+    def _change_annotation(self, request: Request, number: int) -> Row | None:
+        row = self._get(self.annotations, number)
+        self.tasks[row["task"]]["updated_at"] = now()
+        if request.method == "DELETE":
+            del self.annotations[number]
+            return None
+        row.update(request.body or {})
+        return row
+
+    def _is_labelled(self, task: int) -> bool:
+        given = [a for a in self.annotations.values() if a["task"] == task and not a["was_cancelled"]]
+        return len(given) >= self.tasks[task]["overlap"]
+
+    def _next(self, request: Request, project: int) -> Row:
+        """What the token's user is served: nobody else labels here, so there are no locks."""
+        row = self._get(self.projects, project)
+        mine = {a["task"] for a in self.annotations.values() if a["completed_by"] == 1}
+        open_tasks = [t for t in self.task_ids(project) if t not in mine and not self._is_labelled(t)]
+        if row["sampling"] == "Uncertainty sampling":
+            live = [
+                p for p in self.predictions.values() if p["model_version"] == row["model_version"] and p["task"] in open_tasks
+            ]
+            live.sort(key=lambda p: (p["score"] is not None, p["score"]))
+            # the real one draws at random where it has no prediction to follow: here it is the last, which no order gives
+            open_tasks = [p["task"] for p in live] or open_tasks[::-1]
+        if not open_tasks:
+            raise Refused(404, "No more annotations.")
+        return self._task(request, open_tasks[0])
+
+
+def _cannot_be_encoded(task: Row) -> bool:
+    """Whether its data hold half of a UTF-16 pair, over which Label Studio fails to answer for the whole page."""
+    return any("\ud800" <= letter <= "\udfff" for letter in json.dumps(task["data"], ensure_ascii=False))
