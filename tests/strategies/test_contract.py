@@ -104,6 +104,12 @@ def test_identical_embeddings_are_all_picked(name):
 
 
 @every_name
+def test_embeddings_of_nothing_but_zeros_are_all_picked(name):
+    none = np.zeros((50, 16), np.float32)
+    assert_picks_all(name, query(embeddings=none, labelled=none[:3], labels=np.zeros(3, np.int64), batch=5))
+
+
+@every_name
 def test_certain_images_are_all_picked(name):
     assert_picks_all(name, query(probabilities=np.eye(4)[np.arange(50) % 4], batch=5))
 
