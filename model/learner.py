@@ -48,4 +48,4 @@ class Learner:
     def _with_pool(self) -> SelfTraining | None:
         if self.pool is None or not len(self.pool) or len(self.labels) > POOL_HELPS:
             return None
-        return SelfTraining(self.embeddings, self.labels, self.classes, self.pool, self.seed)
+        return SelfTraining.read(self.embeddings, self.labels, self.classes, self.pool, self.seed)

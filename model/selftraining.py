@@ -16,26 +16,38 @@ from model.logistic import INVERSE_REGULARISATION, Coefficients, Floats, coeffic
 
 DIMENSIONS = 512  # principal ones of labels and pool, in which the fit runs
 SAMPLE = 2000  # images of the pool that are guessed: more would change little
-ROUNDS = 6
+ROUNDS = 6  # of guessing
 STEPS = 10  # of the optimiser in each round; more of them make the model believe its own guesses too much
+
+Doubles = NDArray[np.float64]
 
 
 class SelfTraining:
-    """Fits on parts of n labelled images, with one pool beside them.
+    """Fits on parts of n labelled images, with one pool beside them; `read` makes it.
 
-    embeddings: float32 (n, D); labels: int64 (n,) in [0, classes); pool: float32 (N, D), N >= 1. Reading them takes
-    O((n + N) D 256) time, for N of at most 2,000 images, drawn by `seed`.
+    labelled, pool: coordinates of their embeddings in an orthonormal basis, float64 (n, R) and (N, R); basis: float32 (R, D);
+    labels: int64 (n,) in [0, classes).
     """
 
-    def __init__(self, embeddings: Floats, labels: NDArray[np.int64], classes: int, pool: Floats, seed: int) -> None:
+    def __init__(
+        self, labelled: Doubles, pool: Doubles, basis: NDArray[np.floating], labels: NDArray[np.int64], classes: int
+    ) -> None:
+        self._labelled, self._pool, self._basis = labelled, pool, basis
+        self._labels, self._classes = labels, classes
+
+    @classmethod
+    def read(cls, embeddings: Floats, labels: NDArray[np.int64], classes: int, pool: Floats, seed: int) -> "SelfTraining":
+        """From embeddings, float32 (n, D), and those of a pool of N >= 1 images, float32 (N, D), of which `seed` draws SAMPLE.
+
+        O((n + N) D DIMENSIONS): more than most fits take.
+        """
         if len(pool) > SAMPLE:
             pool = pool[np.sort(np.random.default_rng(seed).choice(len(pool), SAMPLE, replace=False))]
         both = np.vstack([embeddings, pool]).astype(np.float32, copy=False)
         size = min(DIMENSIONS, *both.shape)
-        self._basis = randomized_svd(both, size, n_iter=2, random_state=seed)[2]
-        inputs = (both @ self._basis.T).astype(np.float64)
-        self._labelled, self._pool = inputs[: len(labels)], inputs[len(labels) :]
-        self._labels, self._classes = labels, classes
+        basis = randomized_svd(both, size, n_iter=2, random_state=seed)[2]
+        inputs = (both @ basis.T).astype(np.float64)
+        return cls(inputs[: len(labels)], inputs[len(labels) :], basis, labels, classes)
 
     def fit(self, rows: NDArray[np.bool_]) -> Coefficients:
         """Weights (C, D) and bias (C,) from the labelled images `rows`, bool (n,), of two classes or more, and the pool."""
@@ -54,7 +66,7 @@ class SelfTraining:
         return coefficients(model, self._classes, self._basis)
 
 
-def _guess(model: LogisticRegression, pool: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _guess(model: LogisticRegression, pool: Doubles) -> tuple[NDArray[np.int64], Doubles]:
     """The most probable class of each image of the pool, and by how much it leads."""
     p = model.predict_proba(pool)
     second, first = np.partition(p, -2, axis=1)[:, -2:].T

@@ -72,7 +72,7 @@ def test_identical_embeddings_are_no_trouble():
 
 def test_a_large_pool_is_sampled():
     embeddings, labels = crowds(SAMPLE + 500)
-    assert len(SelfTraining(embeddings[:9], labels[:9], 3, embeddings[9:], 0)._pool) == SAMPLE
+    assert len(SelfTraining.read(embeddings[:9], labels[:9], 3, embeddings[9:], 0)._pool) == SAMPLE
 
 
 def test_a_held_out_image_is_predicted_without_its_label():
