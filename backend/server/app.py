@@ -49,6 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(
         title="Active learning for Label Studio",
         openapi_url=None,
+        redirect_slashes=False,  # to where the Host header says
         middleware=[Middleware(BasicAuth, credentials=settings.credentials)],
         exception_handlers=_refusals(settings),
     )

@@ -127,6 +127,7 @@ def test_deep_data_of_a_task_cost_that_task_alone(app):
         ("GET", "/", 404),
         ("GET", "/nothing", 404),
         ("POST", "/train", 404),
+        ("POST", "/setup/", 404),
         ("GET", "/%00%0d%0aX:1", 404),
         ("GET", "/predict", 405),
         ("PUT", "/webhook", 405),

@@ -17,6 +17,8 @@ from backend.project.state import Projects
 from backend.server import plugin
 from backend.settings import get_settings
 from model.backbone import DIMENSIONS, backbone_name
+from model.backbone_store import BackboneStore
+from model.embedding_shard import read_keys
 from model.head import fit_head
 from model.learner import Learner
 from model.version_store import Version, VersionStore
@@ -94,6 +96,34 @@ def test_a_task_without_an_image_is_last(predict):
 
 def test_a_task_scores_the_same_alone_as_in_a_batch(predict):
     assert predict([TASKS[1]])[0]["score"] == pytest.approx(predict(TASKS)[1]["score"], abs=1e-4)
+
+
+def test_bad_tasks_among_good_ones_cost_themselves_alone(predict):
+    bad = [
+        None,
+        "x",
+        {},
+        {"id": "x", "project": 1},
+        {"id": 2**70, "project": 1},
+        {"id": 4, "project": "x"},
+        {"id": 5, "project": 1},
+    ]
+    tasks = [part for task in bad for part in (task, TASKS[0])]
+    assert [bool(result["result"]) for result in predict(tasks)] == [False, True] * len(bad)
+
+
+def test_a_task_that_comes_twice_has_both_its_results_and_one_embedding(predict, environment):
+    once, twice = predict([TASKS[0], TASKS[0]])
+    assert once == twice
+    assert once["result"]
+    embeddings = BackboneStore(Projects(Path(environment["DATA_DIR"])).folder(1), Path(environment["MODEL_WEIGHTS"]))
+    shards = list(embeddings.embeddings(embeddings.base).folder.glob("*.safetensors"))
+    assert sum(len(read_keys(shard, DIMENSIONS)) for shard in shards) == 1
+
+
+def test_a_config_that_only_our_parser_takes_is_predicted(predict):
+    odd = CONFIG.replace("<View>", "<View><Style>x</Style><Nonsense name='n' toName='nowhere'/>", 1)
+    assert all(result["result"] for result in predict(TASKS, odd))
 
 
 def test_no_task_is_no_result(predict):
