@@ -3,13 +3,16 @@
 A test module imports everything from here and gives the fixture `studio`, a client of the Label Studio to hold to this.
 """
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from backend.labelstudio import client
 from backend.labelstudio.client import LabelStudio, LabelStudioError
+from backend.labelstudio.labelling_config import parse_label_config
 from tools.label_studio import label_config
 
 CLASSES = ["ants", "bees"]
@@ -218,6 +221,29 @@ def test_the_data_of_tasks_are_asked_for_by_their_ids(studio, project, tasks):
     (page,) = studio.tasks(project)
     data = {task["id"]: task["data"] for task in page}
     assert studio.task_data(project, [tasks[2], tasks[0], 10**9]) == {task: data[task] for task in (tasks[0], tasks[2])}
+
+
+def test_a_task_whose_data_cannot_be_encoded_fails_its_page_and_not_the_list_of_ids(studio, project, tasks, monkeypatch):
+    monkeypatch.setattr(client.time, "sleep", lambda _: None)  # between tries
+    task = {"data": {"image": "https://images.example/odd.jpg", "note": "\ud800"}}
+    sent = {"content": json.dumps([task]).encode(), "headers": {"Content-Type": "application/json"}}
+    studio.request("POST", f"/api/projects/{project}/import", **sent)
+    lost: dict[int, str] = {}
+    (page,) = studio.tasks(project, lost=lost)
+    assert [found["id"] for found in page] == tasks
+    assert set(lost) == studio.task_ids(project) - set(tasks)
+    assert len(lost) == 1
+
+
+def test_choices_laid_out_in_views_and_aliases_are_classes(studio, project, tasks):
+    config = (
+        '<View><Image name="image" value="$image"/><Choices name="choice" toName="image">'
+        '<View><Choice value="Ants" alias="ants"/></View><View><View><Choice value="bees"/></View></View></Choices></View>'
+    )
+    studio.patch_project(project, label_config=config)
+    assert parse_label_config(studio.project(project)["label_config"]).classes == ("ants", "bees")
+    named = [prediction(tasks[0], 0.1, "ants"), prediction(tasks[1], 0.2, "bees"), prediction(tasks[2], 0.3, "Ants")]
+    assert studio.import_predictions(project, named) == 2
 
 
 def test_a_webhook_host_needs_a_dot(studio, project):
