@@ -9,7 +9,12 @@ from model.images import ImageError
 
 CLOUD = ("s3://", "gs://", "azure-blob://")
 # Paths that Label Studio alone has. Its data may name it by LABEL_STUDIO_HOST, which need not be LABEL_STUDIO_URL.
-OWN_PATH = re.compile(r"/(data|storage-data|tasks/\d+/(presign|resolve)|projects/\d+/(presign|resolve|file-proxy))/")
+OWN_PATH = re.compile(rb"/(data|storage-data|tasks/\d+/(presign|resolve)|projects/\d+/(presign|resolve|file-proxy))/")
+# That host may also have Label Studio below a path, which need not be LABEL_STUDIO_URL's; there only what no other site has.
+BELOW = re.compile(
+    rb"[^?]*?(/(data/(upload|local-files)|storage-data/uploaded|tasks/\d+/(presign|resolve)"
+    rb"|projects/\d+/(presign|resolve|file-proxy))/.*)"
+)
 LOGIN_PATH = re.compile(r"/user/login/?$")
 
 
@@ -18,7 +23,7 @@ class OwnFiles:
 
     def __init__(self, url: str) -> None:
         self._base = httpx.URL(url)
-        self._prefix = self._base.path.rstrip("/")  # where Label Studio answers under a path of its host
+        self._prefix = self._base.raw_path.rstrip(b"/")  # where Label Studio answers under a path of its host
 
     def has(self, url: httpx.URL) -> bool:
         """Whether `url` is at LABEL_STUDIO_URL's scheme, host and port: the only one that gets the token."""
@@ -32,18 +37,17 @@ class OwnFiles:
         """
         if reference.startswith(CLOUD):
             name = base64.urlsafe_b64encode(reference.encode()).decode()
-            return [self._under(f"/tasks/{task}/presign/").copy_with(query=f"fileuri={name}".encode())]
+            return [self._under(f"/tasks/{task}/presign/?fileuri={name}".encode())]
         url = httpx.URL(reference)
+        own = self._own_path(url)
         if not url.scheme and not url.host:
-            return [self._within(url)]
+            return [self._under(own or b"/" + url.raw_path.lstrip(b"/"))]
         url = url if url.scheme else url.copy_with(scheme=self._base.scheme)
-        path = url.path.removeprefix(self._prefix)
+        if own is None or url.scheme not in ("http", "https"):
+            return [url]
         if self.has(url):
-            return [self._within(url) if OWN_PATH.match(path) else url]
-        if url.scheme in ("http", "https") and OWN_PATH.match(path):
-            own = self._within(url)
-            return [url, own] if named_first else [own, url]
-        return [url]
+            return [self._under(own)]
+        return [url, self._under(own)] if named_first else [self._under(own), url]
 
     def next(self, asked: httpx.URL, target: httpx.URL) -> httpx.URL:
         """Where to go on after `asked` redirected to `target`: there. Raises ImageError where only a setting can help."""
@@ -52,15 +56,20 @@ class OwnFiles:
             raise ImageError(f"Label Studio redirects to {better}: set LABEL_STUDIO_URL to the address it has there")
         return target
 
-    def _within(self, url: httpx.URL) -> httpx.URL:
-        """What `url` means by its path and query, at LABEL_STUDIO_URL; with or without the path at which that answers."""
-        path = f"/{url.path.lstrip('/')}"
-        if self._prefix and path.startswith(f"{self._prefix}/"):
+    def _own_path(self, url: httpx.URL) -> bytes | None:
+        """The path and query, escaped as they are, of a file of Label Studio's below wherever it answers; None for others."""
+        path = b"/" + url.raw_path.lstrip(b"/")
+        if self._prefix and path.startswith(self._prefix + b"/"):
             path = path.removeprefix(self._prefix)
-        return self._under(path).copy_with(query=url.query or None)
+            if not url.host:
+                return path
+        if OWN_PATH.match(path):
+            return path
+        below = BELOW.fullmatch(path)
+        return below[1] if below else None
 
-    def _under(self, path: str) -> httpx.URL:
-        return self._base.copy_with(path=self._prefix + path)
+    def _under(self, path: bytes) -> httpx.URL:
+        return self._base.copy_with(raw_path=self._prefix + path)
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

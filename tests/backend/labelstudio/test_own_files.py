@@ -43,6 +43,23 @@ class TestLabelStudiosOwnPaths:
         assert asked(BELOW, start + path) == [BELOW + path]
 
 
+@pytest.mark.parametrize(
+    "path", ["/data/upload/1/a%2Fb%3Fc%25d.jpg", "/data/upload/1/%C3%BC%20b.jpg", "/data/local-files/?d=a%26b%20c.jpg"]
+)
+@pytest.mark.parametrize("start", ["", "/ls", "https://other.example"])
+def test_a_path_stays_escaped_as_it_was(path, start):
+    assert asked(BELOW, start + path)[0] == BELOW + path
+
+
+@pytest.mark.parametrize("start", ["/other", "https://other.example/other", "https://other.example/a/b"])
+@pytest.mark.parametrize(
+    "path", ["/data/upload/1/a.jpg", "/data/local-files/?d=a/tasks/1/resolve/b.jpg", "/tasks/3/resolve/?fileuri=x"]
+)
+@pytest.mark.parametrize("url", [ROOT, BELOW])
+def test_its_files_are_found_where_the_data_name_it_below_another_path(url, path, start):
+    assert asked(url, start + path)[0] == url + path
+
+
 @pytest.mark.parametrize("reference", ["photos/a.jpg", "/photos/a.jpg", "/ls/photos/a.jpg"])
 def test_other_relative_references_belong_to_label_studio_too(reference):
     assert asked(BELOW, reference) == [f"{BELOW}/photos/a.jpg"]
