@@ -1,0 +1,45 @@
+"""A project's random sample is kept between rounds, so that imports leave it as it is."""
+
+import numpy as np
+import pytest
+
+from backend.learning.slots import slot_order
+from backend.project.sample import KeptSample
+
+
+def project(n, labels, start=1):
+    """n tasks of which those of the first hashes are labelled: tasks, labelled, left."""
+    tasks = np.arange(start, start + n)
+    labelled = np.zeros(n, bool)
+    labelled[slot_order(tasks)[:labels]] = True
+    return tasks, labelled, np.zeros(n, bool)
+
+
+def after_an_import(kept, between=lambda: None):
+    """The weights before and after 1,000 tasks join 1,000 others."""
+    first, second = project(1000, 300), project(1000, 0, start=1001)
+    before = kept.draw(*first, 0.1).weights
+    between()
+    both = (np.append(a, b) for a, b in zip(first, second, strict=True))
+    return before, kept.draw(*both, 0.1).weights
+
+
+def test_an_import_leaves_the_sample_as_it_is(tmp_path):
+    before, after = after_an_import(KeptSample(tmp_path / "random_sample.json"))
+    assert (before > 0).sum() == 30
+    assert after[:1000].tolist() == before.tolist()
+    assert not after[1000:].any()
+
+
+@pytest.mark.parametrize("content", [None, "", "{", '[{"last": "x"}]', "[3]", "\0"])
+def test_a_record_that_is_lost_or_damaged_begins_anew(tmp_path, content):
+    path = tmp_path / "random_sample.json"
+
+    def damage():
+        path.unlink()
+        if content is not None:
+            path.write_text(content)
+
+    _, after = after_an_import(KeptSample(path), damage)
+    assert np.unique(after[after > 0]).size <= 1
+    assert path.read_text().startswith("[")
