@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -48,7 +49,8 @@ def connect(settings: Settings, work: Work, project: int, say: Say, wait: Wait, 
     label_studio = LabelStudio(settings)
     projects = Projects(settings.data_dir)
     projects.prepare()
-    info, state = label_studio.project(project), projects.read(project)
+    info = label_studio.project(project)
+    state = _known(projects, project, info.get("created_at") or "")
     config = read_label_config(info["label_config"], state.control if wishes.control is None else wishes.control)
     say(f"Project {project}, {info['title']!r}: {info['task_number']} tasks, {len(config.target.classes)} classes")
     for line in describe_controls(config):
@@ -61,7 +63,7 @@ def connect(settings: Settings, work: Work, project: int, say: Say, wait: Wait, 
     if line := checks.check_images(settings, label_studio, project, config.target):
         say(line)
     versions = VersionStore(projects.folder(project) / "versions", projects.identity()[:3])
-    previous = {name: info.get(name) for name in WANTED} | {"model_version": _not_ours(info["model_version"], versions)}
+    previous = {name: info.get(name) for name in WANTED} | {"model_version": _not_ours(info.get("model_version"), versions)}
     with taking_back(say) as undo:
         now = _note(projects, project, state, wishes, previous, undo)
         expect(work.redis, project)
@@ -142,6 +144,17 @@ def describe_controls(config: LabelConfig) -> list[str]:
     return lines
 
 
+def _known(projects: Projects, project: int, created_at: str) -> ProjectState:
+    """What is known of the project; nothing, where another one had the same id, as in an earlier installation."""
+    state = projects.read(project)
+    if not state.created_at or not created_at or datetime.fromisoformat(state.created_at) == datetime.fromisoformat(created_at):
+        return state
+    with projects.edit(project) as now:
+        now.start_over()
+        now.connected, now.made, now.previous = False, {}, {}
+    return now
+
+
 def _note(
     projects: Projects, project: int, state: ProjectState, wishes: Wishes, previous: dict[str, Any], undo: Undo
 ) -> ProjectState:
@@ -197,7 +210,7 @@ def _put_back(label_studio: LabelStudio, project: int, previous: dict[str, Any])
     wanted = {name: value for name, value in previous.items() if value is not None and name != "model_version"}
     label_studio.patch_project(project, **wanted)
     version = previous.get("model_version") or ""
-    if (label_studio.project(project)["model_version"] or "") == version:
+    if (label_studio.project(project).get("model_version") or "") == version:
         return
     try:
         label_studio.patch_project(project, model_version=version)

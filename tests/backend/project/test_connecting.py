@@ -206,6 +206,15 @@ def test_a_deleted_project_is_let_go_without_an_error(desk):
     assert any("forget" in line for line in desk.said)
 
 
+def test_another_project_under_a_known_id_starts_from_nothing(desk):
+    with desk.projects.edit(desk.project) as state:
+        state.connected, state.created_at, state.live = True, "2020-01-01T00:00:00Z", "al-7-abc012"
+        state.made = {"backend": 4, "webhook": 5, "view": 6, "url": "http://127.0.0.1:1"}
+    desk.connect()
+    assert desk.jobs[0].startswith("round-")
+    assert desk.state.live == LIVE
+
+
 def test_another_address_replaces_backend_and_webhook(desk):
     desk.connect()
     desk.connect(backend_url=desk.plugin.other_url)
