@@ -115,3 +115,30 @@ def damaged(draw: st.DrawFn) -> str:
 
 
 CONFIGS = TREES.map(lambda tree: f"<View>{tree}</View>") | damaged() | TEXT | ANYTHING | st.just(GOOD)
+
+PLAIN = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="$\ufffe\uffff"), min_size=1, max_size=12
+)
+
+
+@st.composite
+def laid_out(draw: st.DrawFn) -> tuple[str, list[str]]:
+    """A config whose choices are laid out in views of any depth, with aliases and spaces; and the classes that it means."""
+    classes = draw(st.lists(PLAIN, min_size=2, max_size=8, unique=True))
+    inside = ""
+    for name in classes:
+        choice = f"<Choice value={quoteattr(name)}/>"
+        if draw(st.booleans()):
+            choice = f"<Choice value={quoteattr(draw(PLAIN))} alias={quoteattr(name)}/>"
+        depth = draw(st.integers(0, 3))
+        inside += (
+            "<View>" * depth
+            + choice
+            + draw(st.sampled_from(["", "\n", "<!-- x -->", "<Header value='h'/>"]))
+            + "</View>" * depth
+        )
+    image = draw(st.sampled_from(["$image", " $image ", "$a.b[0].c", "$a_1"]))
+    beside = draw(
+        st.sampled_from(["", "<TextArea name='t' toName='i'/>", "<Text name='x' value='$x'/>", "<Style>a &gt; b</Style>"])
+    )
+    return f"<View><Image name='i' value='{image}'/>{beside}<Choices name='c' toName='i'>{inside}</Choices></View>", classes

@@ -1,9 +1,10 @@
 """Whatever stands in a project's labelling config: it is served, or refused with a sentence."""
 
 from hypothesis import event, given
+from hypothesis import strategies as st
 
 from backend.labelstudio.labelling_config import LabelConfigError, read_label_config
-from tests.properties.made_up import ANYTHING, CONFIGS, TEXT
+from tests.properties.made_up import ANYTHING, CONFIGS, TEXT, laid_out
 
 
 @given(CONFIGS)
@@ -45,3 +46,16 @@ def test_what_a_served_config_publishes_is_what_it_reads(odd):
             target.answer([odd, target.region(name, 0.5)] if not isinstance(odd, dict) else [target.region(name, 0.5)]).choice
             == name
         )
+
+
+@given(laid_out())
+def test_choices_are_the_classes_in_their_order_however_they_are_laid_out(config):
+    xml, classes = config
+    assert list(read_label_config(xml).target.classes) == classes
+
+
+@given(laid_out(), st.data())
+def test_each_class_is_read_as_it_is_published(config, data):
+    target = read_label_config(config[0]).target
+    name = data.draw(st.sampled_from(target.classes))
+    assert target.answer([target.region(name, 0.5)]).choice == name
