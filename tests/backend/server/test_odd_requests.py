@@ -116,7 +116,8 @@ def test_bodies_that_are_no_json_object_are_refused(app, path, kind):
 
 def test_deep_data_of_a_task_cost_that_task_alone(app):
     deep = b"[" * 500 + b"]" * 500
-    body = b'{"project": 1, "tasks": [{"id": 1, "data": {"image": ' + deep + b'}}, {"id": 2, "data": ' + deep + b"}]}"
+    config = b'{"project": 1, "label_config": ' + json.dumps(CONFIG).encode()
+    body = config + b', "tasks": [{"id": 1, "data": {"image": ' + deep + b'}}, {"id": 2, "data": ' + deep + b"}]}"
     answer = app.post("/predict", content=body)
     assert (answer.status_code, len(answer.json()["results"])) == (200, 2)
 
