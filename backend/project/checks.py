@@ -16,7 +16,7 @@ from backend.queue.work import TRAIN, Work
 from backend.settings import Settings
 from strategies import StrategyError, try_strategy
 
-WORKER_SECONDS = 15  # in which a worker that is just starting registers
+WORKER_SECONDS = 60  # in which a worker that is just starting registers: importing torch takes long on a busy machine
 FEW, MANY = 5, 20  # images that are tried; so many where none of the first can be read
 CONNECTED = "CO"  # the state in which Label Studio lists an ML backend that answers it
 Say = Callable[[str], None]
@@ -66,10 +66,13 @@ def check_server(settings: Settings, identity: str, say: Say) -> None:
     )
 
 
-def check_worker(work: Work) -> None:
+def check_worker(work: Work, say: Say) -> None:
     """That a worker takes rounds. Raises CannotConnect where none does within WORKER_SECONDS."""
-    deadline = time.monotonic() + WORKER_SECONDS
+    deadline, told = time.monotonic() + WORKER_SECONDS, False
     while not any(TRAIN in worker.queue_names() for worker in Worker.all(connection=work.redis)):
+        if not told:
+            say("Waiting for a worker to start ...")
+            told = True
         if time.monotonic() > deadline:
             raise CannotConnect(f"No worker takes jobs from {TRAIN}: start `al-backend up`, or `worker` beside `serve`.")
         time.sleep(0.2)

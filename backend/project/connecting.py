@@ -59,7 +59,7 @@ def connect(settings: Settings, work: Work, project: int, say: Say, wait: Wait, 
     checks.check_server(settings, projects.identity(), say)
     wiring = Wiring(label_studio, project, settings.backend_url, settings.credentials, dict(state.made))
     checks.check_alone(wiring, projects.identity(), state.connected and not state.made, say)
-    checks.check_worker(work)
+    checks.check_worker(work, say)
     if line := checks.check_images(settings, label_studio, project, config.target):
         say(line)
     versions = VersionStore(projects.folder(project) / "versions", projects.identity()[:3])

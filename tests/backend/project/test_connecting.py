@@ -329,6 +329,14 @@ def test_no_worker_is_said(desk):
     changed_nothing(desk, CannotConnect, "No worker takes jobs")
 
 
+def test_a_worker_that_is_just_starting_is_waited_for(desk, monkeypatch):
+    monkeypatch.setattr(checks, "WORKER_SECONDS", 10)
+    desk.work.redis.flushall()
+    threading.Timer(0.3, Worker([TRAIN], connection=desk.work.redis).register_birth).start()
+    desk.connect()
+    assert desk.said.count("Waiting for a worker to start ...") == 1
+
+
 @pytest.mark.parametrize("strategy", ["os:getcwd", "nonsense", "no_such_module:f", "json:dumps"])
 def test_a_strategy_that_cannot_work_is_not_stored(desk, strategy):
     changed_nothing(desk, (CannotConnect, ValueError), "strategy", strategy=strategy)
