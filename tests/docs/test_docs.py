@@ -253,3 +253,9 @@ def test_messages_name_the_command_as_it_is_installed():
     """`python -m backend` works in a checkout alone; who installed the package types `al-backend`."""
     sources = [path for path in (ROOT / "backend").rglob("*.py") if path.name not in ("__main__.py", "up.py")]
     assert [str(path) for path in sources if "python -m backend" in path.read_text()] == []
+
+
+def test_the_page_of_settings_has_the_default_that_follows_from_another():
+    (row,) = (row for row in table("docs/settings.md") if row[0] == "`QUEUE_SIZE`")
+    settings = Settings()
+    assert row[1] == f"{settings.queue_size // settings.retrain_after} x `RETRAIN_AFTER`"
