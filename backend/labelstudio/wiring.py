@@ -35,6 +35,7 @@ class Wiring:
     credentials: tuple[str, str] | None = None
     made: dict[str, Any] = field(default_factory=dict)
     also: set[str] = field(default_factory=set)
+    fresh_default: int = 0  # the tab of all tasks, where it was made just now: people keep it when we go
 
     @property
     def webhook_url(self) -> str:
@@ -113,13 +114,18 @@ class Wiring:
             self.made["webhook"] = made["id"]
 
     def put_view(self, data_key: str) -> None:
-        """See that the Data Manager has our tab, as people left it. Raises LabelStudioError."""
+        """See that the Data Manager has our tab, as people left it, and not alone: without any tab it shows all tasks, and with
+        ours only it would show the queue and nothing else. Raises LabelStudioError."""
         views = self.views()
+        if not views:
+            self.fresh_default = self._make_view({"title": "Default", "type": "list", "target": "tasks"})
         mine = [row["id"] for row in views if row["id"] == self.made.get("view")] or [
             row["id"] for row in views if self.owns_view(row)
         ]
-        wanted = {"project": self.project, "data": queue_view(data_key)}
-        self.made["view"] = mine[0] if mine else self.label_studio.request("POST", "/api/dm/views/", json=wanted)["id"]
+        self.made["view"] = mine[0] if mine else self._make_view(queue_view(data_key))
+
+    def _make_view(self, data: dict[str, Any]) -> int:
+        return int(self.label_studio.request("POST", "/api/dm/views/", json={"project": self.project, "data": data})["id"])
 
     def delete_doubles(self) -> None:
         """Delete our ML backends and webhooks but those made last: those of an earlier address, and whatever came twice."""
@@ -136,7 +142,7 @@ class Wiring:
         delete = {"webhook": self.delete_webhook, "backend": self.delete_backend, "view": self.delete_view}
         ours = [("webhook", row["id"]) for row in self.webhooks() if self.owns_webhook(row)]
         ours += [("backend", row["id"]) for row in self.backends() if self.owns_backend(row)]
-        ours += [("view", row["id"]) for row in self.views() if self.owns_view(row)]
+        ours += [("view", row["id"]) for row in self.views() if self.owns_view(row) or row["id"] == self.fresh_default]
         problems = []
         for kind, number in ours:
             if (kind, number) not in before:

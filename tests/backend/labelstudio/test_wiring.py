@@ -40,7 +40,7 @@ def test_everything_is_made_once_however_often(label_studio, project, addresses)
     made = {}
     for _ in range(2):
         wired(label_studio, project, addresses[0], made)
-    assert [len(rows) for rows in (label_studio.backends, label_studio.webhooks, label_studio.views)] == [1, 1, 1]
+    assert [len(rows) for rows in (label_studio.backends, label_studio.webhooks, label_studio.views)] == [1, 1, 2]
 
 
 def test_the_webhook_has_the_credentials(label_studio, project, addresses):
@@ -76,7 +76,7 @@ def test_a_backend_of_our_title_elsewhere_is_a_twin(label_studio, project, addre
 def test_what_was_there_before_survives_taking_back(label_studio, project, addresses):
     wiring = wired(label_studio, project, addresses[0])
     wiring.delete_new(wiring.there())
-    assert len(wiring.there()) == 3
+    assert len(wiring.there()) == 4
 
 
 def test_a_tab_that_people_changed_stays_as_they_left_it(label_studio, project, addresses):
@@ -84,7 +84,8 @@ def test_a_tab_that_people_changed_stays_as_they_left_it(label_studio, project, 
     wired(label_studio, project, addresses[0], made)
     label_studio.views[made["view"]]["data"]["ordering"] = ["tasks:id"]
     wired(label_studio, project, addresses[0], made)
-    assert [view["data"]["ordering"] for view in label_studio.views.values()] == [["tasks:id"]]
+    assert label_studio.views[made["view"]]["data"]["ordering"] == ["tasks:id"]
+    assert len(label_studio.views) == 2
 
 
 def test_nobody_at_the_address_is_no_matter_of_the_guard(label_studio, project):
@@ -139,7 +140,8 @@ def test_a_host_without_a_dot_is_told_with_one_that_would_do():
 
 def test_the_tab_shows_open_tasks_of_the_queue_in_its_order(label_studio, project, addresses):
     wired(label_studio, project, addresses[0])
-    (view,) = label_studio.views.values()
+    default, view = label_studio.views.values()
+    assert default["data"] == {"title": "Default", "type": "list", "target": "tasks"}
     assert (view["data"]["title"], view["data"]["ordering"]) == (TAB, ["tasks:predictions_score"])
     assert [item["filter"] for item in view["data"]["filters"]["items"]] == [
         "filter:tasks:total_annotations",
