@@ -14,6 +14,7 @@ from tools.label_studio import name_of
 
 CLASSES = ["ants", "bees"]
 IMAGES = 24
+SHOWN = "name => [...document.querySelectorAll('label')].some(label => label.textContent.trim().startsWith(name))"
 TICKED = """classes => classes.filter(name => [...document.querySelectorAll('input:checked')].some(
     input => input.closest('label')?.textContent.trim().startsWith(name)))"""
 
@@ -60,7 +61,7 @@ class Editor:
                 break
         assert self.task
         assert self.task["id"] != before
-        self._page.get_by_text(CLASSES[0], exact=True).first.wait_for()
+        self._page.wait_for_function(SHOWN, arg=CLASSES[0])
         self._page.wait_for_timeout(1500)  # the pre-annotation is copied into the answer
 
     @property
