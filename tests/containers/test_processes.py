@@ -5,6 +5,8 @@ import pytest
 from redis import Redis
 from rq import Worker
 
+from tests.e2e.conftest import wait_until
+
 
 @pytest.mark.parametrize("name", ["redis", "server", "worker", "finetuner"])
 def test_its_health_check_passes(stack, name):
@@ -18,8 +20,10 @@ def test_its_health_check_fails_once_it_is_dead(stack, name):
 
 
 def test_each_process_of_a_scaled_worker_registers_itself(stack):
-    registered = {worker.pid for worker in Worker.all(connection=Redis(port=int(stack.ports["6379"])))}
-    assert registered >= {process.pid for process in stack.services["worker"].processes}
+    """One worker's sign of life makes the service healthy, so the others may still be starting."""
+    redis = Redis(port=int(stack.ports["6379"]))
+    started = {process.pid for process in stack.services["worker"].processes}
+    wait_until(lambda: started <= {worker.pid for worker in Worker.all(connection=redis)}, 60, "every process is registered")
 
 
 def test_redis_keeps_its_data_in_an_append_only_file_and_drops_nothing(stack):
