@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv/.ready
 LABEL_STUDIO := .venv-label-studio/.ready
+TWO := -n 2 --dist loadgroup --no-loadscope-reorder  # processes; tests/conftest.py says which test goes to which
 PIP := -m pip install --disable-pip-version-check --quiet
 
 .PHONY: help demo test soak check measure clean
@@ -20,10 +21,10 @@ demo: $(VENV) $(LABEL_STUDIO)
 	@.venv/bin/python -m tools.demo $(if $(IMAGES),--images "$(IMAGES)") $(DEMO_OPTIONS)
 
 test: $(VENV) $(LABEL_STUDIO)
-	@.venv/bin/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(TESTS)
+	@.venv/bin/python -m pytest $(TWO) $(TESTS)
 
 soak: $(VENV) $(LABEL_STUDIO)
-	@.venv/bin/python -m pytest -m soak $(TESTS)
+	@.venv/bin/python -m pytest -m soak $(TWO) $(TESTS)
 
 measure: $(VENV) $(LABEL_STUDIO)
 	@.venv/bin/python -m tools.measure --images "$(IMAGES)"

@@ -19,27 +19,27 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Property tests: some hundred examples, the same ones each time; under `make soak` ten thousand, new ones each time."""
+    """Property tests: some hundred examples, the same ones each time; under `make soak` two thousand, new ones each time."""
     shared_options = {"deadline": None, "database": None, "suppress_health_check": list(hypothesis.HealthCheck)}
     hypothesis.settings.register_profile("test", max_examples=200, derandomize=True, **shared_options)
-    hypothesis.settings.register_profile("soak", max_examples=10_000, print_blob=True, **shared_options)
+    hypothesis.settings.register_profile("soak", max_examples=2_000, print_blob=True, **shared_options)
     hypothesis.settings.load_profile("soak" if _soaks(config) else "test")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """`make soak` runs every property test too. Where tests run in two processes, one has Label Studio for itself, and begins
-    with it, since that takes longest; the other goes through the rest, a file at a time."""
+    """`make soak` runs every property test too. Where tests run in two processes, one has the whole houses for itself (Label
+    Studio, containers) and begins with them, since that takes longest; the other goes through the rest, a file at a time."""
     for item in items if _soaks(config) else []:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("soak")
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("label-studio" if _end_to_end(item) else item.path.name))
-    items.sort(key=lambda item: not _end_to_end(item))
+        item.add_marker(pytest.mark.xdist_group("houses" if _needs_a_house(item) else item.path.name))
+    items.sort(key=lambda item: not _needs_a_house(item))
 
 
-def _end_to_end(item: pytest.Item) -> bool:
-    return "e2e" in item.path.parts
+def _needs_a_house(item: pytest.Item) -> bool:
+    return bool({"e2e", "containers", "chaos"} & set(item.path.parts))
 
 
 def _soaks(config: pytest.Config) -> bool:

@@ -7,6 +7,7 @@ scaled, stopped and started again.
 import json
 import os
 import secrets
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ def report(request) -> Callable[[str], None]:
 
     def say(line: str) -> None:
         with capture.global_and_fixture_disabled():
-            print(f"\n    {line}", flush=True)
+            print(f"\n    {line}", file=sys.stderr, flush=True)
 
     return say
 
