@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from backend.addresses import host_of, plain_address, redis_address, without_password
+from backend.network.addresses import host_of, plain_address, redis_address, without_password
 from strategies import REGISTRY, WRAPPERS, get
 
 ENV_FILE = ".env"

@@ -9,10 +9,11 @@ import pytest
 from tests.conftest import ROOT
 
 FLOORS = [
-    {"strategies", "model", "backend.addresses", "backend.misspelt", "backend.processes", "backend.terminal"},
+    {"strategies", "model", "backend.network", "backend.misspelt", "backend.processes", "backend.terminal"},
     {"backend.settings"},
     {"backend.labelstudio", "backend.queue", "backend.learning"},
     {"backend.project"},
+    {"backend.connection"},
     {"backend.server", "backend.jobs"},
     {"backend.commands"},
     {"backend.simulate"},

@@ -24,7 +24,7 @@ def ask_again_command(settings: Settings, project: int, empty: bool, dry_run: bo
     if not empty:
         raise click.UsageError("Say which tasks: --empty.")
     connected(settings, project)
-    from backend.project.asking_again import ask_again  # both bring torch, which the help of commands does without
+    from backend.connection.asking_again import ask_again  # both bring torch, which the help of commands does without
     from backend.project.session import Session
 
     line = ProgressLine()

@@ -4,9 +4,9 @@ import click
 
 from backend.commands.follow import follow
 from backend.commands.shared import CommandError, open_work, project_option, say, with_settings
+from backend.connection import connecting
+from backend.connection.connecting import Wait, Wishes
 from backend.labelstudio.client import LabelStudio, LabelStudioError
-from backend.project import connecting
-from backend.project.connecting import Wait, Wishes
 from backend.project.state import Projects
 from backend.queue.work import DEPTHS, Work
 from backend.settings import Settings

@@ -14,7 +14,7 @@ from rq import Worker
 from rq.utils import now
 
 from backend.commands.shared import CommandError, known_queues, queues_argument, say, with_settings
-from backend.project.answering import local_url, why_not_ours
+from backend.connection.answering import local_url, why_not_ours
 from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
 from backend.settings import Settings

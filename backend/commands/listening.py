@@ -4,7 +4,7 @@ import errno
 import socket
 
 from backend.commands.shared import CommandError
-from backend.project.answering import local_url, who_answers
+from backend.connection.answering import local_url, who_answers
 from backend.settings import Settings
 
 SECONDS = 2.0

@@ -13,7 +13,7 @@ from rq import Worker
 from backend.commands.follow import job_values
 from backend.commands.shared import open_work, say, with_settings
 from backend.commands.status_text import render
-from backend.project.comparison import Comparer, Known
+from backend.connection.comparison import Comparer, Known
 from backend.project.index import UNLABELLED, Index
 from backend.project.index_file import IndexUnavailable
 from backend.project.state import DataDirError, Projects, ProjectState, finetune_depth

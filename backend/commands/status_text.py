@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from backend.commands.follow import describe_job
-from backend.project.comparison import GONE, THERE, UNREACHABLE
+from backend.connection.comparison import GONE, THERE, UNREACHABLE
 from backend.project.outcome import describe_finetuned
 from backend.queue.work import QUEUES, TRAIN
 from model.metrics import ENOUGH

@@ -16,8 +16,8 @@ import click
 
 from backend.commands.listening import check_port
 from backend.commands.shared import CHILD_OF_UP, with_settings
+from backend.connection.answering import local_url, who_answers
 from backend.processes import die_with_parent
-from backend.project.answering import local_url, who_answers
 from backend.project.state import Projects
 from backend.queue.redis_server import EmbeddedRedis, RedisUnavailable, connect_redis
 from backend.queue.work import EMBED, FINETUNE, HOUSEKEEPING, TRAIN

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from backend.connection.differences import setting_differences, wiring_differences
 from backend.jobs.job import JobAtWork, perform
 from backend.jobs.publish import as_ranking, publish_more, stored_predictions, switch
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.wiring import Wiring
 from backend.learning.places import LAST, refill_places
 from backend.learning.rounds import Labelled, Pool, place_outside_queue, rank_anyway
-from backend.project.differences import setting_differences, wiring_differences
 from backend.project.embedding import unembedded
 from backend.project.index import SKIPPED, UNLABELLED
 from backend.project.session import Session

@@ -13,9 +13,9 @@ import httpx
 from backend.labelstudio.answers import problem, unlike_label_studio
 from backend.labelstudio.errors import LabelStudioError, unreachable
 from backend.labelstudio.pages import Listing
-from backend.labelstudio.proxies import Proxies, ProxyError
 from backend.labelstudio.token import TokenAuth
-from backend.labelstudio.transport import make_client, request_within
+from backend.network.proxies import Proxies, ProxyError
+from backend.network.transport import make_client, request_within
 from backend.settings import Settings
 
 __all__ = ["LabelStudio", "LabelStudioError"]

@@ -15,10 +15,10 @@ import httpx
 from backend.labelstudio.answers import BUSY, retry_after
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.errors import in_words
-from backend.labelstudio.guard import AddressRefused, Guard
 from backend.labelstudio.own_files import LOGIN_PATH, OwnFiles
-from backend.labelstudio.proxies import Proxies
-from backend.labelstudio.transport import make_client, request_within
+from backend.network.guard import AddressRefused, Guard
+from backend.network.proxies import Proxies
+from backend.network.transport import make_client, request_within
 from backend.settings import Settings
 from model.images import ImageError
 

@@ -17,8 +17,8 @@ from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from backend.connection.answering import PLUGIN
 from backend.labelstudio.labelling_config import LabelConfigError, parse_label_config
-from backend.project.answering import PLUGIN
 from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
 from backend.queue.sightings import expected, sight

@@ -106,7 +106,7 @@ def test_without_label_studio_the_rest_is_shown_and_the_cause_said_once(house):
 
 
 def test_a_label_studio_that_hangs_costs_a_few_seconds_at_most(house, monkeypatch):
-    monkeypatch.setattr("backend.project.comparison.SECONDS", 0.3)
+    monkeypatch.setattr("backend.connection.comparison.SECONDS", 0.3)
     with Projects(house.session.settings.data_dir).edit(house.number + 1) as state:
         state.connected = True
     with socket.create_server(("127.0.0.1", 0)) as silent:

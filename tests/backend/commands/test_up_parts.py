@@ -15,7 +15,7 @@ from backend.__main__ import main
 from backend.commands.listening import check_port, listen
 from backend.commands.shared import CommandError
 from backend.commands.up import LONGEST_PAUSE, Part, Pauses, end, up
-from backend.project.answering import local_url
+from backend.connection.answering import local_url
 from backend.project.state import Projects
 from backend.settings import get_settings
 from model.weights_file import WeightsError

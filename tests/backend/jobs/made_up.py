@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from backend.connection.differences import WANTED
 from backend.jobs.publish import publish, switch
 from backend.labelstudio.wiring import TITLE
 from backend.learning.rounds import rank, train
-from backend.project.differences import WANTED
 from backend.project.session import Session
 from backend.settings import Settings
 from model.backbone import DIMENSIONS

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from backend.labelstudio.client import LabelStudio, LabelStudioError
-from tests.backend.labelstudio.conftest import Answer
+from tests.backend.network.made_up import Answer
 
 LEGACY, PERSONAL = "0123456789abcdef", "head.body.signature"
 PAGE = Answer(200, b"<!DOCTYPE html><html><body>Log in</body></html>")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.images import SOON, ImageSource
 from model.images import ImageError
-from tests.backend.labelstudio.conftest import Answer
+from tests.backend.network.made_up import Answer
 
 IMAGE = b"the bytes of an image"
 ELSEWHERE = "http://localhost:1"  # nobody answers there

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from backend.labelstudio.proxies import Proxies, ProxyError
+from backend.network.proxies import Proxies, ProxyError
 
 PROXY = "http://proxy.example:3128"
 

@@ -16,7 +16,7 @@ import httpcore
 import httpx
 
 from backend import __version__
-from backend.labelstudio.proxies import Proxies, ProxyError
+from backend.network.proxies import Proxies, ProxyError
 
 USER_AGENT = f"label-studio-active-learning/{__version__}"
 CONNECT_SECONDS = 10.0

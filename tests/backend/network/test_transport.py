@@ -7,10 +7,10 @@ import time
 import httpx
 import pytest
 
-from backend.labelstudio import transport
-from backend.labelstudio.proxies import Proxies
-from backend.labelstudio.transport import make_client, request_within
-from tests.backend.labelstudio.conftest import Answer
+from backend.network import transport
+from backend.network.proxies import Proxies
+from backend.network.transport import make_client, request_within
+from tests.backend.network.made_up import Answer
 
 NAME = "images.example"
 

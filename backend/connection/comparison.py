@@ -4,10 +4,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from backend.connection.differences import differences
 from backend.labelstudio.client import LabelStudio, LabelStudioError
-from backend.labelstudio.transport import request_within
 from backend.labelstudio.wiring import Wiring
-from backend.project.differences import differences
+from backend.network.transport import request_within
 from backend.project.state import ProjectState
 from backend.settings import Settings
 

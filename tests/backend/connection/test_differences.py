@@ -2,8 +2,8 @@
 
 import pytest
 
+from backend.connection.differences import WANTED, differences
 from backend.labelstudio.wiring import TITLE, Wiring
-from backend.project.differences import WANTED, differences
 from backend.project.state import ProjectState
 from tools.label_studio import label_config
 

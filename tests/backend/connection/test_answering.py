@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from backend.project.answering import PLUGIN, who_answers, why_not_ours
+from backend.connection.answering import PLUGIN, who_answers, why_not_ours
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from backend.connection import checks
+from backend.connection.checks import CannotConnect, Say
+from backend.connection.differences import SAMPLING, WANTED
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfig, read_label_config
 from backend.labelstudio.wiring import TAB, TITLE, Wiring
-from backend.project import checks
-from backend.project.checks import CannotConnect, Say
-from backend.project.differences import SAMPLING, WANTED
 from backend.project.state import Projects, ProjectState
 from backend.queue.sightings import expect
 from backend.queue.work import Work

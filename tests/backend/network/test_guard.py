@@ -6,7 +6,7 @@ import socket
 import httpx
 import pytest
 
-from backend.labelstudio.guard import AddressRefused, Guard, Kind, kind_of
+from backend.network.guard import AddressRefused, Guard, Kind, kind_of
 
 METADATA = [
     "169.254.169.254",

@@ -1,7 +1,7 @@
 """Which addresses an image may be fetched from: never cloud metadata, private ones only of hosts in ALLOWED_HOSTS.
 
 What an address literal means is told here without asking anybody; what a name means is asked once, and the connection is
-made to the addresses that were checked (backend.labelstudio.transport), so that a name cannot change in between.
+made to the addresses that were checked (backend.network.transport), so that a name cannot change in between.
 """
 
 import ipaddress

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from backend.connection.asking_again import OTHERWISE, SPARED, ask_again
 from backend.labelstudio.client import LabelStudioError
-from backend.project.asking_again import OTHERWISE, SPARED, ask_again
 from tests.backend.jobs.made_up import session_on, settings_for
 from tests.label_studio_in_memory import Fault
 

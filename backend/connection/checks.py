@@ -7,11 +7,11 @@ from typing import Any
 
 from rq import Worker
 
+from backend.connection.answering import local_url, who_answers
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.labelling_config import Target
 from backend.labelstudio.task_data import TaskDataError
 from backend.labelstudio.wiring import Wiring, webhook_host_trouble
-from backend.project.answering import local_url, who_answers
 from backend.queue.work import TRAIN, Work
 from backend.settings import Settings
 from strategies import StrategyError, try_strategy

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from rq import Worker
 
+from backend.connection import checks
+from backend.connection.answering import PLUGIN
+from backend.connection.checks import CannotConnect
+from backend.connection.connecting import Wishes, connect, disconnect, forget
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfigError
-from backend.project import checks
-from backend.project.answering import PLUGIN
-from backend.project.checks import CannotConnect
-from backend.project.connecting import Wishes, connect, disconnect, forget
 from backend.project.state import Projects
 from backend.queue.work import TRAIN
 from tests.label_studio_in_memory import TOKEN, Fault

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from backend.labelstudio.guard import HOST, Network, literal, normal
+from backend.network.guard import HOST, Network, literal, normal
 
 HOST_AND_PORT = re.compile(r"(\[(?P<bracketed>[^\]]*)\]|(?P<host>[^:\[\]]+)):(?P<port>\d{1,5})")
 SCHEMES = ("http", "https", "socks5", "socks5h")

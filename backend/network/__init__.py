@@ -1,0 +1,1 @@
+"""Addresses, and the way to them: what may be asked, through which proxy, until when. Knows nothing of Label Studio."""
