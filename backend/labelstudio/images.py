@@ -37,6 +37,7 @@ HINTS = {
 }  # by whether it is Label Studio that answers
 GONE = b"has no attribute 'has_permission'"  # Label Studio 1.23 fails so, with a 500, on an uploaded file that was deleted
 INFLATED_AT_ONCE = 65_536
+NOT_UNDONE = {"br", "brotli", "zstd", "compress", "x-compress"}  # compression that is not asked for
 WHITE_SPACE = re.compile(rb"\s+")
 
 
@@ -172,6 +173,8 @@ class ImageSource:
             raise ImageError(f"{name} answered {status}", SOON)
         if 300 <= status < 400:
             raise ImageError(f"{name} answered {status}, a redirect that does not say where to")
+        if status == 407:
+            raise ImageError(f"the proxy to {name} asks for a password (407): put one into HTTP_PROXY", SOON)
         if status not in (200, 203):
             raise ImageError(f"{name} answered {status}")
         return self._content(response, name)
@@ -230,15 +233,22 @@ class _BrokenOff(Exception):
 
 def _plain(response: httpx.Response, name: str) -> Iterator[bytes]:
     """The body in small parts. Compression is undone here, since httpx undoes a part of any size at once."""
-    encoding = response.headers.get("Content-Encoding", "").strip().lower()
-    if encoding in ("", "identity"):
-        yield from response.iter_bytes()
+    named = [encoding.strip() for encoding in response.headers.get("Content-Encoding", "").lower().split(",")]
+    encodings = [encoding for encoding in named if encoding in NOT_UNDONE or encoding in ("gzip", "x-gzip", "deflate")]
+    if not encodings:  # others, as "aws-chunked" of S3 or "binary", change nothing: browsers pass them over too
+        yield from response.iter_raw()
         return
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise ImageError(f"{name} answered in the encoding {encoding[:20]!r}, which was not asked for")
-    inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, as the first bytes say
+    if len(encodings) > 1 or encodings[0] in NOT_UNDONE:
+        raise ImageError(f"{name} answered in the encoding {', '.join(encodings)[:40]!r}, which was not asked for")
+    inflate = None
     for part in response.iter_raw():
-        while part:
+        if inflate is None:
+            bare = encodings[0] == "deflate" and part[0] & 0x0F != zlib.DEFLATED  # without the header that zlib has
+            inflate = zlib.decompressobj(-zlib.MAX_WBITS if bare else zlib.MAX_WBITS | 32)  # gzip or zlib, as it begins
+        while part and not inflate.eof:
             yield inflate.decompress(part, INFLATED_AT_ONCE)
             part = inflate.unconsumed_tail
-    yield inflate.flush()
+        if inflate.eof:  # what follows is no part of the image, and may have no end
+            return
+    if inflate is not None:
+        yield inflate.flush()

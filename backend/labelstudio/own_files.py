@@ -50,8 +50,12 @@ class OwnFiles:
         return [url, self._under(own)] if named_first else [self._under(own), url]
 
     def next(self, asked: httpx.URL, target: httpx.URL) -> httpx.URL:
-        """Where to go on after `asked` redirected to `target`: there. Raises ImageError where only a setting can help."""
-        if self.has(asked) and not self.has(target) and target.host == self._base.host:
+        """Where to go on after `asked` redirected to `target`: there. Raises ImageError where only a setting can help.
+
+        Another port of Label Studio's host may be that of a storage; it is Label Studio's where the path stays the same.
+        """
+        moved = target.path.rstrip("/").endswith(self._below(asked).rstrip("/")) or LOGIN_PATH.search(target.path)
+        if self.has(asked) and not self.has(target) and target.host == self._base.host and moved:
             better = target.copy_with(path="/", query=None, fragment=None, userinfo=b"")
             raise ImageError(f"Label Studio redirects to {better}: set LABEL_STUDIO_URL to the address it has there")
         return target
@@ -67,6 +71,10 @@ class OwnFiles:
             return path
         below = BELOW.fullmatch(path)
         return below[1] if below else None
+
+    def _below(self, url: httpx.URL) -> str:
+        """The path of `url` below wherever Label Studio answers."""
+        return url.path.removeprefix(self._base.path.rstrip("/"))
 
     def _under(self, path: bytes) -> httpx.URL:
         return self._base.copy_with(raw_path=self._prefix + path)

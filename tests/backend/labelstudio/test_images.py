@@ -149,6 +149,13 @@ class TestLabelStudiosOwnFiles:
         server = serve(Answer(301, b"", {"Location": "https://127.0.0.1/data/upload/a.jpg"}))
         assert "set LABEL_STUDIO_URL" in str(failure(source(server.url).fetch, 1, "/data/upload/a.jpg"))
 
+    @pytest.mark.parametrize("reference", ["s3://bucket/a.jpg", "/tasks/1/resolve/?fileuri=x"])
+    def test_are_fetched_from_a_storage_on_another_port_of_its_host(self, serve, source, reference):
+        storage = serve(Answer(200, IMAGE))
+        studio = serve(Answer(303, b"", {"Location": f"{storage.url}/bucket/a.jpg?X-Amz-Signature=1"}))
+        assert source(studio.url, allowed_hosts="127.0.0.1").fetch(1, reference) == IMAGE
+        assert storage.asked[0].headers["Authorization"] is None
+
 
 class TestTheToken:
     def test_is_sent_to_nobody_else(self, serve, source):
@@ -320,6 +327,25 @@ class TestLimits:
     @pytest.mark.parametrize(("encoding", "says"), [("gzip", "broken compression"), ("br", "was not asked for")])
     def test_a_compression_that_cannot_be_undone_is_refused(self, serve, fetch, encoding, says):
         assert says in str(failure(fetch, serve(Answer(200, IMAGE, {"Content-Encoding": encoding}))))
+
+    def test_deflate_without_the_header_of_zlib_is_fetched(self, serve, fetch):
+        bare = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        body = bare.compress(IMAGE * 1000) + bare.flush()
+        assert fetch(serve(Answer(200, body, {"Content-Encoding": "deflate"}))) == IMAGE * 1000
+
+    @pytest.mark.parametrize("encoding", ["aws-chunked", "binary", "none", "UTF-8", "identity"])
+    def test_an_encoding_that_changes_nothing_is_passed_over(self, serve, fetch, encoding):
+        assert fetch(serve(Answer(200, IMAGE, {"Content-Encoding": encoding}))) == IMAGE
+        compressed = Answer(200, gzip.compress(IMAGE), {"Content-Encoding": f"{encoding}, gzip"})
+        assert fetch(serve(compressed)) == IMAGE
+
+    def test_what_follows_a_compressed_file_is_not_read(self, serve, fetch):
+        sent = itertools.count()
+        more = (bytes(1_000_000) for _ in itertools.takewhile(lambda n: n < 200, sent))
+        server = serve(lambda _: Answer(200, itertools.chain([gzip.compress(IMAGE)], more), {"Content-Encoding": "gzip"}))
+        assert fetch(server) == IMAGE
+        time.sleep(0.2)
+        assert next(sent) < 20
 
     @pytest.mark.parametrize("part", ["headers", "body"])
     def test_a_host_that_drips_is_given_up(self, serve_bytes, fetch, part):
@@ -497,6 +523,12 @@ class TestBehindAProxy:
     def test_private_targets_stay_refused(self, proxy, source, host):
         failure(source().fetch, 1, f"http://{host}/a.jpg")
         assert proxy.asked == []
+
+    def test_that_asks_for_a_password_is_said_to_be_the_proxy(self, serve, source, monkeypatch):
+        for name in ("HTTP_PROXY", "http_proxy"):
+            monkeypatch.setenv(name, serve(Answer(407)).url)
+        error = failure(source().fetch, 1, "http://images.example/a.jpg")
+        assert ("the proxy to images.example asks for a password" in str(error), error.again_in) == (True, SOON)
 
     def test_allowed_hosts_hold(self, proxy, source):
         failure(source(allowed_hosts="images.example").fetch, 1, "http://other.example/a.jpg")
