@@ -63,6 +63,7 @@ def _check_host(address: str) -> None:
     try:
         parts = urlsplit(address)
         port = parts.port
+        (parts.hostname or "").encode("idna")  # refuses parts of a name that are empty or too long
     except ValueError:  # whose message repeats a part of the address, perhaps of a password
         raise ValueError("holds a host or a port that cannot be") from None
     if not parts.hostname or port == 0:

@@ -127,6 +127,8 @@ class _Dialler(httpcore.NetworkBackend):
                 return _Stream(self._sockets.connect_tcp(address, port, left, local_address, socket_options))
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
+            except UnicodeError:  # of a name with a part that is empty or too long
+                raise httpcore.ConnectError("its name can be no host's") from None
         raise failure
 
 

@@ -116,6 +116,11 @@ def test_spaces_and_newlines_around_a_value_are_cut(monkeypatch, name, value, re
     assert getattr(from_environment(monkeypatch, name, value), name.lower()) == read
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64, ".example"])
+def test_a_host_that_no_name_can_be_is_refused(monkeypatch, host):
+    assert "host or a port that cannot be" in refused(monkeypatch, LABEL_STUDIO_URL=f"http://{host}:8080")
+
+
 def test_spaces_and_newlines_around_a_token_are_cut(monkeypatch):
     assert from_environment(monkeypatch, "LABEL_STUDIO_API_KEY", " abc\n").label_studio_api_key.get_secret_value() == "abc"
     assert Settings(label_studio_api_key="abc\n").label_studio_api_key.get_secret_value() == "abc"

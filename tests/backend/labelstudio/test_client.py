@@ -69,6 +69,10 @@ STRANGERS = {
     "a proxy's login": (Answer(401, PAGE.body), "a proxy in front of .* asks for a login of its own"),
     "a proxy's Basic login": (Answer(401, b"", {"WWW-Authenticate": "Basic realm=x"}), "asks for a login of its own"),
     "a wall": (Answer(403, PAGE.body), "a web page .403."),
+    "a year that no calendar has": (
+        Answer(429, b"", {"Retry-After": "Wed, 21 Oct 99999999999999 07:28:00 GMT"}),
+        "asks to come again later",
+    ),
     "too many questions": (Answer(429, b"", {"Retry-After": "1"}), "asks to come again later"),
     "another method": (Answer(405), "Check LABEL_STUDIO_URL"),
     "an error": (as_json(500, {"detail": "database is locked"}), "answered 500: .*database is locked"),
