@@ -40,6 +40,7 @@ FORBIDDEN = _networks(
     "192.0.0.192/32",  # Oracle's metadata
     "fd00:ec2::/32",  # AWS's metadata
     "fd20:ce::254/128",  # Google's metadata
+    "fd00:42::42/128",  # Scaleway's metadata
     "fe80::/10",
 )
 PRIVATE = _networks(
@@ -56,7 +57,14 @@ SIX_TO_FOUR = ipaddress.ip_network("2002::/16")
 NAT64_LOCAL = ipaddress.ip_network("64:ff9b:1::/48")
 HOST = re.compile(r"[a-z0-9._:-]+")
 LOCAL_NAMES = ("localhost", "localhost.localdomain", "localhost6", "ip6-localhost", "ip6-loopback")
-METADATA_NAMES = ("metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal")
+METADATA_NAMES = (
+    "metadata",
+    "metadata.google.internal",
+    "metadata.goog",
+    "metadata.tencentyun.com",
+    "instance-data",
+    "instance-data.ec2.internal",
+)
 
 
 def kind_of(address: Address) -> Kind:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from backend.network.guard import HOST, Network, literal, normal
+from backend.network.guard import HOST, LOCAL_NAMES, Network, literal, normal
 
 HOST_AND_PORT = re.compile(r"(\[(?P<bracketed>[^\]]*)\]|(?P<host>[^:\[\]]+)):(?P<port>\d{1,5})")
 SCHEMES = ("http", "https", "socks5", "socks5h")
@@ -39,7 +39,9 @@ class Proxies:
         if proxy is None:
             return None
         host, address = normal(url.host), literal(url.host)
-        if host == "localhost" or (address is not None and address.is_loopback):
+        if host in LOCAL_NAMES or host.endswith(".localhost"):
+            return None
+        if address is not None and (address.is_loopback or address.is_unspecified):
             return None
         return None if any(exception.holds(host, url) for exception in self._exceptions) else proxy
 
@@ -52,7 +54,8 @@ class _Exception:
     """One entry of NO_PROXY: `*`, a host or domain, an address, a network, each with or without port, brackets, scheme."""
 
     def __init__(self, entry: str) -> None:
-        entry = entry.lower().partition("://")[2] or entry.lower()
+        scheme, address, rest = entry.lower().partition("://")
+        entry = rest.partition("/")[0] if address else scheme
         self._all = entry == "*"
         match = HOST_AND_PORT.fullmatch(entry)
         bare, port = (

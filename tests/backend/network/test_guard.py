@@ -20,6 +20,8 @@ METADATA = [
     "metadata.google.internal",
     "METADATA.google.internal.",
     "metadata.goog",
+    "metadata.tencentyun.com",
+    "[fd00:42::42]",
     "instance-data",
 ]
 NOWHERE = ["0.0.0.0", "0", "0.1.2.3", "[::]", "224.0.0.1", "239.255.255.250", "[ff02::1]", "[ff0e::1]"]  # noqa: S104

@@ -29,7 +29,7 @@ def test_a_proxy_may_come_without_a_scheme():
     assert through("http://images.example/", http="10.0.0.1:3128") == "http://10.0.0.1:3128"
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "127.1"])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "127.1", "0.0.0.0", "ls.localhost"])  # noqa: S104
 def test_this_machine_is_asked_directly(host):
     assert through(f"http://{host}:8080/") == ""
 
@@ -45,6 +45,7 @@ def test_this_machine_is_asked_directly(host):
         ("IMAGES.example.", "images.EXAMPLE"),
         ("images.example:8080", "images.example:8080"),
         ("http://images.example", "images.example"),
+        ("https://images.example:8080/", "images.example:8080"),
         ("10.0.0.1", "10.0.0.1"),
         ("10.0.0.0/8", "10.2.3.4"),
         ("fd07:b51a:cc66:f0::/64", "[fd07:b51a:cc66:f0::1]"),
