@@ -18,7 +18,7 @@ from model.files import read_json, write_atomically, write_json
 from model.head import fit_head
 from model.inputs import PhotoInputs, cache_features
 from model.learner import Learner
-from model.training import Classifier, Epoch, Inputs, Lesson, Recipe, Rows, TrainingProgress, groups, predict, train
+from model.training import Classifier, Inputs, Lesson, Recipe, Rows, TrainingProgress, groups, predict, train
 
 FOLDS = 3  # of the cross-validation that finds the epochs where no stop fold can be spared
 CROP = 160  # pixels of a training crop
@@ -52,13 +52,12 @@ class Status:
 @dataclass(frozen=True)
 class FineTuned:
     """A retrained backbone. weights: its file; epochs: how long it was trained; seconds: what that took, processes before a
-    crash included; history: of the part that made it."""
+    crash included."""
 
     weights: Path
     name: str
     epochs: int
     seconds: float
-    history: list[Epoch]
 
 
 class TooFewLabels(ValueError):
@@ -95,7 +94,7 @@ def finetune(
     made = work.part(FINAL, learned, judged, None if len(judged) else work.best_epochs(learned))
     path = folder / "backbone.safetensors"
     name = save_backbone(work.backbone, path)
-    return FineTuned(path, name, made.best, work.spent, made.epochs)
+    return FineTuned(path, name, made.best, work.spent)
 
 
 @dataclass(frozen=True)

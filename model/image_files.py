@@ -41,7 +41,7 @@ _BRANDS = {
 }  # fmt: skip
 
 
-def kind_of(content: bytes) -> str:
+def format_of(content: bytes) -> str:
     """The format of `content` by its first bytes: JPEG, PNG, GIF, BMP, TIFF, WEBP, AVIF, HEIC, or what it is instead.
 
     Empty where nothing is known.

@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageFile, UnidentifiedImageError
 from torchvision.transforms import v2
 
-from model.image_files import JPEG_END, ORIENTATION, is_cut_off_webp, kind_of, orientation, scans, without_metadata
+from model.image_files import JPEG_END, ORIENTATION, format_of, is_cut_off_webp, orientation, scans, without_metadata
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")  # none that starts another program
@@ -75,7 +75,7 @@ def read(content: bytes, max_pixels: int) -> Decoded:
     there is what came, the rest in one colour. Raises ImageError where the bytes are no readable image, where less than
     a tenth came, or where the image has more than `max_pixels` pixels (read off its header, before any pixel is decoded).
     """
-    kind = kind_of(content)
+    kind = format_of(content)
     try:
         return _read(content, kind, max_pixels)
     except ImageError:

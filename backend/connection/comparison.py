@@ -16,9 +16,10 @@ THERE, GONE, UNREACHABLE = "there", "gone", "unreachable"
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """state: THERE; GONE, where Label Studio answers and does not know the project; or UNREACHABLE, with the `trouble`. title
-    and tasks: the project's, where it is there; differs: a sentence for each thing that is not as it was made."""
+class Standing:
+    """How a project stands in Label Studio. state: THERE; GONE, where Label Studio answers and does not know the project; or
+    UNREACHABLE, with the `trouble`. title and tasks: the project's, where it is there; differs: a sentence for each thing that
+    is not as it was made."""
 
     state: str
     trouble: str = ""
@@ -47,26 +48,26 @@ class Comparer:
         except LabelStudioError as error:
             self._trouble = str(error)
 
-    def compare(self, project: int, known: Known) -> Comparison:
-        """The project as Label Studio has it. Raises nothing: what goes wrong is the comparison's `trouble`."""
+    def compare(self, project: int, known: Known) -> Standing:
+        """The project as Label Studio has it. Raises nothing: what goes wrong is its `trouble`."""
         if self._trouble:
-            return Comparison(UNREACHABLE, self._trouble)
+            return Standing(UNREACHABLE, self._trouble)
         with request_within(time.monotonic() + SECONDS):
             return self._compare(project, known)
 
-    def _compare(self, project: int, known: Known) -> Comparison:
+    def _compare(self, project: int, known: Known) -> Standing:
         try:
             info = self._label_studio.project(project)
-            return Comparison(THERE, "", str(info["title"]), int(info["task_number"]), self._differs(project, info, known))
+            return Standing(THERE, "", str(info["title"]), int(info["task_number"]), self._differs(project, info, known))
         except LabelStudioError as error:
             if error.status == 404 and self._label_studio.answers():
-                return Comparison(GONE)
+                return Standing(GONE)
             if error.status in (403, 404):
-                return Comparison(UNREACHABLE, str(error))  # others may be there
+                return Standing(UNREACHABLE, str(error))  # others may be there
             self._trouble = str(error)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             self._trouble = f"{self._settings.label_studio_url} answers otherwise than Label Studio ({error!r})."
-        return Comparison(UNREACHABLE, self._trouble)
+        return Standing(UNREACHABLE, self._trouble)
 
     def _differs(self, project: int, info: dict[str, Any], known: Known) -> tuple[str, ...]:
         if not known.state.connected:

@@ -110,7 +110,7 @@ def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[
 
     "gain" among them is what the next labels are expected to bring. Without labels there is no head.
     """
-    pool, labelled = pool.only(finite_rows(pool.embeddings)), labelled.only(finite_rows(labelled.embeddings))
+    pool, labelled = pool.only(_finite_rows(pool.embeddings)), labelled.only(_finite_rows(labelled.embeddings))
     if not len(labelled.labels):
         return None, {}
     learner = Learner(labelled.embeddings, labelled.labels, classes, pool.embeddings, seed)
@@ -149,7 +149,7 @@ def _gain(
     return expected_gain(sizes_and_all, answers, learner.labels[fair], known, ahead, weights, seed=learner.seed)
 
 
-def finite_rows(embeddings: NDArray[np.float32]) -> Rows:
+def _finite_rows(embeddings: NDArray[np.float32]) -> Rows:
     """The rows of `embeddings`, (N, D), without NaN or infinity, bool (N,); a slice of all, which copies nothing, where that is
     all of them. Such a row would make every weight of a head NaN."""
     finite = np.isfinite(embeddings.sum(axis=1))
@@ -172,7 +172,7 @@ def rank(
     waiting: embeddings of images that will be labelled before these, float32 (W, D). To the strategy they are labelled, by the
     head's own guess.
     """
-    pool, labelled = pool.only(finite_rows(pool.embeddings)), labelled.only(finite_rows(labelled.embeddings))
+    pool, labelled = pool.only(_finite_rows(pool.embeddings)), labelled.only(_finite_rows(labelled.embeddings))
     probabilities = head.probabilities(pool.embeddings) if head else np.ones((len(pool.tasks), 1), np.float32)
     known = labelled.embeddings if waiting is None else np.vstack([labelled.embeddings, waiting])
     of_known = head.probabilities(known) if head else None

@@ -20,7 +20,7 @@ class AddressRefused(ValueError):
     """An address that no image is fetched from; the message says why."""
 
 
-class Kind(IntEnum):
+class Reach(IntEnum):
     """What an address reaches, the worst last."""
 
     PUBLIC = 0
@@ -67,15 +67,15 @@ METADATA_NAMES = (
 )
 
 
-def kind_of(address: Address) -> Kind:
+def reach_of(address: Address) -> Reach:
     """What `address` reaches, addresses that stand in it for IPv4 included."""
     if address.is_multicast or any(address in network for network in FORBIDDEN):
-        return Kind.FORBIDDEN
-    inner = max((kind_of(each) for each in embedded(address)), default=Kind.PUBLIC)
+        return Reach.FORBIDDEN
+    inner = max((reach_of(each) for each in embedded(address)), default=Reach.PUBLIC)
     if any(address in network for network in STAND_INS):
         return inner
     private = not address.is_global or address.is_reserved or any(address in network for network in PRIVATE)
-    return max(inner, Kind.PRIVATE if private else Kind.PUBLIC)
+    return max(inner, Reach.PRIVATE if private else Reach.PUBLIC)
 
 
 def embedded(address: Address) -> list[ipaddress.IPv4Address]:
@@ -143,10 +143,10 @@ class Guard:
         if self._allowed and host not in self._allowed:
             raise AddressRefused(f"host {host} is not in ALLOWED_HOSTS")
         if host in LOCAL_NAMES or host.endswith(".localhost"):
-            self._judge(host, Kind.PRIVATE, url)
+            self._judge(host, Reach.PRIVATE, url)
         address = literal(host)
         if address is not None:
-            self._judge(str(address), kind_of(address), url)
+            self._judge(str(address), reach_of(address), url)
 
     def addresses(self, url: httpx.URL) -> tuple[str, ...]:
         """The addresses of the host that may be connected to, in order. Raises AddressRefused; OSError for no such name."""
@@ -159,7 +159,7 @@ class Guard:
         for *_, end in answers:
             text = str(end[0]).partition("%")[0]
             try:
-                self._judge(text, kind_of(ipaddress.ip_address(text)), url)
+                self._judge(text, reach_of(ipaddress.ip_address(text)), url)
                 good.append(text)
             except AddressRefused as error:
                 refusal = error
@@ -167,12 +167,12 @@ class Guard:
             raise refusal
         return tuple(dict.fromkeys(good))
 
-    def _judge(self, address: str, kind: Kind, url: httpx.URL) -> None:
+    def _judge(self, address: str, reach: Reach, url: httpx.URL) -> None:
         host = normal(url.host)
         whose = address if address == host else f"{host} ({address})"
-        if kind is Kind.FORBIDDEN:
+        if reach is Reach.FORBIDDEN:
             raise AddressRefused(
                 f"{whose} is of a range that holds cloud metadata or reaches no host; images never come from it"
             )
-        if kind is Kind.PRIVATE and host not in self._allowed:
+        if reach is Reach.PRIVATE and host not in self._allowed:
             raise AddressRefused(f"{whose} is a private address; add the host to ALLOWED_HOSTS if you trust it")

@@ -9,6 +9,7 @@ import click
 from backend.commands.shared import say, with_settings
 from backend.settings import Settings
 from backend.simulate.errors import OptionsError
+from backend.simulate.protocol import HEADS
 from strategies import REGISTRY
 
 EXAMPLES = """\
@@ -134,7 +135,7 @@ def _option(name: str, **about: Any) -> Any:
 )
 @_option(
     "--head",
-    type=click.Choice(("plain", "default")),
+    type=click.Choice(HEADS),
     default="plain",
     help="Classifier: plain, or what ships (default: plain).",
 )

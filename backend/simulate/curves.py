@@ -32,7 +32,7 @@ class Curve:
 
 
 def head_of(name: str, labelled: Labelled, pool: Pool, classes: int, seed: int) -> Head | None:
-    """The head `name`, of LEARNERS, on the labels so far; None without any."""
+    """The head `name`, of HEADS, on the labels so far; None without any."""
     if not len(labelled.labels):
         return None
     taught_by = None if name == "plain" else pool.embeddings

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from backend.simulate.errors import OptionsError
 
-LEARNERS = ("plain", "default")  # heads by name; "default" is what ships
+HEADS = ("plain", "default")  # what `--head` takes; "default" is the head that ships
 BASELINE = "random"  # the curve that all others are compared with: random sampling, plain head
 PRODUCT = "default"  # what a new project gets
 QUEUE = 6  # batches in a queue, as QUEUE_SIZE has it
@@ -12,7 +12,7 @@ QUEUE = 6  # batches in a queue, as QUEUE_SIZE has it
 
 @dataclass(frozen=True)
 class Method:
-    """A sampling method. name: in tables; strategy: its query strategy; head: its learner; explore: share of random slots;
+    """A sampling method. name: in tables; strategy: its query strategy; head: one of HEADS; explore: share of random slots;
     cold: begins without a label, by the product's own cold start."""
 
     name: str

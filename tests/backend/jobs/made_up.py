@@ -1,18 +1,26 @@
-"""A project in the Label Studio in memory, its session with made-up embeddings, and a version that is published."""
+"""Two made-up projects in the Label Studio in memory: one as a session sees it, with embeddings at once, and one as its jobs
+see it, with small photos and a real Redis."""
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
+from PIL import Image
 
 from backend.connection.differences import WANTED
 from backend.jobs.publish import publish, switch
 from backend.labelstudio.wiring import TITLE
 from backend.learning.rounds import rank, train
 from backend.project.session import Session
+from backend.project.state import Projects, ProjectState
+from backend.queue.work import Work
 from backend.settings import Settings
 from model.backbone import DIMENSIONS
-from model.version_store import fingerprint
+from model.version_store import VersionStore, fingerprint
 from tests.label_studio_in_memory import TOKEN, LabelStudioInMemory
 from tools.label_studio import label_config
 
@@ -90,3 +98,72 @@ def stored(label_studio: LabelStudioInMemory, version: str) -> dict[int, list[fl
 def settings_for(make_settings, **values: object) -> Settings:
     """Settings of a small queue and the random strategy, with the token that the Label Studio in memory takes."""
     return make_settings(**({"label_studio_api_key": TOKEN, "queue_size": 8, "strategy": "random", "explore": 0.25} | values))
+
+
+class Colours:
+    """In ResNet50's place: an image's mean colour, in as many numbers."""
+
+    def embed(self, images: torch.Tensor) -> np.ndarray:
+        """Embeddings of images (n, 3, 224, 224), float32 (n, DIMENSIONS)."""
+        means = images.mean(dim=(2, 3)).numpy()
+        found = np.zeros((len(means), DIMENSIONS), np.float32)
+        found[:, :3] = means
+        found[:, 3] = 1
+        return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+def photo(number: int) -> bytes:
+    """A small photo, red where `number` is even and blue where it is odd, no two alike."""
+    shade = 120 + 5 * (number % 25)
+    colour = (shade, number, 0) if number % 2 == 0 else (0, number, shade)
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@dataclass
+class Place:
+    """A connected project: its Label Studio, its id, its tasks in order, and how jobs see it. first, second: its versions,
+    where the fixture `two_versions` has made them."""
+
+    studio: LabelStudioInMemory
+    project: int
+    tasks: list[int]
+    settings: Settings
+    work: Work
+    first: str = ""
+    second: str = ""
+
+    @property
+    def state(self) -> ProjectState:
+        """The project's state on disk."""
+        return Projects(self.settings.data_dir).read(self.project)
+
+    @property
+    def versions(self) -> list[str]:
+        """Names of the versions on disk."""
+        return VersionStore(Projects(self.settings.data_dir).folder(self.project) / "versions").names()
+
+    def run(self, job: Callable[..., Any], *more: Any) -> Any:
+        """Run a job function here as a worker would; returns what it returns."""
+        kind = "round" if job.__name__ == "run_round" else job.__name__
+        generation = int(self.work.redis.hget(f"al:project:{self.project}", f"{kind}:generation") or 0)
+        return job(self.project, generation, *more)
+
+    def label(self, *numbers: int) -> None:
+        """Label the tasks of these photos with their colours."""
+        for number in numbers:
+            self.studio.label(self.tasks[number], CLASSES[number % 2])
+
+    def live(self) -> str:
+        """The version that Label Studio follows."""
+        return str(self.studio.projects[self.project]["model_version"])
+
+    def predictions(self, version: str) -> list[int]:
+        """Tasks with a prediction of `version`, in its order."""
+        found = [p for p in self.studio.predictions.values() if p["model_version"] == version]
+        return [p["task"] for p in sorted(found, key=lambda p: p["score"])]
+
+    def session(self) -> Session:
+        """What a job opens."""
+        return Session(self.settings, self.project)

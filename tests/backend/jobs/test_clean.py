@@ -3,17 +3,8 @@
 import pytest
 
 from backend.jobs.clean import clean
-from backend.jobs.round import run_round
 
-
-@pytest.fixture
-def place(place):
-    """With two versions, the older one's predictions still there."""
-    place.label(0, 1)
-    place.first = place.run(run_round)["version"]
-    place.label(2, 3)
-    place.second = place.run(run_round)["version"]
-    return place
+pytestmark = pytest.mark.usefixtures("two_versions")
 
 
 def add(place, version, task=5):

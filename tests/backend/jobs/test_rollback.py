@@ -8,15 +8,7 @@ from model.version_store import VersionError
 from tests.label_studio_in_memory import Fault
 from tools.label_studio import label_config
 
-
-@pytest.fixture
-def place(place):
-    """With two versions."""
-    place.label(0, 1)
-    place.first = place.run(run_round)["version"]
-    place.label(2, 3)
-    place.second = place.run(run_round)["version"]
-    return place
+pytestmark = pytest.mark.usefixtures("two_versions")
 
 
 def test_the_queue_follows_the_older_version_again(place):

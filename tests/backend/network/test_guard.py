@@ -6,7 +6,7 @@ import socket
 import httpx
 import pytest
 
-from backend.network.guard import AddressRefused, Guard, Kind, kind_of
+from backend.network.guard import AddressRefused, Guard, Reach, reach_of
 
 METADATA = [
     "169.254.169.254",
@@ -122,7 +122,7 @@ def test_public_addresses_may_be_asked(host):
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:808:808", "2002:808:808::1"])
 def test_what_stands_for_a_public_address_is_public(address):
-    assert kind_of(ipaddress.ip_address(address)) is Kind.PUBLIC
+    assert reach_of(ipaddress.ip_address(address)) is Reach.PUBLIC
 
 
 @pytest.mark.parametrize(
