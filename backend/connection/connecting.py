@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -20,6 +19,7 @@ from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfig, read_label_config
 from backend.labelstudio.wiring import TAB, TITLE, Wiring
 from backend.project.state import Projects, ProjectState
+from backend.project.sync import moment_of
 from backend.queue.sightings import expect
 from backend.queue.work import Work
 from backend.settings import Settings
@@ -27,7 +27,7 @@ from model.version_store import VersionStore
 
 Wait = Callable[[str], Any]  # waits for a job of that id and returns what it returned
 Undo = Callable[[str, Callable[[], object]], None]
-KEPT = ("connected", "paused", "strategy", "finetune", "control", "previous", "made")  # of the state, what connecting changes
+KEPT = ("connected", "paused", "strategy", "finetune", "control", "made")  # of the state, what connecting changes
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def connect(settings: Settings, work: Work, project: int, say: Say, wait: Wait, 
     with taking_back(say) as undo:
         now = _note(projects, project, state, wishes, previous, undo)
         expect(work.redis, project)
-        undo("the project's settings", lambda: _put_back(label_studio, project, {name: info.get(name) for name in previous}))
+        undo("the project's settings", lambda: _settings_back(label_studio, projects, project, info, state.previous))
         _wire(wiring, config, say, undo)
         label_studio.patch_project(project, **{name: value for name, value in WANTED.items() if name != "sampling"})
         say("Empty answers: refused by Label Studio's editor until `disconnect`")
@@ -79,7 +79,10 @@ def connect(settings: Settings, work: Work, project: int, say: Say, wait: Wait, 
             raise CannotConnect(f"The first queue was not published: {now.last_error or 'see the log of `al-backend up`'}")
         label_studio.patch_project(project, sampling=SAMPLING)  # last: until the queue is there, the old order holds
         say(f"Sampling: {SAMPLING}")
-    wiring.delete_doubles()
+    try:
+        wiring.delete_doubles()
+    except LabelStudioError as error:  # they do no harm but to be told twice, and their address stays known
+        say(f"What another address left could not be removed, the next `connect` tries again: {error}")
     with projects.edit(project) as now:
         now.made = wiring.made
     if isinstance(result, dict) and result.get("published") == 0:
@@ -102,11 +105,13 @@ def disconnect(settings: Settings, work: Work, project: int, say: Say) -> None:
         say("The project is gone from Label Studio: there is nothing to put back.")
         say(f"`forget --project {project}` removes what is kept of it here.")
         return
-    Wiring(label_studio, project, settings.backend_url, settings.credentials, dict(state.made)).delete_new(set())
-    say("Removed the ML backend, its webhook and the tab")
-    if state.previous:
-        _put_back(label_studio, project, state.previous)
-        say(f"Sampling: {state.previous['sampling']}")
+    try:
+        Wiring(label_studio, project, settings.backend_url, settings.credentials, dict(state.made)).delete_new(set())
+        say("Removed the ML backend, its webhook and the tab")
+    finally:  # each is tried, whatever becomes of the other
+        if state.previous:
+            _put_back(label_studio, project, state.previous)
+            say(f"Sampling: {state.previous.get('sampling')}")
     with projects.edit(project) as state:
         state.made, state.previous = {}, {}
 
@@ -147,7 +152,8 @@ def describe_controls(config: LabelConfig) -> list[str]:
 def _known(projects: Projects, project: int, created_at: str) -> ProjectState:
     """What is known of the project; nothing, where another one had the same id, as in an earlier installation."""
     state = projects.read(project)
-    if not state.created_at or not created_at or datetime.fromisoformat(state.created_at) == datetime.fromisoformat(created_at):
+    known, found = moment_of(state.created_at), moment_of(created_at)
+    if not known or not found or known == found:
         return state
     with projects.edit(project) as now:
         now.start_over()
@@ -169,7 +175,7 @@ def _note(
     undo("the project's state", put_back)
     with projects.edit(project) as now:
         now.paused = now.paused and now.connected
-        now.previous = previous | (now.previous if now.connected else {})
+        now.previous = previous | now.previous  # what an earlier connect found, until it is put back
         now.connected = True
         now.strategy = wishes.strategy or now.strategy
         now.finetune = wishes.finetune or now.finetune
@@ -203,6 +209,15 @@ def _start(work: Work, settings: Settings, project: int, config: LabelConfig, be
     round_needed = not before.live or (changed and not now.paused)
     reconcile = work.wake("reconcile", project, settings.reconcile_seconds if round_needed else 0)
     return work.wake("round", project) if round_needed else reconcile
+
+
+def _settings_back(
+    label_studio: LabelStudio, projects: Projects, project: int, info: dict[str, Any], previous: dict[str, Any]
+) -> None:
+    """Give the project the settings in `info` again. Until that is done, the state keeps what they were."""
+    _put_back(label_studio, project, {name: info.get(name) for name in (*WANTED, "model_version")})
+    with projects.edit(project) as now:
+        now.previous = previous
 
 
 def _put_back(label_studio: LabelStudio, project: int, previous: dict[str, Any]) -> None:

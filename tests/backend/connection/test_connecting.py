@@ -274,6 +274,43 @@ def test_a_first_queue_that_fails_or_is_given_up_leaves_nothing(desk, error):
     assert not any(queue.scheduled_job_registry.get_job_ids() for queue in desk.work._queues.values())
 
 
+def test_settings_that_cannot_be_put_back_now_are_put_back_by_the_next_disconnect(desk):
+    before, worker = desk.there(), desk.worker
+
+    def fail(_):
+        desk.label_studio.faults.append(Fault("PATCH", "/api/projects/", 403, times=99))
+        raise RuntimeError("weights are wrong")
+
+    desk.worker = fail
+    with pytest.raises(RuntimeError):
+        desk.connect()
+    assert any(line.startswith("Could not put back the project's settings: ") for line in desk.said)
+    desk.label_studio.faults.clear()
+    desk.worker = worker
+    desk.connect()
+    desk.disconnect()
+    assert desk.there()[:3] == before[:3]
+
+
+def test_disconnecting_puts_settings_back_though_something_cannot_be_removed(desk):
+    before = desk.there()
+    desk.connect()
+    desk.label_studio.faults.append(Fault("DELETE", "/api/dm/views/", 403))
+    with pytest.raises(LabelStudioError):
+        desk.disconnect()
+    assert desk.there()[:3] == before[:3]
+
+
+def test_an_old_address_that_cannot_be_removed_now_goes_with_the_next_connect(desk):
+    desk.connect()
+    desk.label_studio.faults.append(Fault("DELETE", "/api/webhooks/", 403))
+    desk.connect(backend_url=desk.plugin.other_url)
+    assert any(line.startswith("What another address left could not be removed") for line in desk.said)
+    desk.connect(backend_url=desk.plugin.other_url)
+    assert [row["url"] for row in desk.label_studio.backends.values()] == [desk.plugin.other_url]
+    assert [row["url"] for row in desk.label_studio.webhooks.values()] == [f"{desk.plugin.other_url}/webhook"]
+
+
 def test_a_failure_leaves_a_connected_project_connected(desk):
     desk.connect()
     before = desk.there()
