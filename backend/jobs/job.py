@@ -37,7 +37,7 @@ class JobAtWork:
         self.work = work
         self.kind = kind
         self.fence = ""
-        self.waits = _waits()  # how often it has waited before, for Label Studio or for images
+        self.put_off = _put_off()  # how often it has raised TryLater before; outages of Label Studio do not count
 
     def begin(self, generation: int, fenced: bool) -> None:
         """The first act: whatever happens from now on wakes the next job. `fenced` locks out older jobs.
@@ -89,7 +89,10 @@ def perform(kind: str, project: int, generation: int, body: Callable[[JobAtWork]
             )
         report.failed(str(error))
         raise
-    except (TryLater, IndexUnavailable) as error:
+    except TryLater as reason:
+        _count_put_off()
+        return report.later(str(reason))
+    except IndexUnavailable as error:
         return report.later(str(error))
     except Exception as error:  # whatever it is: people must see it, and RQ has its traceback
         report.failed(str(error) or type(error).__name__)
@@ -134,9 +137,21 @@ class _Report:
 
 
 def _waits() -> int:
-    """How often the job at work has been put off until later."""
+    """How often the job at work has waited, for whatever it was."""
     current = get_current_job()
     return (current.number_of_retries if current else None) or 0
+
+
+def _put_off() -> int:
+    """How often the job at work has raised TryLater."""
+    current = get_current_job()
+    return int(current.meta.get("put_off", 0)) if current else 0
+
+
+def _count_put_off() -> None:
+    if current := get_current_job():
+        current.meta["put_off"] = _put_off() + 1
+        current.save_meta()
 
 
 def _is_gone(settings: Settings, project: int) -> bool:

@@ -16,7 +16,7 @@ from model.version_store import VersionError, fingerprint
 FINETUNE_FROM = 100  # labels before which ResNet50 is not retrained by itself
 PLENTY = 200  # embedded images of the pool from which a first queue can be drawn
 FIRST = 1000  # images a round embeds itself before it publishes; the embed job does the rest
-PATIENCE = 60  # waits for images of labels, half an hour in all
+PATIENCE = 60  # times that a round waits for images of labels, half an hour in all
 SOON = 120  # seconds: an image that is tried again sooner is one that may only be out of reach for the moment
 
 
@@ -87,7 +87,7 @@ def _keep_labels(at: JobAtWork, labelled: Labelled) -> None:
     awaited = s.index.awaited(SOON)
     lost = [row.task for row in s.index.rows() if row.task in missing & awaited and row.state == LABELLED]
     lost += [row.task for row in unembedded(s)[0] if row.task in missing - awaited]  # more than one round embeds
-    if lost and at.waits < PATIENCE:
+    if lost and at.put_off < PATIENCE:
         at.wake("embed")
         raise TryLater(
             f"the images of {len(lost)} labels that {live.name} has learned from are not there for the moment "

@@ -3,7 +3,8 @@
 import pytest
 from rq import Retry
 
-from backend.jobs.job import BACK_OFF, perform
+from backend.jobs import job as module
+from backend.jobs.job import BACK_OFF, TryLater, perform
 from backend.jobs.round import run_round
 from backend.labelstudio.client import LabelStudioError
 from backend.project.index_file import IndexLost
@@ -38,6 +39,14 @@ def test_label_studio_is_left_alone_for_as_long_as_it_asks(place):
 
 def test_an_index_that_was_replaced_makes_a_job_begin_again(place):
     assert isinstance(do(place, failing(IndexLost("damaged"))), Retry)
+
+
+def test_how_often_a_job_was_put_off_is_kept_and_outages_do_not_count(place, monkeypatch):
+    job_id = place.work.wake("round", place.project)
+    monkeypatch.setattr(module, "get_current_job", lambda: place.work.job(job_id))
+    for error in (LabelStudioError("down", 503, passing=True), TryLater("images"), IndexLost("damaged"), TryLater("images")):
+        do(place, failing(error))
+    assert do(place, lambda at: at.put_off) == 2
 
 
 def test_an_outage_is_told_once(place, caplog):

@@ -77,7 +77,7 @@ def test_images_that_stay_out_of_reach_cost_themselves_alone_in_the_end(place, m
     place.run(run_round)
     lose_embeddings_of(place, [place.tasks[0], place.tasks[1]])
     monkeypatch.setattr(rounds, "embed_rows", lambda session, rows: fail_for(session, rows, again_in=20))
-    monkeypatch.setattr(job, "_waits", lambda: rounds.PATIENCE)
+    monkeypatch.setattr(job, "_put_off", lambda: rounds.PATIENCE)
     assert place.run(run_round)["labels"] == 4
 
 
