@@ -27,7 +27,9 @@ def load(name: str) -> Strategy:
     try:
         module = importlib.import_module(module_name)
         found = getattr(module, attribute, None)
-    except (Exception, SystemExit) as error:  # whatever the user's module raises, a script's exit() too
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the user's module raises, a script's exit() too
         raise StrategyError(
             f"strategy {name!r}: {module_name!r} cannot be imported ({_described(error)}). "
             f"It is looked up in {here} and among the installed packages."
@@ -84,7 +86,9 @@ def _array(name: str, function: Callable[..., object], query: Query, *more: int)
     try:
         with _read_only(query):
             return np.asarray(function(query, *more))
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         last = extract_tb(error.__traceback__)[-1]
         place = "" if last.filename == __file__ else f" in {last.filename}, line {last.lineno}"
         raise StrategyError(f"strategy {name} failed: {_described(error)}{place}") from error
@@ -92,18 +96,23 @@ def _array(name: str, function: Callable[..., object], query: Query, *more: int)
 
 @contextmanager
 def _read_only(query: Query) -> Iterator[None]:
-    """Keep the query's arrays from being written to: the round goes on with them."""
+    """Keep the query's arrays, and what NumPy does about errors, from being changed: the round goes on with them."""
     arrays = [value for entry in fields(query) if isinstance(value := getattr(query, entry.name, None), np.ndarray)]
     writeable = [array for array in arrays if array.flags.writeable]
     for array in writeable:
         array.flags.writeable = False
     try:
-        yield
+        with np.errstate():  # what it sets ends with it
+            yield
     finally:
         for array in writeable:
             array.flags.writeable = True
 
 
 def _described(error: BaseException) -> str:
-    """An exception in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    """An exception in one line of at most 500 characters."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  its own __str__ may fail too
+        text = "which cannot say what it is"
+    return f"{type(error).__name__}: {text[:500]}"

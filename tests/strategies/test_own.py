@@ -39,6 +39,20 @@ def raises(query):
 def leaves(query):
     raise SystemExit(3)
 
+class Speechless(BaseException):
+    def __str__(self):
+        raise ValueError
+
+def cannot_say(query):
+    raise Speechless
+
+def talks(query):
+    raise ValueError("x" * 100_000)
+
+def sets_errors(query):
+    np.seterr(all="raise")
+    return query.probabilities[:, 0]
+
 def writes(query):
     query.probabilities[:] = 0
     return query.probabilities[:, 0]
@@ -109,6 +123,8 @@ def test_fewer_picks_than_asked_for_are_allowed(mine):
         ("imaginary", r"returned complex128 of shape"),
         ("raises", r"failed: KeyError: 'no such thing' in .*my_own_strategies.py, line \d+"),
         ("leaves", r"failed: SystemExit: 3"),
+        ("cannot_say", r"failed: Speechless: which cannot say what it is in"),
+        ("talks", r"failed: ValueError: x{500} in"),
         ("writes", r"failed: ValueError: assignment destination is read-only"),
         ("ragged", r"failed: ValueError"),
         ("takes_nothing", r"failed: TypeError: .* takes 0 positional arguments"),
@@ -138,7 +154,16 @@ def test_a_module_that_fails_is_named_with_its_error():
 
 @pytest.mark.usefixtures("mine")
 @pytest.mark.parametrize(
-    "source", ["import sys; sys.exit(2)", "def f(:", "raise SystemExit", "1 / 0", "\x00", "é".encode("latin-1")]
+    "source",
+    [
+        "class Odd(BaseException): ...\nraise Odd",
+        "import sys; sys.exit(2)",
+        "def f(:",
+        "raise SystemExit",
+        "1 / 0",
+        "\x00",
+        "é".encode("latin-1"),
+    ],
 )
 def test_whatever_an_import_raises_is_named(tmp_path, source):
     (tmp_path / "my_odd_module.py").write_bytes(source if isinstance(source, bytes) else source.encode())
@@ -151,6 +176,12 @@ def test_the_query_can_be_written_to_again_afterwards(mine):
     with pytest.raises(StrategyError):
         score(f"{mine}:writes", asked)
     assert asked.probabilities.flags.writeable
+
+
+def test_what_numpy_does_about_errors_is_as_before_afterwards(mine):
+    before = np.geterr()
+    score(f"{mine}:sets_errors", query())
+    assert np.geterr() == before
 
 
 @pytest.mark.parametrize("name", [*REGISTRY, "margin+distinct", "badge+distinct+balanced"])
