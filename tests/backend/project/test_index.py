@@ -141,6 +141,17 @@ def test_tasks_with_one_kind_of_trouble_are_listed(index):
         ("https://a.blob.core.windows.net/c/a.jpg?sv=2022&sig=abc123%3D", "abc123"),
         ("https://host/a.jpg?access_token=abc123&size=2", "abc123"),
         ("https://user:hunter2@[broken/a.jpg", "hunter2"),
+        ("https://user:hunter2/x@host/a.jpg", "hunter2"),
+        ("https://user:hunter2?x@host/a.jpg", "hunter2"),
+        (f"https://user:hunter2@host/{'a' * 3000}.jpg", "hunter2"),
+        (f"https://user:hunter2@host/a.jpg?{'a' * 3000}", "hunter2"),
+        ("/projects/1/file-proxy/?url=https%3A%2F%2Fuser%3Ahunter2%40host%2Fa.jpg", "hunter2"),
+        ("/projects/1/file-proxy/?url=https%3A%2F%2Fhost%2Fa.jpg%3FX-Amz-Signature%3Dabc123", "abc123"),
+        ("https://host/a.jpg?hdnts=exp=1~hmac=abc123", "abc123"),
+        ("https://host/a.jpg?x=1;%73ig=abc123", "abc123"),
+        ("https://host/a.jpg#access_token=abc123", "abc123"),
+        ("https://host/a.jpg;jsessionid=abc123", "abc123"),
+        ("?a=" * 700 + "token=abc123", "abc123"),
     ],
 )
 def test_no_secret_of_an_address_is_kept(index, tmp_path, reference, secret):
