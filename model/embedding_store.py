@@ -26,13 +26,17 @@ SMALL = 1024  # rows
 
 # Parts of a link's query that say who may read and until when. They are others whenever the link is renewed.
 SIGNED = re.compile(
-    r"x-(amz|goog|oss|cos)-.+|q-(sign|ak|key|header|url)-?.*|((access|auth|security|sas)[-_]?)?token|signature|sig|hmac|jwt"
-    r"|temp_url_sig|hdne[at]s?|hdntl|__token__"
+    r"x-(amz|goog|oss|cos)-.+|x-[a-z]+-(algorithm|credential|date|expires|security-token|signature|signed-?headers)"
+    r"|q-(sign|ak|key|header|url)-?.*|((access|auth|security|sas)[-_]?)?token|signature|sig|hmac|jwt"
+    r"|temp_url_sig|hdn[a-z]+|__token__|authorization|auth_key|tempauth|(tx|ws)secret|verify|_upt"
 )
+# These do beside the time until which the link holds, as in nginx's secure links; alone they may be anything.
+SIGNED_UNTIL = re.compile(r"md5|hash|sign|hm|oh")
+UNTIL = re.compile(r"expires?|expiry|exp|ex|e|t|oe")
 # These only say so beside one of those: alone they may be anything.
 BESIDE = re.compile(
-    r"expires|expiry|policy|key-pair-id|hash-algorithm|awsaccesskeyid|googleaccessid|ossaccesskeyid|accesskeyid"
-    r"|temp_url_expires|s[vprestio]|ss|srt|spr|sip|sdd|ses|sk(oid|tid|t|e|s|v)|s[au]oid|scid"
+    r"expires?|expiry|exp|e|policy|key-pair-id|keyname|urlprefix|hash-algorithm|(aws|oss|kss)?accesskeyid|googleaccessid"
+    r"|token_path|(tx|ws)time|temp_url_expires|s[vprestio]|ss|srt|spr|sip|sdd|ses|sk(oid|tid|t|e|s|v)|s[au]oid|scid"
 )
 
 
@@ -53,9 +57,15 @@ def unsigned(reference: str) -> str:
     path, _, query = link.partition("?")
     parts = query.split("&")
     names = [unquote(part.split("=")[0]).lower() for part in parts]
-    if not any(SIGNED.fullmatch(name) for name in names):
+    until = [name for name in names if UNTIL.fullmatch(name)]
+    if until and (signed := [name for name in names if SIGNED_UNTIL.fullmatch(name)]):
+        dropped = {*until, *signed, "is"}  # the last is Discord's: from when on the link holds
+    elif any(SIGNED.fullmatch(name) for name in names):
+        dropped = set()
+    else:
         return reference
-    kept = "&".join(p for p, name in zip(parts, names, strict=True) if not (SIGNED.fullmatch(name) or BESIDE.fullmatch(name)))
+    dropped |= {name for name in names if SIGNED.fullmatch(name) or BESIDE.fullmatch(name)}
+    kept = "&".join(part for part, name in zip(parts, names, strict=True) if name not in dropped)
     return path + ("?" + kept if kept else "") + hash_ + fragment
 
 

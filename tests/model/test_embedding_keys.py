@@ -33,6 +33,18 @@ RENEWED = [
     "https://b.oss-cn.aliyuncs.com/a.jpg?OSSAccessKeyId=L{0}&Expires={0}&Signature={0}",
     "https://b.cos.myqcloud.com/a.jpg?q-sign-algorithm=sha1&q-ak=A{0}&q-sign-time={0}&q-signature={0}",
     "https://swift.example/v1/a.jpg?temp_url_sig={0}&temp_url_expires={0}",
+    "https://b.obs.example/a.jpg?X-Obs-Date={0}&X-Obs-Credential={0}&X-Obs-Signature={0}",
+    "https://b.tos.example/a.jpg?X-Tos-Expires={0}&X-Tos-SignedHeaders=host&X-Tos-Signature={0}",
+    "https://b.bos.example/a.jpg?authorization=bce-auth-v1%2F{0}",
+    "https://files.example/file/b/a.jpg?Authorization={0}",
+    "https://cdn.example/a.jpg?e=17{0}&token=k:{0}",
+    "https://cdn.example/a.jpg?auth_key=17{0}-0-0-{0}",
+    "https://cdn.example/a.jpg?sign={0}&t=17{0}",
+    "https://cdn.example/a.jpg?wsSecret={0}&wsTime={0}",
+    "https://cdn.example/a.jpg?md5={0}&expires=17{0}",
+    "https://cdn.example/a.jpg?hdnts=exp=17{0}~hmac={0}",
+    "https://cdn.example/a.jpg?ex={0}&is={0}&hm={0}&",
+    "https://cdn.example/a.jpg?verify=17{0}-{0}",
 ]
 
 
@@ -48,6 +60,12 @@ def test_another_file_under_a_signed_link_is_another_image(link):
 
 def test_what_a_signed_link_says_of_the_file_stays_in_the_key():
     assert embedding_key(1, S3.format(1)) != embedding_key(1, S3.format(1).replace("versionId=7", "versionId=8"))
+
+
+@pytest.mark.parametrize("field", ["md5", "hash", "sign", "e", "expires", "st", "t", "id"])
+def test_a_field_that_is_no_signature_by_itself_stays_in_the_key(field):
+    link = f"https://cdn.example/a.jpg?{field}="
+    assert embedding_key(1, f"{link}1") != embedding_key(1, f"{link}2")
 
 
 @pytest.mark.parametrize(
