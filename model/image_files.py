@@ -98,11 +98,19 @@ def _bare_png(content: bytes) -> tuple[bytes, bytes]:
         elif kind == b"tRNS":
             sound = zlib.crc32(kind + data) == int.from_bytes(content[end - 4 : end])
             if sound and length in _PNG_TRANSPARENCY.get(colour_type, ()):
-                parts.append(content[at:end])
+                parts.append(_scaled(data, content[24]) if colour_type == 0 else content[at:end])
         elif kind in _PNG_PIXELS:
             parts.append(content[at:end])
         at = end
     return b"".join(parts), exif
+
+
+def _scaled(grey: bytes, depth: int) -> bytes:
+    """The tRNS of a grey PNG of `depth` bits. Pillow makes 2 and 4 bits 8, but not of the value that is transparent."""
+    most = 2**depth - 1
+    value = int.from_bytes(grey) & most
+    data = b"tRNS" + (value * 255 // most if depth in (2, 4) else value).to_bytes(2)
+    return (2).to_bytes(4) + data + zlib.crc32(data).to_bytes(4)
 
 
 def _bare_jpeg(content: bytes) -> tuple[bytes, bytes]:

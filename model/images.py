@@ -167,7 +167,8 @@ def _decoded_rows(image: Image.Image) -> int:
 
 def _orientation(image: ImageFile.ImageFile, exif: bytes) -> int:
     if image.format == "TIFF":
-        return int(image.getexif().get(ORIENTATION) or 1)
+        value = image.getexif().get(ORIENTATION)
+        return value if isinstance(value, int) else 1
     other = image.info.get("exif")
     return orientation(exif or (other if isinstance(other, bytes) else b""))
 

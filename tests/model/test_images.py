@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 from torchvision.models import ResNet50_Weights
 
 from model.images import ImageError, decode, read, tensor_of, to_tensor
@@ -219,6 +219,26 @@ def test_what_is_transparent_is_white(mode, kind, hidden):
 def test_a_colour_that_stands_for_transparency_is_white(mode, colour):
     image = Image.new(mode, (30, 30), 0)
     assert decode(encoded(image, transparency=colour), LIMIT).getpixel((5, 5)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(("depth", "row"), [(1, b"\0\0"), (2, b"\x55\x55"), (4, b"\x33" * 4)])
+def test_a_shallow_grey_that_stands_for_transparency_is_white(depth, row):
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, depth, 0, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress((b"\0" + row) * 8)) + chunk(b"IEND", b"")
+    values = {1: 0, 2: 1, 4: 3}[depth], {1: 1, 2: 2, 4: 5}[depth]
+    seen = [
+        decode(b"\x89PNG\r\n\x1a\n" + header + chunk(b"tRNS", struct.pack(">H", value)) + pixels, LIMIT).getpixel((5, 5))[0]
+        for value in values
+    ]
+    assert seen == [255, {1: 0, 2: 85, 4: 51}[depth]]
+
+
+@pytest.mark.parametrize("value", ["x", b"abc", (1, 2), 99])
+def test_an_orientation_of_a_tiff_that_is_none_is_passed_over(value):
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[0x112] = value
+    tags.tagtype[0x112] = {str: 2, bytes: 7}.get(type(value), 3)
+    assert decode(encoded(halves(), kind="TIFF", tiffinfo=tags), LIMIT).size == halves().size
 
 
 def test_a_deep_grey_that_stands_for_transparency_is_white():
