@@ -35,7 +35,7 @@ class Gain:
     interval: tuple[float, float]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain values for JSON."""
+        """All fields as plain values for JSON."""
         return asdict(self)
 
 

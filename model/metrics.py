@@ -40,7 +40,7 @@ class Metrics:
     enough: bool
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain values for JSON."""
+        """All fields as plain values for JSON."""
         return asdict(self)
 
 

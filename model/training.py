@@ -102,7 +102,7 @@ class TrainingProgress:
 
     @property
     def least_loss(self) -> float:
-        """Of the best epoch."""
+        """The log loss after the best epoch."""
         return self.epochs[self.best - 1].loss or 0.0
 
 

@@ -92,7 +92,8 @@ class Query:
         return vectors
 
     def labelled_vectors(self, rows: slice = slice(None)) -> NDArray[np.float32]:
-        """The same of what is labelled, of shape (m, D); no rows where nothing is."""
+        """Embeddings of labelled images, float32 of shape (m, D), not to be written to; no rows where none is labelled. Raises
+        ValueError where they are not finite."""
         if self.labelled is None:
             return np.zeros((0, self.vectors(slice(0, 0)).shape[1]), np.float32)
         vectors = np.ascontiguousarray(self.labelled[rows], np.float32)

@@ -17,7 +17,7 @@ CONNECT = "`al-backend connect --project {}`"
 
 
 def render(found: dict[str, Any]) -> str:
-    """All of it."""
+    """The lines of `status` from what it has `found`, all projects."""
     lines = [_workers(found["workers"])]
     if trouble := _unreachable(found):
         lines.append(f"Label Studio cannot be asked, so what follows is what was known last: {trouble}")

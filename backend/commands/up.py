@@ -97,11 +97,11 @@ class Pauses:
         self._started = time.monotonic()
 
     def started(self) -> None:
-        """It begins to run."""
+        """What is tended begins to run."""
         self._started = time.monotonic()
 
     def ended(self) -> float:
-        """It has ended: seconds until it is to start again."""
+        """What is tended has ended: returns the seconds until it is to start again."""
         self.times = 1 if time.monotonic() - self._started > STEADY else self.times + 1
         return float(min(SHORTEST_PAUSE * 2 ** (self.times - 1), LONGEST_PAUSE))
 

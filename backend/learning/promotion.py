@@ -67,7 +67,7 @@ class Comparison:
         return self.effective >= ENOUGH - 1e-9 and (self.probability or 0) >= PROMOTE
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain values for JSON."""
+        """All fields as plain values for JSON."""
         return asdict(self)
 
 

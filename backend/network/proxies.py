@@ -30,7 +30,7 @@ class Proxies:
 
     @classmethod
     def of_environment(cls) -> "Proxies":
-        """Those of this process. Raises ProxyError."""
+        """The proxies that this process's environment names. Raises ProxyError."""
         return cls(urllib.request.getproxies())
 
     def of(self, url: httpx.URL) -> httpx.URL | None:

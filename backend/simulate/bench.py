@@ -90,7 +90,7 @@ def bench(options: Bench, say: Callable[[str], None]) -> list[Cost]:
 
 
 def render(costs: list[Cost]) -> str:
-    """A table for people."""
+    """The costs as a table for people."""
     wide = max(len(cost.strategy) for cost in costs)
     lines = [f"{'strategy':{wide}}  seconds  x random    GiB"]
     for c in costs:
@@ -100,7 +100,7 @@ def render(costs: list[Cost]) -> str:
 
 
 def as_json(costs: list[Cost], options: Bench) -> str:
-    """The same for scripts."""
+    """The costs as JSON for scripts."""
     asked = {"rows": options.rows, "dimensions": DIMENSIONS, "size": options.size, "batch": options.batch}
     return json.dumps(asked | {"strategies": [asdict(cost) for cost in costs]}, indent=1)
 

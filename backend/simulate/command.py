@@ -101,7 +101,7 @@ class Simulation:
         return {"depth": how.depth, "labels": list(at), "macro_f1": scores}
 
     def _by_name(self, by_trial: Mapping[Trial, T]) -> dict[str, list[T]]:
-        """By the name of the method, one value a seed."""
+        """Values by the name of their method, one a seed."""
         return {m.name: [value for trial, value in by_trial.items() if trial.method == m] for m in self.methods}
 
     def _write(self, results: Results, figures: dict[str, Any], folder: Path) -> None:

@@ -27,7 +27,7 @@ class Curve:
     picked: list[int]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for JSON."""
+        """All fields as plain values for JSON."""
         return asdict(self)
 
 

@@ -31,7 +31,7 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """Of all that a curve depends on here."""
+        """A hash of everything here that a curve depends on."""
         hashed = hashlib.sha256(repr(self.classes).encode())
         for values in (self.labels, self.originals, self.test, self.embeddings):
             hashed.update(np.ascontiguousarray(values).data)
