@@ -49,7 +49,7 @@ def publish(session: Session, version: str, ranking: Ranking, check: Callable[[]
 
 
 def publish_more(session: Session, version: str, ranking: Ranking, check: Callable[[], None]) -> int:
-    """Import `ranking` for a version that Label Studio holds already: what it stores of these tasks, whoever made it, goes.
+    """Import `ranking` for a version that Label Studio holds already, in place of what it stores of these tasks for it.
 
     What is there is asked of Label Studio, not of our record: "Retrieve predictions" adds to it, and so does an import whose
     answer never came. Raises Superseded, LabelStudioError.

@@ -212,7 +212,7 @@ def test_a_large_pool_is_covered_too(name, monkeypatch):
         ("arrays.clusters", "SAMPLE", 300),
         ("arrays.chunks", "CHUNK", 2**12),
     ]:
-        monkeypatch.setattr(sys.modules[f"strategies.arrays.arrays.{module}"], limit, value)
+        monkeypatch.setattr(sys.modules[f"strategies.{module}"], limit, value)
     monkeypatch.setattr(compact, "__defaults__", (50,))
     found, of = clusters([100] * 6, dimensions=256, noise=0.3)
     picks = pick(name, pool(found.astype(np.float16), labelled=found[:1]), 12)
