@@ -36,6 +36,8 @@ def redis_address(value: str) -> str:
         _check_host(value)
     except ValueError as error:
         raise ValueError(f"{error}. A password's own signs must be escaped: {ESCAPES}") from None
+    if not re.fullmatch(r"/?[0-9]*", urlsplit(value).path):
+        raise ValueError("names a database that is no number: write /0, /1, ... behind the port, or nothing")
     return value
 
 

@@ -92,7 +92,7 @@ class Projects:
         """Make DATA_DIR, or check that it has the format this code writes. Raises DataDirError."""
         self.root.mkdir(parents=True, exist_ok=True)
         found = read_json(self.data_dir / "format.json")
-        if not isinstance(found, dict):
+        if not isinstance(found, dict) or not isinstance(found.get("format"), int):  # absent, or damaged
             write_json(self.data_dir / "format.json", {"format": FORMAT})
         elif found.get("format") != FORMAT:
             raise DataDirError(

@@ -34,9 +34,11 @@ def connect_redis(settings: Settings, seconds: float | None = None) -> Redis:
 
     Raises RedisUnavailable where it does not answer.
     """
-    redis = Redis.from_url(redis_url(settings), socket_connect_timeout=min(5, seconds or 5), socket_timeout=seconds)
     try:
+        redis = Redis.from_url(redis_url(settings), socket_connect_timeout=min(5, seconds or 5), socket_timeout=seconds)
         redis.ping()
+    except (ValueError, TypeError) as error:  # redis-py's words for options; the error before may hold a value
+        raise RedisUnavailable(f"REDIS_URL holds an option after ? that redis-py does not take ({error}).") from None
     except RedisError as error:
         if settings.redis_url:
             raise RedisUnavailable(f"REDIS_URL does not answer ({error}).") from error

@@ -177,6 +177,11 @@ def test_an_address_that_redis_can_have_is_taken_as_it_is(address):
     assert Settings(redis_url=address).redis_url == address
 
 
+@pytest.mark.parametrize("database", ["abc", "-1", "0/1"])
+def test_a_database_of_redis_that_is_no_number_is_said(monkeypatch, database):
+    assert "no number" in refused(monkeypatch, REDIS_URL=f"redis://localhost:6379/{database}")
+
+
 @pytest.mark.parametrize(
     "values",
     [

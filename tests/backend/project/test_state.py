@@ -107,7 +107,7 @@ def test_a_damaged_identity_is_given_anew_and_stays(projects, content):
     assert projects.identity() == projects.identity()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "3"])
+@pytest.mark.parametrize("content", ["", "[]", "3", "{}", '{"format": null}'])
 def test_a_damaged_format_does_not_lock_anybody_out(projects, content):
     (projects.data_dir / "format.json").write_text(content)
     projects.prepare()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,13 @@ def test_without_a_server_the_error_says_how_to_start_it(make_settings):
 def test_a_redis_url_that_does_not_answer_is_named(make_settings):
     with pytest.raises(RedisUnavailable, match="REDIS_URL"):
         connect_redis(make_settings(redis_url="redis://127.0.0.1:1"))
+
+
+@pytest.mark.parametrize("option", ["foo=1", "socket_timeout=pa55word"])
+def test_an_option_in_redis_url_that_cannot_be_is_said_without_its_value(make_settings, option):
+    with pytest.raises(RedisUnavailable, match="REDIS_URL holds an option") as caught:
+        connect_redis(make_settings(redis_url=f"redis://127.0.0.1:1/0?{option}"))
+    assert "pa55word" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_deep_data_dir_is_no_problem_for_the_socket(make_settings, tmp_path):
