@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv/.ready
 LABEL_STUDIO := .venv-label-studio/.ready
-TWO := -n 2 --dist loadgroup --no-loadscope-reorder  # processes; tests/conftest.py says which test goes to which
+TWO := -n 2 --dist loadscope --no-loadscope-reorder  # processes; tests/conftest.py says which test goes to which
 PIP := -m pip install --disable-pip-version-check --quiet
 
 .PHONY: help demo test soak check measure clean

@@ -7,6 +7,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 from redis import Redis
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from backend.queue.redis_server import EmbeddedRedis, connect_redis
 from backend.queue.work import Work
@@ -16,6 +18,7 @@ from tests.label_studio_in_memory import LabelStudioInMemory
 pytest.register_assert_rewrite("tests.label_studio_contract")
 
 ROOT = Path(__file__).resolve().parent.parent
+HOUSES = ("tests/e2e/", "tests/containers/", "tests/chaos/")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,18 +31,24 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """`make soak` runs every property test too. Where tests run in two processes, one has the whole houses for itself (Label
-    Studio, containers) and begins with them, since that takes longest; the other goes through the rest, a file at a time."""
+    """`make soak` runs every property test too. What needs a whole house (Label Studio, containers) comes first: it takes
+    longest."""
     for item in items if _soaks(config) else []:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("soak")
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("houses" if _needs_a_house(item) else item.path.name))
-    items.sort(key=lambda item: not _needs_a_house(item))
+    items.sort(key=lambda item: not item.nodeid.startswith(HOUSES))
 
 
-def _needs_a_house(item: pytest.Item) -> bool:
-    return bool({"e2e", "containers", "chaos"} & set(item.path.parts))
+class OneProcessForHouses(LoadScopeScheduling):
+    """Where tests run in several processes, one has all whole houses, and the others take the rest, a file at a time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "houses" if nodeid.startswith(HOUSES) else nodeid.split("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneProcessForHouses:
+    """What `pytest -n 2` asks for."""
+    return OneProcessForHouses(config, log)
 
 
 def _soaks(config: pytest.Config) -> bool:
