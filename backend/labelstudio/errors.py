@@ -39,6 +39,8 @@ def in_words(error: Exception) -> str:
             return "it redirects to what is no address"
         case httpx.RemoteProtocolError():
             return "the connection was closed before the answer was complete, or the answer is no HTTP"
+        case httpx.DecodingError():
+            return "its answer has broken compression"
         case httpx.NetworkError():
             return "the connection broke"
         case httpx.InvalidURL() | UnicodeError():
