@@ -9,11 +9,11 @@ from model.images import ImageError
 
 CLOUD = ("s3://", "gs://", "azure-blob://")
 # Paths that Label Studio alone has. Its data may name it by LABEL_STUDIO_HOST, which need not be LABEL_STUDIO_URL.
-OWN_PATH = re.compile(rb"/(data|storage-data|tasks/\d+/(presign|resolve)|projects/\d+/(presign|resolve|file-proxy))/")
+OWN_PATH = re.compile(rb"/((data|storage-data)/|(tasks/\d+/(presign|resolve)|projects/\d+/(presign|resolve|file-proxy))[/?])")
 # That host may also have Label Studio below a path, which need not be LABEL_STUDIO_URL's; there only what no other site has.
 BELOW = re.compile(
     rb"[^?]*?(/(data/(upload|local-files)|storage-data/uploaded|tasks/\d+/(presign|resolve)"
-    rb"|projects/\d+/(presign|resolve|file-proxy))/.*)"
+    rb"|projects/\d+/(presign|resolve|file-proxy))[/?].*)"
 )
 LOGIN_PATH = re.compile(r"/user/login/?$")
 

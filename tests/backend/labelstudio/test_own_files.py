@@ -21,6 +21,7 @@ def asked(url, reference, named_first=False):
         "/storage-data/uploaded/?filepath=upload/1/a.jpg",
         "/tasks/3/presign/?fileuri=czM6",
         "/tasks/3/resolve/?fileuri=czM6",
+        "/tasks/3/resolve?fileuri=czM6",
         "/projects/3/presign/?fileuri=czM6",
         "/projects/3/resolve/?fileuri=czM6",
         "/projects/3/file-proxy/?fileuri=czM6",
