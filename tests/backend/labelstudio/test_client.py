@@ -69,7 +69,10 @@ STRANGERS = {
     "a proxy's login": (Answer(401, PAGE.body), "a proxy in front of .* asks for a login of its own"),
     "a proxy's Basic login": (Answer(401, b"", {"WWW-Authenticate": "Basic realm=x"}), "asks for a login of its own"),
     "a wall": (Answer(403, PAGE.body), "a web page .403."),
-    "broken compression": (Answer(200, b"x", {"Content-Encoding": "gzip"}), "its answer has broken compression"),
+    "broken compression": (
+        Answer(200, b"this is no gzip file", {"Content-Encoding": "gzip"}),
+        "its answer has broken compression",
+    ),
     "a year that no calendar has": (
         Answer(429, b"", {"Retry-After": "Wed, 21 Oct 99999999999999 07:28:00 GMT"}),
         "asks to come again later",
