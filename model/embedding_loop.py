@@ -24,6 +24,7 @@ Item = TypeVar("Item")
 BATCH = 16  # images through the network at once
 SHARD = 128  # images per shard: what a crash can cost
 READERS = 8  # threads that fetch and decode
+LARGEST = float(np.finfo(np.float16).max)  # as which embeddings are stored
 AHEAD = 64  # images being read, or read and waiting for the network: 600 KB each
 
 
@@ -141,13 +142,13 @@ class _Outcomes(Generic[Item]):
         self._embeddings: list[NDArray[np.float32]] = []  # of the items without an error, in their order
 
     def take(self, batch: list[tuple[Item, Pixels | ImageError]]) -> None:
-        """Embed what can be of `batch`; an embedding that is not finite is the image's error."""
+        """Embed what can be of `batch`; an embedding that is not finite as float16 is the image's error."""
         images = [found.values for _, found in batch if isinstance(found, Pixels)]
         embeddings: Iterator[NDArray[np.float32]] = iter(self._embed(torch.stack(images)) if images else ())
         for item, found in batch:
             if isinstance(found, ImageError):
                 self._outcomes.append(Outcome(item, found))
-            elif np.isfinite(embedding := next(embeddings)).all():
+            elif (np.abs(embedding := next(embeddings)) <= LARGEST).all():  # NaN is not
                 self._outcomes.append(Outcome(item, None, found.note))
                 self._embeddings.append(embedding)
             else:

@@ -99,7 +99,7 @@ def _layout(file: int, dimensions: int) -> Layout:
         rows = int(keys["shape"][0])
         keys_at, embeddings_at = (8 + length + int(tensor["data_offsets"][0]) for tensor in (keys, embeddings))
         shapes = [(tensor["dtype"], list(tensor["shape"])) for tensor in (keys, embeddings)]
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         raise ShardError(f"its header is not that of a shard ({error!r})") from error
     if shapes != [("I64", [rows]), ("F16", [rows, dimensions])] or rows < 0:
         raise ShardError(f"it holds {shapes}, not keys and embeddings that are {dimensions} wide")

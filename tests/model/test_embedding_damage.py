@@ -33,6 +33,13 @@ def shard(folder, keys, embeddings, name="a"):
     return path
 
 
+def test_an_offset_that_is_no_number_costs_the_shard_alone(tmp_path):
+    header = b'{"keys": {"dtype": "I64", "shape": [1], "data_offsets": [1e999, 8]}, "embeddings": {}}'
+    (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(16))
+    shard(tmp_path, [5], values(1), "b")
+    assert opened(tmp_path).missing([5, 6]) == [6]
+
+
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
 def test_a_row_that_is_not_finite_is_missing_and_its_neighbours_are_not(tmp_path, wrong):
     damaged = values(3)

@@ -108,8 +108,9 @@ def test_an_outage_lets_no_more_images_be_asked_for_than_were_on_their_way(run):
     assert len(asked) <= AHEAD
 
 
-def test_an_embedding_that_is_not_finite_is_the_fault_of_its_image(run):
-    assert run([0, 1, 2], embed=lambda images: np.where(network(images) == 1, np.nan, network(images))) == 3
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 1e6])
+def test_an_embedding_that_is_not_finite_is_the_fault_of_its_image(run, wrong):
+    assert run([0, 1, 2], embed=lambda images: np.where(network(images) == 1, wrong, network(images))) == 3
     assert run.found(range(3)) == [True, False, True]
     assert "finite" in str(run.noted[1])
 
