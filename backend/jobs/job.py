@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 BACK_OFF = (3, 5, 10, 20, 30)  # seconds before the next tries while Label Studio is out of order; the last for all further ones
 LONGEST_WAIT = 600  # seconds that Label Studio may ask for
 TRIES = 1_000_000  # as long as it takes
+OVERTAKES = {"round": ("rollback",)}  # once a round has published, nobody waits for a rollback that failed before
 
 
 class TryLater(RuntimeError):
@@ -130,10 +131,11 @@ class _Report:
         return Retry(max=TRIES, interval=math.ceil(wait))
 
     def worked(self) -> None:
-        """Forget the last error of this kind."""
-        if self._kind in self.projects.read(self._project).errors:
+        """Forget the last error of this kind, and of what it makes a thing of the past."""
+        past = {self._kind, *OVERTAKES.get(self._kind, ())}
+        if past & self.projects.read(self._project).errors.keys():
             with self.projects.edit(self._project) as state:
-                state.errors.pop(self._kind, None)
+                state.errors = {kind: why for kind, why in state.errors.items() if kind not in past}
 
 
 def _waits() -> int:

@@ -61,6 +61,9 @@ def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
     if any(unembedded(session)):
         wake("embed")
         done.append("embedding new images")
+    for kind in sorted(session.state.errors.keys() & {"embed", "clean"}):  # nothing else may wake them for long
+        wake(kind)
+        done.append(f"the {kind} job again, which failed")
     done += _compare_stored(session, live.name)
     done += _move_skipped_back(session, live, check)
     if added := top_up(session, live, labelled, pool, check):

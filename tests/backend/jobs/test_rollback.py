@@ -42,3 +42,10 @@ def test_a_version_for_other_classes_is_refused_once_and_told(place):
     assert roll_back(place.project, place.first) is None
     assert "other classes" in place.state.errors["rollback"]
     assert place.live() == place.second
+
+
+def test_a_refusal_is_told_until_the_next_round_has_published(place):
+    place.studio.projects[place.project]["label_config"] = label_config(["red", "green"])
+    roll_back(place.project, place.first)
+    place.run(run_round)
+    assert place.state.errors == {}
