@@ -94,6 +94,8 @@ def disconnect(settings: Settings, work: Work, project: int, say: Say) -> None:
     """Put the settings back, remove ML backend, webhook and tab; versions and labels stay. Raises LabelStudioError."""
     label_studio = LabelStudio(settings)
     projects = Projects(settings.data_dir)
+    if project not in projects.ids():  # nothing is kept of what may be a slip of the keys
+        label_studio.project(project)
     with projects.edit(project) as state:
         state.connected = False
     work.forget(project)

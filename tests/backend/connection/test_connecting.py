@@ -199,6 +199,21 @@ def test_settings_that_people_chose_survive_connecting_twice_and_disconnecting(d
     assert desk.label_studio.projects[desk.project]["sampling"] == "Sequential sampling"
 
 
+def test_disconnecting_a_number_that_is_no_project_keeps_nothing_of_it(desk):
+    desk.project = 999
+    with pytest.raises(LabelStudioError, match="404"):
+        desk.disconnect()
+    assert desk.projects.ids() == []
+
+
+def test_disconnecting_twice_does_no_harm(desk):
+    desk.connect()
+    desk.disconnect()
+    before = desk.there()
+    desk.disconnect()
+    assert desk.there() == before
+
+
 def test_a_deleted_project_is_let_go_without_an_error(desk):
     desk.connect()
     desk.label_studio.client().request("DELETE", f"/api/projects/{desk.project}/")
