@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.labelstudio.client import LabelStudioError
-from backend.labelstudio.labelling_config import EMPTY
+from backend.labelstudio.labelling_config import ELSEWHERE, EMPTY
 from backend.project.session import Session
 from model.files import write_json
 
@@ -37,7 +37,7 @@ def ask_again(session: Session, progress: Callable[[int, int], None], dry_run: b
     """
     session.sync()
     outcome = AskedAgain(session.projects.folder(session.project) / "asked-again")
-    tasks = session.index.troubled(EMPTY)
+    tasks = sorted(session.index.troubled(EMPTY) + session.index.troubled(ELSEWHERE))
     for done, task in enumerate(tasks):
         progress(done, len(tasks))
         try:

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 
 from backend.labelstudio.task_data import SHORT, TaskDataError, kind_of, look_up, quoted
 
-UNKNOWN_CLASS, SEVERAL, MALFORMED, EMPTY = "class", "several", "malformed", "empty"  # what is wrong with an answer
+# what is wrong with an answer
+UNKNOWN_CLASS, SEVERAL, MALFORMED, ELSEWHERE, EMPTY = "class", "several", "malformed", "elsewhere", "empty"
 NAMED = 8  # controls that a message names
 LONGEST_CONFIG = 2_000_000  # characters
 OTHERS = {
@@ -73,7 +74,7 @@ class Target:
         if result is not None and not isinstance(result, list):
             return Answer(None, MALFORMED, f"the annotation's result is {kind_of(result)}: delete it, and label the task again")
         choices: set[str] = set()
-        odd = ""
+        odd, other = "", ""
         for region in result or []:
             if not isinstance(region, dict):
                 odd = odd or kind_of(region)
@@ -85,13 +86,22 @@ class Target:
                         choices.add(str(choice))
                     else:
                         odd = odd or kind_of(choice)
-        return self._judge(sorted(choices), odd)
+            elif isinstance(name := region.get("from_name"), str):
+                other = other or name
+        return self._judge(sorted(choices), odd, other)
 
-    def _judge(self, choices: list[str], odd: str) -> Answer:
+    def _judge(self, choices: list[str], odd: str, other: str) -> Answer:
         if len(choices) > 1:
             return Answer(None, SEVERAL, "several choices for one image: leave one of them")
         if not choices and odd:
             return Answer(None, MALFORMED, f"the annotation holds {odd} where a choice is expected: label the task again")
+        if not choices and other and other != self.from_name:
+            return Answer(
+                None,
+                ELSEWHERE,
+                f"control {quoted(other)} is answered, {quoted(self.from_name)} is not: choose a class, or give the "
+                "control its old name again, if it was renamed",
+            )
         if not choices:
             return Answer(None, EMPTY, "an empty answer, nothing is chosen: choose a class, if it was not meant")
         if choices[0] not in self.classes:

@@ -16,7 +16,8 @@ NOUNS = {IMAGE: "image that cannot be read", PARTIAL: "image read in part", TASK
 class Problem:
     """One reason why something is not used.
 
-    kind: IMAGE, PARTIAL or TASK, or what is wrong with answers: "class", "several", "malformed", "empty", "tie".
+    kind: IMAGE, PARTIAL or TASK, or what is wrong with answers: "class", "several", "malformed", "elsewhere",
+    "empty", "tie".
     count: how many tasks it is about; tasks: ids of a few of them. `str(problem)` is a line for people.
     """
 

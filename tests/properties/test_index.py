@@ -54,7 +54,9 @@ def test_no_task_keeps_another_from_being_taken_in(index, tasks):
     assert set(rows) == known | {SOUND["id"]}
     assert rows[SOUND["id"]].label == "A"
     assert sum(counts[state] for state in ("unlabelled", "labelled", "skipped", "unusable")) == len(rows)
-    unusable = sum(problem.count for problem in problems if problem.kind in ("class", "several", "malformed", "empty", "tie"))
+    unusable = sum(
+        problem.count for problem in problems if problem.kind in ("class", "several", "malformed", "elsewhere", "empty", "tie")
+    )
     assert unusable == counts["unusable"]
     for problem in problems:
         assert len(str(problem).encode()) < 1000

@@ -136,6 +136,16 @@ def test_an_empty_answer_is_told_with_the_command_that_asks_again(house):
     assert f"`al-backend ask-again --project {house.number} --empty`" in said
 
 
+def test_an_answer_to_another_control_alone_is_not_told_as_an_empty_one(house):
+    task = next(row.task for row in house.session.index.rows() if row.state == "unlabelled")
+    item = {"from_name": "old", "to_name": "image", "type": "choices", "value": {"choices": ["ants"]}}
+    house.label_studio.label(task, None, result=[item])
+    house.session.sync()
+    (said,) = line(house.text(), "problem")
+    assert "control 'old' is answered, 'choice' is not" in said
+    assert "ask-again" not in said
+
+
 def test_a_label_that_the_config_does_not_have_is_named(house):
     task = next(row.task for row in house.session.index.rows() if row.state == "unlabelled")
     house.label_studio.label(task, "Catfish")

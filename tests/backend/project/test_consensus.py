@@ -50,7 +50,7 @@ def test_annotations_agree_on_a_label_or_on_none(annotations, state, label):
         (item({"choices": []}), "empty"),
         ({"result": None}, "empty"),
         ({}, "empty"),
-        (item({"choices": ["A"]}, from_name="other"), "empty"),
+        (item({"choices": ["A"]}, from_name="other"), "elsewhere"),
         (item({"choices": ["A"]}, from_name=["choice"]), "empty"),
         (item({"choices": ["A", "B"]}), "several"),
         (item({"choices": ["\ud800"]}), "class"),
