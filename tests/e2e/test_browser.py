@@ -62,7 +62,17 @@ class Editor:
         assert self.task
         assert self.task["id"] != before
         self._page.wait_for_function(SHOWN, arg=CLASSES[0])
-        self._page.wait_for_timeout(1500)  # the pre-annotation is copied into the answer
+        if any(prediction["result"] for prediction in self.task["predictions"]):
+            self._wait_until(lambda: self.ticked)  # the pre-annotation is copied into the answer
+        else:
+            self._page.wait_for_timeout(1500)
+
+    def _wait_until(self, condition):
+        """Wait, at most 20 s, until the page shows what `condition` looks for."""
+        for _ in range(100):
+            self._page.wait_for_timeout(200)
+            if condition():
+                return
 
     @property
     def ticked(self):
@@ -76,8 +86,9 @@ class Editor:
 
     def press(self, choice):
         """Press the hotkey of a class."""
+        before = self.ticked
         self._page.keyboard.press(str(CLASSES.index(choice) + 1))
-        self._page.wait_for_timeout(500)
+        self._wait_until(lambda: self.ticked != before)
 
     def try_to_submit(self):
         """Press Ctrl+Enter where it must do nothing."""
@@ -87,6 +98,7 @@ class Editor:
     def submit(self):
         """Press Ctrl+Enter, and wait for the next task."""
         before = self.task["id"]
+        self._wait_until(lambda: self.can_submit)
         self._page.keyboard.press("Control+Enter")
         self._wait_for_task(before)
 
@@ -110,6 +122,10 @@ def project(house, annotator, insects):
         given.add(choice)
     labelled = IMAGES - len(house.open_tasks(project))
     wait_until(lambda: len(house.version(project, house.live(project)).tasks) == labelled, what="the labels are trained on")
+    open_tasks = house.open_tasks(project)
+    third = [task for task in house.queue(project, house.live(project)) if task in open_tasks][2]
+    for prediction in house.admin.task_predictions(third):  # as a random slot, which may not be due among so few images
+        house.admin.request("PATCH", f"/api/predictions/{prediction['id']}", json={"result": []})
     return project
 
 
