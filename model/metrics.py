@@ -46,8 +46,8 @@ class Metrics:
 
 def effective_size(weights: Floats) -> float:
     """How many images of equal weight tell as much as n images of these `weights`, float64 (n,) (Kish 1965, Survey Sampling):
-    (sum w)^2 / sum w^2, at most n."""
-    return float(weights.sum() ** 2 / np.square(weights).sum()) if len(weights) else 0.0
+    (sum w)^2 / sum w^2, at most n. Rounded, so that 30 of equal weight are 30 and no rounding error less."""
+    return round(float(weights.sum() ** 2 / np.square(weights).sum()), 6) if len(weights) else 0.0
 
 
 def measure(probabilities: NDArray[np.floating], labels: Classes, weights: Floats | None = None, *, seed: int = 0) -> Metrics:
@@ -76,7 +76,7 @@ def measure(probabilities: NDArray[np.floating], labels: Classes, weights: Float
         per_class=[float(value) if there else None for value, there in zip(f1, present, strict=True)],
         accuracy=float(np.average(predicted == labels, weights=weights)),
         ece=calibration_error(probabilities, labels, weights),
-        enough=effective >= ENOUGH - 1e-9,
+        enough=effective >= ENOUGH,
     )
 
 

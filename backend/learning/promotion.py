@@ -64,7 +64,7 @@ class Comparison:
     @property
     def promoted(self) -> bool:
         """Whether the new one is to be used."""
-        return self.effective >= ENOUGH - 1e-9 and (self.probability or 0) >= PROMOTE
+        return self.effective >= ENOUGH and (self.probability or 0) >= PROMOTE
 
     def as_dict(self) -> dict[str, Any]:
         """All fields as plain values for JSON."""

@@ -197,4 +197,4 @@ def test_backbones_and_embeddings_that_no_version_needs_are_collected(studio, pr
     assert poor not in needed
     assert {path.name for path in (folder / "embeddings").iterdir()} == needed
     assert {path.stem for path in (folder / "backbones").glob("*.safetensors")} == needed
-    assert not list((folder / "finetune").iterdir())
+    assert not [path for path in (folder / "finetune").iterdir() if path.is_dir()]

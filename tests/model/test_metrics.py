@@ -201,3 +201,8 @@ def test_it_does_so_over_two_thousand_samples(strata, classes):
 def test_two_hits_in_one_class_prove_little():
     low, _ = measure(np.array([[0.9, 0.1, 0.0], [0.8, 0.1, 0.1]]), np.array([0, 0])).interval
     assert low < 0.7
+
+
+@pytest.mark.parametrize("weight", [0.1, 1 / 3, 3.3333333333333335, 1.1])
+def test_images_of_equal_weight_tell_as_much_as_they_are(weight):
+    assert effective_size(np.full(30, weight)) == 30
