@@ -6,7 +6,6 @@ checkpoints lie in the project's folder `finetune` until it is done.
 
 import fcntl
 import logging
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -19,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from backend.jobs.job import JobAtWork, perform
-from backend.jobs.publish import Superseded, config_unchanged
-from backend.learning.promotion import Split, compare, split
-from backend.learning.rounds import Labelled, train
+from backend.jobs.judging import ConfigChanged, judge, keep_version
+from backend.jobs.publish import Superseded
+from backend.learning.promotion import Split, split
+from backend.learning.rounds import Labelled
 from backend.project.embedding import embed, note_errors, unembedded
 from backend.project.index import Row
 from backend.project.outcome import describe_finetuned
@@ -39,7 +39,6 @@ from model.version_store import fingerprint
 log = logging.getLogger(__name__)
 MADE = "made.json"  # in a run's folder: the backbone is there, and what is left is to judge it
 LEARN_FROM = 12  # labelled images, at least
-NICE = 10  # on top of a worker's own: rounds, embedding and the server go first
 
 
 @dataclass(frozen=True)
@@ -53,13 +52,8 @@ class Run:
     stop: np.ndarray
 
 
-class ConfigChanged(RuntimeError):
-    """The labelling config asks something else than when the fine-tuning began."""
-
-
 def finetune(project: int, generation: int, depth: str) -> Any:
     """Retrain ResNet50 for `project`, "last" or "all" of it. Returns what came of it, which `status` shows too."""
-    os.nice(NICE)
     return perform(f"finetune_{depth}", project, generation, lambda at: _finetune(at, generation, depth))
 
 
@@ -225,28 +219,11 @@ def _judge(s: Session, run: Run, name: str) -> dict[str, Any]:
 
     One that is not used is kept as a version without a queue, for a `rollback` to it. Raises ConfigChanged.
     """
-    s.reread()
-    if not config_unchanged(s, s.target):
-        raise ConfigChanged("the labelling config changed meanwhile: what was learned is of no use")
-    live = s.labelled()
-    s.use_backbone(name)
-    embed(s, unembedded(s)[0])
-    new, pool = s.labelled_and_pool()
-    both = np.intersect1d(live.tasks, new.tasks)
-    live, new = _only(live, both), _only(new, both)
     tested = dict(zip(run.tasks[run.test].tolist(), run.labels[run.test].tolist(), strict=True))
-    pairs = zip(live.tasks.tolist(), live.labels.tolist(), strict=True)
-    test = np.array([tested.get(task) == label for task, label in pairs], bool) & live.unseen & new.unseen
-    found = compare(live, new.embeddings, test, len(s.target.classes))
-    version = "" if found.promoted else s.write_version(s.new_version_name(), new, *train(new, pool, len(s.target.classes)))
-    return found.as_dict() | {"promoted": found.promoted, "version": version}
-
-
-def _only(labelled: Labelled, tasks: np.ndarray) -> Labelled:
-    """The part of `labelled` about `tasks`, in the order of their ids."""
-    order = np.argsort(labelled.tasks)
-    order = order[np.isin(labelled.tasks[order], tasks)]
-    return labelled.only(order)
+    verdict = judge(s, name, tested)
+    promoted = verdict.found.promoted
+    version = "" if promoted else keep_version(s, verdict)
+    return verdict.found.as_dict() | {"promoted": promoted, "version": version}
 
 
 def _embed_pool(s: Session, name: str) -> None:

@@ -26,13 +26,15 @@ QUEUES = (TRAIN, HOUSEKEEPING, EMBED)  # a worker takes them in this order
 DAY = 86_400
 LOST_SECONDS = 8  # a worker that takes a job off its queue begins it in milliseconds, or is gone
 PATIENT = (5, 30, 120, *[600] * 40)  # a job of hours outlives restarts and outages
+GIVES_WAY = 10  # nice of jobs that take long: rounds, embedding and the server go first
 DEPTHS = ("last", "all")  # of ResNet50 that a fine-tuning retrains
 
 
 @dataclass(frozen=True)
 class Kind:
     """A kind of work. lock: what it must not run beside, for the same project; timeout: seconds; again: seconds before each
-    further try of one that failed; extra: arguments after project and generation."""
+    further try of one that failed; extra: arguments after project and generation; nice: how far its process gives way to the
+    worker's other jobs."""
 
     queue: str
     function: str
@@ -40,6 +42,7 @@ class Kind:
     timeout: int
     again: tuple[int, ...] = (5, 30, 120)
     extra: tuple[str, ...] = ()
+    nice: int = 0
 
 
 # A round and a reconcile write to the same queue of Label Studio's: never both at once.
@@ -50,7 +53,9 @@ KINDS = {
     "embed": Kind(EMBED, "backend.jobs.embed.embed", "embed", 900),
     "clean": Kind(HOUSEKEEPING, "backend.jobs.clean.clean", "clean", 900),
 } | {
-    f"finetune_{depth}": Kind(FINETUNE, "backend.jobs.finetune.finetune", "finetune", 2 * DAY, again=PATIENT, extra=(depth,))
+    f"finetune_{depth}": Kind(
+        FINETUNE, "backend.jobs.finetune.finetune", "finetune", 2 * DAY, again=PATIENT, extra=(depth,), nice=GIVES_WAY
+    )
     for depth in DEPTHS
 }
 

@@ -45,6 +45,8 @@ class ActiveLearningMixin:
             kind = KINDS.get(job.id.split("-")[0])
             if kind and job.args is not None:  # the arguments are read before the name changes, else RQ loses them
                 job.func_name = kind.function
+            if kind and kind.nice:
+                os.nice(kind.nice)
         except DeserializationError:
             log.warning("%s cannot be read", job.id)  # which RQ finds too, and fails the job
         return super().perform_job(job, *args)  # type: ignore[misc]
