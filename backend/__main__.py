@@ -29,7 +29,7 @@ COMMANDS = {
     "pause": ("backend.commands.rounds", "Stop retraining a project."),
     "resume": ("backend.commands.rounds", "Take up a paused project again."),
     "simulate": ("backend.simulate.cli", "Measure what strategies save on your images."),
-    "bench": ("backend.simulate.cli", "Measure what strategies cost in time and memory."),
+    "bench": ("backend.bench.cli", "Measure how fast all of this is on your machine."),
     "settings": ("backend.commands.settings", "List every setting with its current value."),
 }  # name: the module that holds the command NAME_command, and what the list of commands says of it
 ROOMS = {"backend", "model", "strategies"}  # packages whose exceptions are made for people to read

@@ -16,7 +16,7 @@ FLOORS = [
     {"backend.connection"},
     {"backend.server", "backend.jobs"},
     {"backend.commands"},
-    {"backend.simulate"},
+    {"backend.simulate", "backend.bench"},
     {"backend.__main__"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -1,4 +1,4 @@
-"""The commands `simulate` and `bench` with their options. What takes long to import is imported when they run."""
+"""The command `simulate` with its options. What takes long to import is imported when they run."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,6 @@ import click
 
 from backend.commands.shared import say, with_settings
 from backend.settings import Settings
-from backend.simulate.errors import OptionsError
 from backend.simulate.protocol import HEADS
 from strategies import REGISTRY
 
@@ -170,29 +169,3 @@ def simulate_command(
         **options,
     )
     Simulation(wanted, settings, say).run()
-
-
-@click.command("bench")
-@click.option("--rows", type=int, default=1_000_000, metavar="N", help="Images in the pool (default: 1000000).")
-@click.option("--size", type=int, default=200, metavar="N", help="Picks asked for (default: 200).")
-@click.option("--batch", type=int, default=10, metavar="N", help="Labels before the next query (default: 10).")
-@click.option("--strategies", metavar="A,B", help="Which (default: all); names as in STRATEGY.")
-@click.option("--folder", type=FILE, metavar="DIR", help="Where the pool's file is made, 4 KB an image; deleted after.")
-@click.option("--json", "json_only", is_flag=True, help="For scripts.")
-@with_settings
-def bench_command(
-    _: Settings, rows: int, size: int, batch: int, strategies: str | None, folder: Path | None, json_only: bool
-) -> None:
-    """Measure what each query strategy costs on a large made-up pool, in seconds and memory.
-
-    \b
-    Example:
-      al-backend bench --rows 100000 --strategies margin,bait+distinct
-    """
-    from backend.simulate.bench import NAMES, Bench, as_json, bench, render
-
-    asked = Bench(rows, size, batch, tuple(strategies.split(",")) if strategies else NAMES, folder)
-    costs = bench(asked, (lambda line: click.echo(line, err=True)) if json_only else say)
-    say(as_json(costs, asked) if json_only else f"\n{render(costs)}")
-    if any(cost.error for cost in costs):
-        raise OptionsError("Not every strategy could be measured; the table says why.")

@@ -1,4 +1,4 @@
-"""What `simulate` and `bench` refuse."""
+"""What `simulate` refuses."""
 
 
 class OptionsError(ValueError):

@@ -1,18 +1,15 @@
-"""`al-backend bench`: what each strategy costs on a pool of a million images, in seconds and in memory.
+"""What each strategy costs on a pool of a million images, in seconds and in memory.
 
 The pool is made up and memory-mapped from a file, as the product's embeddings are. Each strategy runs in a process of its
 own, so that no one pays for another's memory.
 """
 
-import json
 import shutil
-import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,88 +18,53 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from backend.simulate.errors import OptionsError
-from strategies import REGISTRY, get, pick
+from backend.bench.figures import Bench, BenchError, Row
+from strategies import REGISTRY, pick
 from strategies.query import Query
 
-ROWS, DIMENSIONS, CLASSES = 1_000_000, 2048, 10
+DIMENSIONS, CLASSES = 2048, 10
 CLUSTERS = 50
 LABELLED = 300
+BATCH = 10  # labels given before the next query
 MEMBERS = 10  # of the committee
 CHUNK = 20_000  # rows written at a time
 GIB = 2**30
+LARGE = 1_000_000  # rows at which the goals stand
+SECONDS, MEMORY = 10.0, 4.0  # the goals
 NAMES = (*REGISTRY, "margin+distinct", "margin+balanced", "badge+distinct")
+ROWS = tuple(row for name in NAMES for row in (f"strategies.{name}", f"strategies.{name}.memory"))
 
 
-@dataclass(frozen=True)
-class Cost:
-    """strategy: its name; seconds: for one query, with the checks of its arrays; ratio: to the seconds of random in the
-    same run; gib: peak of resident anonymous memory of the whole process; error: why there is no figure."""
-
-    strategy: str
-    seconds: float | None = None
-    ratio: float | None = None
-    gib: float | None = None
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """rows: images in the pool; size: picks asked for; batch: labels given before the next query."""
-
-    rows: int = ROWS
-    size: int = 200
-    batch: int = 10
-    strategies: tuple[str, ...] = NAMES
-    folder: Path | None = None  # where the pool's file is made; default: the system's temporary folder
-
-
-def bench(options: Bench, say: Callable[[str], None]) -> list[Cost]:
-    """The cost of each strategy, `random` first. Raises OptionsError on unknown names and on a disk too small."""
-    for name in options.strategies:
-        get(name)
-    if options.rows < 1 or options.size < 1:
-        raise OptionsError(f"--rows {options.rows} and --size {options.size} must be at least 1")
-    names = dict.fromkeys(("random", *options.strategies))
-    needed = options.rows * (DIMENSIONS * 2 + CLASSES * 4) + 2**24
-    folder = options.folder or Path(tempfile.gettempdir())
-    if not folder.is_dir():
-        raise OptionsError(f"--folder {folder} is no folder: make it first, or choose another")
-    free = shutil.disk_usage(folder).free
+def measure(bench: Bench) -> Iterator[Row]:
+    """Seconds of one query, with the checks of its arrays, and the peak of resident anonymous memory of its process. Raises
+    BenchError on a disk too small."""
+    needed = bench.rows * (DIMENSIONS * 2 + CLASSES * 4) + 2**24
+    free = shutil.disk_usage(bench.folder).free
     if free < needed:
-        raise OptionsError(
-            f"{folder} has {free / GIB:.1f} GiB free and the pool takes {needed / GIB:.1f}: "
+        raise BenchError(
+            f"{bench.folder.parent} has {free / GIB:.1f} GiB free and the pool takes {needed / GIB:.1f}: "
             "choose another place with --folder, or fewer images with --rows"
         )
-    with tempfile.TemporaryDirectory(prefix="al-bench-", dir=folder) as made:
-        started = time.monotonic()
-        make_pool(Path(made), options.rows)
-        say(f"pool of {options.rows} x {DIMENSIONS} made in {time.monotonic() - started:.0f} s")
-        costs: list[Cost] = []
-        for name in names:
-            cost = _in_a_process(Path(made), name, options)
-            if cost.seconds is not None:
-                random = (costs or [cost])[0].seconds
-                cost = replace(cost, ratio=cost.seconds / random if random else None)
-            costs.append(cost)
-            say(f"{name}: {cost.error or f'{cost.seconds:.2f} s, {cost.gib:.2f} GiB'}")
-    return costs
-
-
-def render(costs: list[Cost]) -> str:
-    """The costs as a table for people."""
-    wide = max(len(cost.strategy) for cost in costs)
-    lines = [f"{'strategy':{wide}}  seconds  x random    GiB"]
-    for c in costs:
-        figures = f"{c.seconds or 0:7.2f}  {c.ratio or 0:8.1f}  {c.gib or 0:5.2f}"
-        lines.append(f"{c.strategy:{wide}}  {c.error or figures}")
-    return "\n".join(lines)
-
-
-def as_json(costs: list[Cost], options: Bench) -> str:
-    """The costs as JSON for scripts."""
-    asked = {"rows": options.rows, "dimensions": DIMENSIONS, "size": options.size, "batch": options.batch}
-    return json.dumps(asked | {"strategies": [asdict(cost) for cost in costs]}, indent=1)
+    started = time.monotonic()
+    make_pool(bench.folder, bench.rows)
+    bench.say(f"  pool of {bench.rows} x {DIMENSIONS} made in {time.monotonic() - started:.0f} s")
+    conditions = f"{bench.size} picks from {bench.rows:,} x {DIMENSIONS}"
+    failed = []
+    for name in NAMES:
+        row = f"strategies.{name}"
+        if not bench.wants(row) and not bench.wants(f"{row}.memory"):
+            continue
+        bench.say(f"  {name} ...")
+        try:
+            seconds, gib = _in_a_process(bench.folder, name, bench.size)
+        except (BenchError, MemoryError) as error:
+            failed.append(f"{name}: {error}")
+            continue
+        large = bench.rows >= LARGE
+        yield Row.at_most(row, seconds, "s", conditions, SECONDS if large else None)
+        yield Row.at_most(f"{row}.memory", gib, "GiB", conditions, MEMORY if large else None)
+    if failed:
+        raise BenchError("; ".join(failed))
 
 
 def make_pool(folder: Path, rows: int) -> None:
@@ -127,21 +89,18 @@ def _heads(members: int) -> NDArray[np.float32]:
     return 2 * np.random.default_rng(1).standard_normal((members, DIMENSIONS, CLASSES), np.float32)
 
 
-def _in_a_process(folder: Path, name: str, options: Bench) -> Cost:
+def _in_a_process(folder: Path, name: str, size: int) -> tuple[float, float]:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         try:
-            seconds, gib = process.submit(measure, folder, name, options.size, options.batch).result()
+            return process.submit(cost, folder, name, size).result()
         except BrokenProcessPool:
-            return Cost(name, error="killed: out of memory?")
-        except MemoryError as error:
-            return Cost(name, error=f"out of memory: {error}")
-    return Cost(name, seconds, gib=gib)
+            raise BenchError("killed: out of memory?") from None
 
 
-def measure(folder: Path, name: str, size: int, batch: int) -> tuple[float, float]:
+def cost(folder: Path, name: str, size: int) -> tuple[float, float]:
     """(seconds, GiB) of one query for `size` picks on the pool in `folder`, in this process."""
     embeddings, probabilities = (np.load(folder / f"{part}.npy", mmap_mode="r") for part in ("embeddings", "probabilities"))
-    ask = partial(_pick, name, embeddings, probabilities, batch)
+    ask = partial(_pick, name, embeddings, probabilities)
     ask(slice(0, 500), 20)  # imports and warms up
     with PeakMemory() as peak:
         started = time.perf_counter()
@@ -150,7 +109,7 @@ def measure(folder: Path, name: str, size: int, batch: int) -> tuple[float, floa
     return seconds, peak.bytes / GIB
 
 
-def _pick(name: str, embeddings: NDArray, probabilities: NDArray, batch: int, rows: slice, size: int) -> NDArray[np.int64]:
+def _pick(name: str, embeddings: NDArray, probabilities: NDArray, rows: slice, size: int) -> NDArray[np.int64]:
     pool, p = embeddings[rows], probabilities[rows]
     known = np.sort(np.random.default_rng(2).choice(len(p), min(LABELLED, len(p)), replace=False))
     heads = _heads(MEMBERS)
@@ -162,7 +121,7 @@ def _pick(name: str, embeddings: NDArray, probabilities: NDArray, batch: int, ro
         labels=p[known].argmax(axis=1),
         labelled_probabilities=p[known],
         committee=lambda asked: softmax(pool[asked].astype(np.float32) @ heads, axis=2),
-        batch=batch,
+        batch=BATCH,
         seed="bench",
     )
     return pick(name, query, size)
@@ -196,10 +155,10 @@ class PeakMemory:
 
 
 def anonymous_memory() -> int:
-    """Resident anonymous memory of this process in bytes, from Linux's /proc; OptionsError elsewhere."""
+    """Resident anonymous memory of this process in bytes, from Linux's /proc; BenchError elsewhere."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError as error:
-        raise OptionsError(f"memory cannot be measured here ({error}): bench runs on Linux") from error
+        raise BenchError(f"memory cannot be measured here ({error}): bench runs on Linux") from error
     line = next(line for line in status.splitlines() if line.startswith("RssAnon:"))
     return int(line.split()[1]) * 1024

@@ -1,0 +1,77 @@
+"""What a measure is given, and what it gives: rows.
+
+A measure is a module of this room with two public names: `ROWS`, the names of all its rows, and `measure(bench)`, which yields
+those that are wanted, or more. It runs in a process of its own. Where it cannot run at all it raises Skipped; whatever else it
+raises costs the rows it has not yielded yet.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.settings import Settings
+
+
+class BenchError(ValueError):
+    """A benchmark that cannot be run as it was asked for; the message says what to change."""
+
+
+class Skipped(Exception):
+    """Something that a measure needs is not there; the message says what, and how to have it."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure.
+
+    name: the measure, a dot, and what was measured: "predict.cached". value: in `unit`: "s", "ms", "GiB", "/s", or "x" for a
+    ratio. against: what a ratio is to, or under which conditions the value stands. goal: in the same unit, None where there is
+    none. met: whether the value is as good as the goal, None without one.
+    """
+
+    name: str
+    value: float
+    unit: str
+    against: str
+    goal: float | None = None
+    met: bool | None = None
+
+    @classmethod
+    def at_most(cls, name: str, value: float, unit: str, against: str, goal: float | None = None) -> "Row":
+        """A figure that is to be small, such as seconds."""
+        return cls(name, value, unit, against, goal, None if goal is None else value <= goal)
+
+    @classmethod
+    def at_least(cls, name: str, value: float, unit: str, against: str, goal: float | None = None) -> "Row":
+        """A figure that is to be large, such as how many times as fast."""
+        return cls(name, value, unit, against, goal, None if goal is None else value >= goal)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a measure is given.
+
+    settings: those of the command. folder: an empty one of its own, removed afterwards. only: the measures and beginnings of
+    row names that were asked for; empty for all. rows, size: the pool of the strategies, in images, and the picks asked for.
+    label_studio: the command that starts a Label Studio, None where there is none.
+    """
+
+    settings: Settings
+    folder: Path
+    only: tuple[str, ...] = ()
+    rows: int = 1_000_000
+    size: int = 200
+    label_studio: Path | None = None
+
+    def wants(self, row: str) -> bool:
+        """Whether the row of this name is asked for."""
+        return not self.only or any(asks_for(name, row) for name in self.only)
+
+    def say(self, line: str) -> None:
+        """Tell whoever waits how far it is, on standard error."""
+        print(line, file=sys.stderr, flush=True)
+
+
+def asks_for(asked: str, row: str) -> bool:
+    """Whether `--only asked` asks for `row`: the name of its measure, or the beginning of its own."""
+    return row.partition(".")[0] == asked or ("." in asked and row.startswith(asked))

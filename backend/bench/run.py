@@ -1,0 +1,81 @@
+"""Which measures there are, and running them: each in a process of its own, so that none pays for another's memory, threads or
+fault."""
+
+import importlib
+import logging
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+from backend.bench.figures import Bench, BenchError, Row, Skipped, asks_for
+
+log = logging.getLogger(__name__)
+ROOM = "backend.bench"
+MEASURES = {
+    "strategies": "each query strategy on a large made-up pool",
+}  # modules of this room, and what each measures, for the help
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a measure came to. failed: why rows are missing, "" where none is."""
+
+    rows: tuple[Row, ...] = ()
+    failed: str = ""
+    skipped: str = ""
+
+
+def chosen(only: Sequence[str], room: str = ROOM, measures: Sequence[str] = tuple(MEASURES)) -> list[str]:
+    """The measures that hold a row asked for by `only`, all where it is empty. Raises BenchError on a name that asks for
+    nothing."""
+    rows = {name: importlib.import_module(f"{room}.{name}").ROWS for name in measures}
+    for asked in only:
+        if not any(asks_for(asked, row) for names in rows.values() for row in names):
+            listed = "\n".join(f"  {name}: {', '.join(row.partition('.')[2] for row in rows[name])}" for name in rows)
+            raise BenchError(
+                f"--only {asked} is neither a measure nor the beginning of a row's name, MEASURE.ROW. There are\n{listed}"
+            )
+    return [name for name in rows if not only or any(asks_for(asked, row) for asked in only for row in rows[name])]
+
+
+def run(bench: Bench, names: Sequence[str], room: str = ROOM) -> dict[str, Outcome]:
+    """Run the measures `names`, one after the other, telling how far it is; what each came to."""
+    outcomes = {}
+    for name in names:
+        bench.say(f"{name} ...")
+        with (
+            tempfile.TemporaryDirectory(prefix="al-bench-", dir=bench.folder, ignore_cleanup_errors=True) as folder,
+            ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process,
+        ):
+            try:
+                outcome = process.submit(_measure, f"{room}.{name}", replace(bench, folder=Path(folder))).result()
+            except BrokenProcessPool:
+                outcome = Outcome(failed="its process was killed: out of memory?")
+        if outcome.failed or outcome.skipped:
+            bench.say(f"{name}: {f'failed: {outcome.failed}' if outcome.failed else f'skipped: {outcome.skipped}'}")
+        outcomes[name] = outcome
+    return outcomes
+
+
+def _measure(module: str, bench: Bench) -> Outcome:
+    """Run one measure in this process."""
+    measure = importlib.import_module(module)
+    rows: list[Row] = []
+    try:
+        for row in measure.measure(bench):
+            if row.name not in measure.ROWS:
+                raise BenchError(f"{row.name} is none of the rows that {module} promises")
+            if bench.wants(row.name):
+                rows.append(row)
+    except Skipped as reason:
+        return Outcome(tuple(rows), skipped=str(reason))
+    except BenchError as error:
+        return Outcome(tuple(rows), failed=str(error))
+    except Exception as error:  # whatever it is, it costs this measure alone
+        log.exception("%s", module)
+        return Outcome(tuple(rows), failed=f"{type(error).__name__}: {error}")
+    return Outcome(tuple(rows))

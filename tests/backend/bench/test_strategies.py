@@ -1,0 +1,61 @@
+"""The benchmark of the strategies, on a pool small enough for a test."""
+
+import mmap
+
+import numpy as np
+import pytest
+
+from backend.bench import strategies
+from backend.bench.figures import Bench, BenchError
+from backend.bench.strategies import GIB, PeakMemory, make_pool
+from backend.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    """The rows of two strategies."""
+    folder = tmp_path_factory.mktemp("bench")
+    bench = Bench(Settings(), folder, ("strategies.margin.memory", "strategies.typiclust"), rows=3000, size=20)
+    return list(strategies.measure(bench))
+
+
+def test_each_strategy_has_its_seconds_and_its_memory(rows):
+    by_name = {row.name: row for row in rows}
+    assert 0 < by_name["strategies.typiclust"].value < 60
+    assert 0.01 < by_name["strategies.typiclust.memory"].value < 1
+
+
+def test_only_the_strategies_that_are_asked_for_run(rows):
+    assert {row.name.split(".")[1] for row in rows} == {"margin", "typiclust"}
+
+
+def test_the_goals_stand_at_a_million_images_alone(rows):
+    assert {row.goal for row in rows} == {None}
+
+
+def test_too_little_space_is_refused_with_what_to_do(tmp_path):
+    with pytest.raises(BenchError, match="choose another place with --folder, or fewer images with --rows"):
+        list(strategies.measure(Bench(Settings(), tmp_path, rows=10**12)))
+
+
+def test_the_pool_is_in_clusters_with_probabilities_that_follow_from_them(tmp_path):
+    make_pool(tmp_path, 500)
+    embeddings, p = np.load(tmp_path / "embeddings.npy"), np.load(tmp_path / "probabilities.npy")
+    assert (embeddings.shape, embeddings.dtype, p.shape, p.dtype) == ((500, 2048), np.float16, (500, 10), np.float32)
+    assert np.linalg.norm(embeddings.astype(np.float32), axis=1) == pytest.approx(1, abs=1e-3)
+    assert p.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert len(np.unique(p.argmax(axis=1))) > 3
+    similar = embeddings.astype(np.float32) @ embeddings[0].astype(np.float32)
+    assert (similar[1:] > 0.4).sum() in range(2, 50)
+
+
+def test_memory_counts_what_is_allocated_and_not_what_is_mapped(tmp_path):
+    (tmp_path / "file").write_bytes(b"1" * 2**26)
+    with PeakMemory() as idle:
+        pass
+    with PeakMemory() as mapped, (tmp_path / "file").open("rb") as file:
+        sum(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)[::4096])
+    with PeakMemory() as allocated:
+        np.ones(2**26, np.uint8).sum()
+    assert (mapped.bytes - idle.bytes) / GIB < 0.03
+    assert (allocated.bytes - idle.bytes) / GIB > 0.05
