@@ -28,10 +28,11 @@ Examples:
   Whether the picks still help when ResNet50 itself is retrained on them:
     al-backend simulate photos --strategies margin --seeds 3 --finetune last --finetune-at 100 300
 
-Reading the table: `lift` is in points of macro F1 above the base model; `against random` is the paired difference to random
-sampling, with its 95 % interval over seeds; AUBC is the mean macro F1 over the range of labels; `ratio` is how many times as
-many labels random sampling needs for the F1 it has at the end. Where curves are flat a little luck makes a large ratio: take
-20 seeds for it, and look at AUBC first. A stopped run goes on where it was."""
+Reading the table: `random` labels at random and learns by a plain head; `ceiling` is the head that learned every label of the
+pool. `lift` is in points of macro F1 above the base model; AUBC is the mean macro F1 over the range of labels; `against` is a
+paired difference, with its 95 % interval over seeds; `fewer labels than random` is how many times as many labels random
+sampling needs for the F1 it has at the end. Where curves are flat a little luck makes a large ratio: take 20 seeds for it, and
+look at AUBC first. A stopped run goes on where it was."""
 
 DEFAULTS = ("least_confidence", "margin", "entropy", "default")
 
@@ -113,7 +114,7 @@ def _option(name: str, **about: Any) -> Any:
     default=DEFAULTS,
     metavar="NAME...",
     help=f"{', '.join(REGISTRY)}, with +distinct or +balanced if wanted; or default: what a new project gets, cold start, "
-    f"strategy, random slots and head (default: {' '.join(DEFAULTS)}). random is always run.",
+    f"strategy, random slots and head (default: {' '.join(DEFAULTS)}). random is always run, with the plain head.",
 )
 @_option("--start", type=POSITIVE, metavar="N", help="Random labels to begin with (default: 20; 250 with --one-shot).")
 @_option("--batch", type=POSITIVE, metavar="N", help="Labels a round (default: 10; 250 with --one-shot).")
@@ -136,7 +137,7 @@ def _option(name: str, **about: Any) -> Any:
     "--head",
     type=click.Choice(HEADS),
     default="plain",
-    help="Classifier: plain, or what ships (default: plain).",
+    help="Classifier: plain, or what ships (default: plain); random sampling under the latter is listed as random+head.",
 )
 @_option(
     "--finetune",

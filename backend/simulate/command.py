@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from backend.settings import Settings
+from backend.simulate.comparison import as_comparison
 from backend.simulate.curves import Curve
 from backend.simulate.dataset import Dataset, list_dataset
 from backend.simulate.draw import draw
@@ -15,8 +16,9 @@ from backend.simulate.errors import OptionsError
 from backend.simulate.options import Options
 from backend.simulate.parallel import Experiment, run_curves
 from backend.simulate.progress import StepLine
-from backend.simulate.protocol import PRODUCT, Method, Protocol, methods
-from backend.simulate.report import Results, as_csv, as_json, as_table
+from backend.simulate.protocol import BASELINE, CEILING, PRODUCT, STANDARD, Method, Protocol, methods
+from backend.simulate.report import as_csv, as_json, as_table
+from backend.simulate.results import Results
 from backend.simulate.store import CurveStore, Trial
 from model.files import write_atomically, write_json
 
@@ -25,7 +27,16 @@ ALL_LABELLED = (
     "ratio say little. Compare the areas (AUBC), or give more images or fewer --rounds."
 )
 NAMED = 3  # files that are named where more cannot be read
-T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Network:
+    """The images as one network sees them. name: as it was asked for; standard: as it sees them by torchvision's standard
+    preprocessing, None where that is left out."""
+
+    name: str
+    images: Dataset
+    standard: Dataset | None
 
 
 class Simulation:
@@ -38,73 +49,88 @@ class Simulation:
         self.methods = methods(list(options.strategies), options.head, options.cold, product)
 
     def run(self) -> None:
-        """Label, draw the table and write the files. Raises OptionsError, WeightsError."""
-        protocol = self.options.protocol
-        images = self._images()
+        """Label, draw the tables and write the files. Raises OptionsError, WeightsError."""
+        options, protocol = self.options, self.options.protocol
+        networks = self._networks()
+        images = networks[0].images
         grid = check_size(images, protocol)
-        retrain_at = self.options.retrain_at(grid)
-        store = CurveStore(self.options.cache / "curves", images, protocol)
-        curves = self._curves(images, store)
-        results = self._by_name(curves)
-        self.say(as_table(results, protocol))
+        retrain_at = options.retrain_at(grid)
+        results = {}
+        for network in networks:
+            results[network.name] = self._label(network)
+            heading = f"{network.name}:\n" if len(networks) > 1 else ""
+            self.say(heading + as_table(results[network.name], protocol))
         if grid[-1] == len(draw(images, protocol, seed=0).pool):
             self.say(ALL_LABELLED.format(labels=grid[-1]))
         for method in self.methods:
             if method.name == PRODUCT:
                 self.say(_describe_product(method))
+        if len(networks) > 1:
+            self.say(as_comparison(results))
         figures = as_json(results, asdict(protocol) | self._about())
-        self._write(results, figures, store.folder)
+        folder = CurveStore(options.cache / "curves", images, protocol).folder
+        self._write(results, figures, folder)
         if retrain_at:
-            figures["finetuned"] = self._retrain(images, curves, retrain_at)
-            self._write(results, figures, store.folder)
+            figures["finetuned"] = self._retrain(images, results[networks[0].name], retrain_at)
+            self._write(results, figures, folder)
 
     def _about(self) -> dict[str, Any]:
         """What else the figures depend on."""
         by_name = {method.name: asdict(method) for method in self.methods}
         return {"seeds": self.options.seeds, "copies": self.options.copies, "methods": by_name}
 
-    def _images(self) -> Dataset:
-        """The folder's images with embeddings. Whether there are enough is looked at before embedding takes its minutes."""
+    def _networks(self) -> list[Network]:
+        """The folder's images with the embeddings of each network. Whether there are enough is looked at before embedding takes
+        its minutes."""
         options, split = self.options, self.options.split
         listed, left_out = list_dataset(options.folder, split, options.copies)
         check_size(listed, options.protocol)
         most = self.settings.max_image_pixels
-        images, unreadable = embed_dataset(listed, options.weights, options.cache, most, self.line)
+        backbones = [options.weights] * (1 + options.standard)
+        embedded, unreadable = embed_dataset(listed, backbones, options.cache, most, self.line)
         if unreadable:
             self.say(_describe_unreadable(unreadable))
-        if split and not images.test.any():
+        if split and not embedded[0].test.any():
             raise OptionsError(f"--split: no image whose name starts with {split[1]!r} can be read, so there is no test.")
         if split and left_out:
             self.say(f"{left_out} images have neither of the prefixes {' and '.join(split)}: left out.")
-        return images
+        return [Network("resnet50", embedded[0], embedded[1] if options.standard else None)]
 
-    def _curves(self, images: Dataset, store: CurveStore) -> dict[Trial, Curve]:
-        """One curve for each method and seed: from before where there is one, else run now."""
+    def _label(self, network: Network) -> Results:
+        """The curves of a network."""
+        seeds = range(self.options.seeds)
+        own = self._curves(network.images, [Trial(method, seed) for seed in seeds for method in (*self.methods, CEILING)])
+        curves = {method.name: [own[Trial(method, seed)] for seed in seeds] for method in self.methods}
+        if network.standard:
+            trials = [Trial(self.methods[0], seed) for seed in seeds]
+            of_standard = self._curves(network.standard, trials, " on standard embeddings")
+            baseline = {BASELINE: curves[BASELINE], STANDARD: [of_standard[trial] for trial in trials]}
+            curves = baseline | curves
+        return Results(curves, [own[Trial(CEILING, seed)] for seed in seeds])
+
+    def _curves(self, images: Dataset, trials: Sequence[Trial], on: str = "") -> dict[Trial, Curve]:
+        """The curve of each trial: from before where there is one, else run now. on: which embeddings people are told of."""
         options = self.options
-        trials = [Trial(method, seed) for seed in range(options.seeds) for method in self.methods]
+        store = CurveStore(options.cache / "curves", images, options.protocol)
         before = {} if options.fresh else {trial: curve for trial in trials if (curve := store.get(trial))}
         if before:
-            self.say(f"{len(before)} of {len(trials)} curves are there from before; --fresh runs them again.")
+            self.say(f"{len(before)} of {len(trials)} curves{on} are there from before; --fresh runs them again.")
         todo = [trial for trial in trials if trial not in before]
-        experiment = Experiment(images, options.protocol)
-        curves = before | run_curves(experiment, todo, store, options.jobs, options.cache, self.line)
-        return {trial: curves[trial] for trial in trials}
+        return before | run_curves(Experiment(images, options.protocol), todo, store, options.jobs, options.cache, self.line)
 
-    def _retrain(self, images: Dataset, curves: Mapping[Trial, Curve], at: tuple[int, ...]) -> dict[str, Any]:
+    def _retrain(self, images: Dataset, results: Results, at: tuple[int, ...]) -> dict[str, Any]:
         """What is learned where ResNet50 itself is retrained on the labels so far, at each of `at`."""
         from backend.simulate.retraining import Retraining, as_retrained_table, retrain_curves
 
         options = self.options
         how = Retraining(options.finetune or "last", options.weights, at, options.cache, self.settings.max_image_pixels)
-        scores = self._by_name(retrain_curves(images, options.protocol, how, curves, options.fresh, self.line))
-        self.say(as_retrained_table(scores, self._by_name(curves), at))
+        curves = {Trial(m, seed): results.curves[m.name][seed] for seed in range(options.seeds) for m in self.methods}
+        by_trial = retrain_curves(images, options.protocol, how, curves, options.fresh, self.line)
+        scores = {m.name: [value for trial, value in by_trial.items() if trial.method == m] for m in self.methods}
+        self.say(as_retrained_table(scores, results.curves, at))
         return {"depth": how.depth, "labels": list(at), "macro_f1": scores}
 
-    def _by_name(self, by_trial: Mapping[Trial, T]) -> dict[str, list[T]]:
-        """Values by the name of their method, one a seed."""
-        return {m.name: [value for trial, value in by_trial.items() if trial.method == m] for m in self.methods}
-
-    def _write(self, results: Results, figures: dict[str, Any], folder: Path) -> None:
+    def _write(self, results: Mapping[str, Results], figures: dict[str, Any], folder: Path) -> None:
         """Write the table of points, the picture and, where asked for, all figures; by default into `folder`."""
         logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its fonts
         from backend.simulate.plot import plot

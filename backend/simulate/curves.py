@@ -10,7 +10,7 @@ from backend.learning.random_sample import RandomSample, random_sample
 from backend.learning.rounds import Labelled, Pool, Rules, rank
 from backend.simulate.dataset import Dataset
 from backend.simulate.draw import Draw, Rows, draw
-from backend.simulate.protocol import QUEUE, Method, Protocol
+from backend.simulate.protocol import CEILING, QUEUE, Method, Protocol
 from model.head import Head, fit_head
 from model.learner import Learner
 from model.metrics import calibration_error, macro_f1
@@ -42,10 +42,16 @@ def head_of(name: str, labelled: Labelled, pool: Pool, classes: int, seed: int) 
 def run_curve(
     images: Dataset, protocol: Protocol, method: Method, seed: int, report: Callable[[], None] = lambda: None
 ) -> Curve:
-    """Label the pool that `seed` draws by `method`, round after round. `report` is called after each point of the curve."""
+    """Label the pool that `seed` draws by `method`, round after round. `report` is called after each point of the curve.
+
+    CEILING has a single point, with every label of the pool.
+    """
     drawn = draw(images, protocol, seed)
-    grid = protocol.grid(len(drawn.pool))
-    picked = np.zeros(0, np.int64) if method.cold else drawn.start
+    if method == CEILING:
+        picked, grid = drawn.pool, [len(drawn.pool)]
+    else:
+        picked = np.zeros(0, np.int64) if method.cold else drawn.start
+        grid = protocol.grid(len(drawn.pool))
     curve = Curve(grid, [], [], [])
     sample: RandomSample | None = None
     while True:

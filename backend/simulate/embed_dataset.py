@@ -28,28 +28,32 @@ class Unreadable:
 
 
 def embed_dataset(
-    images: Dataset, weights: Path | None, cache: Path, max_pixels: int, line: StepLine
-) -> tuple[Dataset, list[Unreadable]]:
-    """Embed what the cache lacks; returns the images that can be read, and those that cannot.
+    images: Dataset, backbones: Sequence[Path | None], cache: Path, max_pixels: int, line: StepLine
+) -> tuple[list[Dataset], list[Unreadable]]:
+    """Embed by each of `backbones` what the cache lacks; returns the same images with the embeddings of each, and those that
+    cannot be read.
 
     An image without which its copies cannot be made leaves with them. Raises WeightsError; ValueError where fewer than two
     classes are left.
     """
     from model.backbone import DIMENSIONS, backbone_name
 
-    store = EmbeddingStore(cache / "embeddings" / backbone_name(weights), DIMENSIONS)
-    store.refresh()
+    stores = [EmbeddingStore(cache / "embeddings" / backbone_name(backbone), DIMENSIONS) for backbone in backbones]
     keys = [embedding_key(0, source.reference) for source in images.sources]
-    missing = set(store.missing(keys))
-    todo = [row for row, key in enumerate(keys) if key in missing]
-    unreadable = _embed([images.sources[row] for row in todo], [keys[row] for row in todo], store, weights, max_pixels, line)
-    store.compact()
-    values, embedded = store.get(keys)
-    kept = np.flatnonzero(embedded & embedded[images.originals])
-    images = images.only(kept, values[kept])
-    if len(np.unique(images.labels)) < 2:
+    unreadable: list[Unreadable] = []
+    for backbone, store in zip(backbones, stores, strict=True):
+        store.refresh()
+        missing = set(store.missing(keys))
+        todo = [row for row, key in enumerate(keys) if key in missing]
+        sources, wanted = [images.sources[row] for row in todo], [keys[row] for row in todo]
+        unreadable += _embed(sources, wanted, store, backbone, max_pixels, line)
+        store.compact()
+    values, embedded = zip(*(store.get(keys) for store in stores), strict=True)
+    by_all = np.logical_and.reduce(embedded)
+    kept = np.flatnonzero(by_all & by_all[images.originals])
+    if len(np.unique(images.labels[kept])) < 2:
         raise OptionsError(f"Images of fewer than two classes can be read; {_first(unreadable)}")
-    return images, unreadable
+    return [images.only(kept, of_backbone[kept]) for of_backbone in values], unreadable
 
 
 @contextmanager

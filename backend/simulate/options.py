@@ -34,6 +34,7 @@ class Options:
     copies: int = 0
     imbalance: tuple[tuple[str, float], ...] = ()
     head: str = "plain"
+    standard: bool = False
     finetune: str | None = None
     finetune_at: tuple[int, ...] = ()
     weights: Path | None = None

@@ -18,7 +18,7 @@ from backend.simulate.dataset import Dataset
 from backend.simulate.draw import draw
 from backend.simulate.embed_dataset import shared
 from backend.simulate.progress import StepLine
-from backend.simulate.protocol import Protocol
+from backend.simulate.protocol import CEILING, Protocol
 from backend.simulate.store import CurveStore, Trial
 
 LOOK_SECONDS = 0.5  # between looks at how far the processes are
@@ -41,7 +41,8 @@ def run_curves(
     if not trials:
         return curves
     points = len(experiment.protocol.grid(len(draw(experiment.images, experiment.protocol, trials[0].seed).pool)))
-    line.start("labelling", len(trials) * points)
+    single = sum(trial.method == CEILING for trial in trials)
+    line.start("labelling", (len(trials) - single) * points + single)
 
     def tell(done: int) -> None:
         line.reach(done, f"{len(curves)} of {len(trials)} curves")

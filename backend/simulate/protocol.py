@@ -6,6 +6,7 @@ from backend.simulate.errors import OptionsError
 
 HEADS = ("plain", "default")  # what `--head` takes; "default" is the head that ships
 BASELINE = "random"  # the curve that all others are compared with: random sampling, plain head
+STANDARD = "standard"  # the same labels and head on torchvision's standard embeddings: what one has without this product
 PRODUCT = "default"  # what a new project gets
 QUEUE = 6  # batches in a queue, as QUEUE_SIZE has it
 
@@ -58,13 +59,20 @@ class Protocol:
 
 
 def methods(strategies: list[str], head: str, cold: bool, product: Method) -> list[Method]:
-    """The sampling methods that `strategies` name, the baseline always first."""
+    """The sampling methods that `strategies` name. The baseline is always the first, with the plain head whatever `head` is:
+    random sampling under another head is a method of its own, "random+head"."""
     listed = [Method(BASELINE, "random", "plain", 0.0, cold)]
     for name in dict.fromkeys(strategies):
         if name == PRODUCT:
             listed.append(product)
-        elif name != "random":
+        elif name == STANDARD:
+            continue  # it is run on embeddings of its own
+        elif name != BASELINE:
             listed.append(Method(name, name, head, 0.0, cold))
         elif head != "plain":
             listed.append(Method("random+head", "random", head, 0.0, cold))
     return listed
+
+
+# The head that learned every label of the pool: a curve of one point, which no sampling method is expected to pass.
+CEILING = Method("ceiling", "random", "plain", 0.0, cold=False)

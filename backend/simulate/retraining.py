@@ -17,9 +17,9 @@ from backend.simulate.draw import Rows, draw
 from backend.simulate.folder import Source
 from backend.simulate.progress import StepLine
 from backend.simulate.protocol import BASELINE, Protocol
-from backend.simulate.report import as_points, as_value, markdown
 from backend.simulate.statistics import estimate
 from backend.simulate.store import VERSION, Trial, code_digest, digest
+from backend.simulate.text import as_points, as_value, markdown
 from model.backbone import backbone_name, load_backbone
 from model.embedding_store import embedding_key
 from model.files import read_json, write_json

@@ -57,7 +57,7 @@ def test_the_table_has_the_specification_s_columns(simulate):
     run = simulate()
     lines = [line for line in run.out.splitlines() if line.startswith("|")]
     assert [cell.strip() for cell in lines[0].split("|")][1:5] == ["sampling method", "sample size", "F1", "lift"]
-    assert [line.split("|")[1].strip() for line in lines[2:]] == ["base model", "random", "margin"]
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["base model", "random", "margin", "ceiling"]
     assert len({len(line) for line in lines}) == 1
     assert "6 + 12" in lines[3]
 
@@ -70,18 +70,24 @@ def test_the_lift_is_that_above_the_base_model(simulate):
     assert f"{100 * lift:+.1f}" in next(line for line in run.out.splitlines() if line.startswith("| margin"))
 
 
-def test_what_is_never_reached_is_said_as_more_than_the_run_has(simulate):
-    run = simulate("--seeds", "5", "--strategies", "least_confidence,margin,entropy,default")
-    rows = {line.split("|")[1].strip(): line for line in run.out.splitlines() if line.startswith("|")}
-    for name, figures in run.json["strategies"].items():
-        assert ("more than 18" in rows[name]) == (figures["labels_saved_ratio"] is None)
+def test_the_ceiling_is_the_head_that_learned_every_label_of_the_pool(simulate):
+    run = simulate()
+    all_labels = simulate("--rounds", "99").json
+    assert run.json["ceiling"]["labels"] == all_labels["labels"][-1] == 51
+    assert run.json["ceiling"]["macro_f1"] == [curve[-1] for curve in all_labels["strategies"]["random"]["macro_f1"]]
+    assert run.json["ceiling"]["mean"] == pytest.approx(np.mean(run.json["ceiling"]["macro_f1"]))
+    assert run.json["ceiling"]["ci95"][0] <= run.json["ceiling"]["mean"] <= run.json["ceiling"]["ci95"][1]
+    row = next(line for line in run.out.splitlines() if line.startswith("| ceiling"))
+    assert re.search(rf"all 51 +\| {run.json['ceiling']['mean']:.3f}", row)
 
 
 def test_the_csv_has_a_line_for_each_point(simulate, tmp_path):
     run = simulate("--csv", str(tmp_path / "points.csv"))
     lines = list(csv.DictReader(io.StringIO((tmp_path / "points.csv").read_text())))
-    assert list(lines[0]) == ["strategy", "seed", "labels", "macro_f1", "ece"]
-    assert len(lines) == 2 * 2 * 4
+    assert list(lines[0]) == ["backbone", "strategy", "seed", "labels", "macro_f1", "ece"]
+    assert len([line for line in lines if line["strategy"] != "ceiling"]) == 2 * 2 * 4
+    ceiling = [float(line["macro_f1"]) for line in lines if line["strategy"] == "ceiling"]
+    assert ceiling == run.json["ceiling"]["macro_f1"]
     found = [float(line["macro_f1"]) for line in lines if line["strategy"] == "margin" and line["seed"] == "1"]
     assert found == curves(run)[1]
 

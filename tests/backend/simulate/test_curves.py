@@ -9,7 +9,7 @@ from backend.learning.rounds import Labelled, Pool, Rules, rank, train
 from backend.learning.slots import slot_order
 from backend.simulate.curves import head_of, run_curve, sample_of, state
 from backend.simulate.draw import draw
-from backend.simulate.protocol import Method, Protocol
+from backend.simulate.protocol import CEILING, Method, Protocol
 from model.head import fit_head
 from model.learner import Learner
 from model.metrics import macro_f1
@@ -127,3 +127,14 @@ def test_the_random_sample_of_a_simulation_has_its_share_of_the_labels():
     assert sample.drawn.sum() == len(picked) / 2
     assert (labelled.weights > 0).sum() == len(picked) / 2
     assert pool.turns.min() > len(picked) / 2
+
+
+def test_the_ceiling_is_one_head_on_every_label_of_the_pool():
+    images = clusters()
+    drawn, curve = draw(images, SHORT, seed=1), run_curve(images, SHORT, CEILING, seed=1)
+    embeddings = images.embeddings.astype(np.float32)
+    guesses = fit_head(Learner(embeddings[drawn.pool], images.labels[drawn.pool], 3, seed=1)).probabilities(
+        embeddings[drawn.test]
+    )
+    assert curve.labels == [len(drawn.pool)]
+    assert curve.macro_f1 == [macro_f1(guesses.argmax(axis=1), images.labels[drawn.test], 3)]

@@ -43,7 +43,7 @@ def test_another_run_takes_up_finished_curves_and_fresh_does_not(simulate, place
     first = simulate()
     times = {path: path.stat().st_mtime_ns for path in finished(place)}
     again = simulate()
-    assert "4 of 4 curves are there from before" in again.out
+    assert "6 of 6 curves are there from before" in again.out
     assert again.json == first.json
     assert {path: path.stat().st_mtime_ns for path in finished(place)} == times
     assert "from before" not in simulate("--fresh").out
@@ -53,7 +53,7 @@ def test_another_run_takes_up_finished_curves_and_fresh_does_not(simulate, place
 
 def test_more_seeds_run_only_what_is_new(simulate):
     simulate()
-    assert "4 of 6 curves are there from before" in simulate("--seeds", "3").out
+    assert "6 of 9 curves are there from before" in simulate("--seeds", "3").out
 
 
 @pytest.mark.parametrize("option", [["--start", "7"], ["--test", "0.4"], ["--imbalance", "meat=0.5"]])
@@ -65,7 +65,7 @@ def test_another_protocol_shares_no_curve(simulate, option):
 def test_a_broken_file_is_run_again(simulate, place):
     first = simulate()
     finished(place)[0].write_text("{")
-    assert "3 of 4 curves" in (again := simulate()).out
+    assert "5 of 6 curves" in (again := simulate()).out
     assert again.json == first.json
 
 
@@ -94,9 +94,9 @@ def test_a_killed_run_goes_on_and_comes_to_the_same(simulate, place):
     process.wait()
     _wait_until_gone(process.pid, deadline)
     before = len(finished(place))
-    assert 0 < before < 6
+    assert 0 < before < 9
     resumed = simulate(*long)
-    assert f"{before} of 6 curves are there from before" in resumed.out
+    assert f"{before} of 9 curves are there from before" in resumed.out
     assert resumed.json == simulate(*long, "--fresh").json
 
 
