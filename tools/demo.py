@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from backend.bench.plugin import ROOT, Plugin
 from backend.commands.status_text import f1
 from backend.project.state import Projects
 from backend.settings import Settings
@@ -19,7 +20,6 @@ from backend.terminal import ProgressLine
 from model.backbone import WeightsError, load_backbone
 from model.version_store import VersionError, VersionStore
 from tools import label_studio as ls
-from tools.plugin import ROOT, Plugin
 from tools.samples import draw_samples
 from tools.weights_from_npm import PackageError
 from tools.weights_from_npm import make as make_weights

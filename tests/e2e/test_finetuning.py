@@ -15,6 +15,7 @@ import pytest
 import torch
 from rq import Worker
 
+from backend.bench.plugin import Plugin
 from backend.learning.slots import slot_order
 from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
@@ -26,7 +27,6 @@ from model.metrics import ENOUGH
 from tests.backend.commands.test_up import children
 from tests.e2e.conftest import Annotator, House, first, free_port, wait_until
 from tools.label_studio import name_of
-from tools.plugin import Plugin
 
 pytestmark = pytest.mark.soak
 CLASSES = ["ants", "bees"]
