@@ -9,11 +9,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torchvision.models import resnet50
 
-from model.backbone import DIMENSIONS, WeightsError, backbone_name, load_backbone
+from model.backbone import backbone_name, load_backbone
 from model.head import fit_head
 from model.images import to_tensor
 from model.learner import Learner
-from model.weights_file import check_weights
+from model.weights_file import WeightsError, check_weights
+from tests.model.made_up import DIMENSIONS
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from model.backbone import DIMENSIONS, WeightsError, backbone_name
+from model.backbone import backbone_name
 from model.backbone_store import About, BackboneStore
+from model.weights_file import WeightsError
+from tests.model.made_up import DIMENSIONS
 
 
 @pytest.fixture

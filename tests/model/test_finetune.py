@@ -10,10 +10,11 @@ import torch
 from safetensors.torch import load_file
 
 from model import finetune as module
-from model.backbone import DIMENSIONS, backbone_name, load_backbone
+from model.backbone import backbone_name, load_backbone
 from model.finetune import RECIPES, Recipe, TooFewLabels, finetune
 from model.photos import plain, store_photo
 from tests.conftest import ROOT
+from tests.model.made_up import DIMENSIONS
 
 EACH = 8
 SHORT = Recipe(**(vars(RECIPES["all"]) | {"epochs": 2, "batch": 8}))

@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import EpsImagePlugin, Image
 
-from model.backbone import WeightsError, backbone_name, load_backbone
+from model.backbone import backbone_name, load_backbone
 from model.embedding_store import EmbeddingStore
 from model.head import Head
 from model.image_files import orientation
 from model.images import ImageError, decode, read
 from model.version_store import Version, VersionError, VersionStore
+from model.weights_file import WeightsError
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of broken tags

@@ -19,9 +19,9 @@ from backend.project.session import Session
 from backend.project.state import Projects, ProjectState
 from backend.queue.work import Work
 from backend.settings import Settings
-from model.backbone import DIMENSIONS
 from model.version_store import VersionStore, fingerprint
 from tests.label_studio_in_memory import TOKEN, LabelStudioInMemory
+from tests.model.made_up import DIMENSIONS
 from tools.label_studio import label_config
 
 CLASSES = ["ants", "bees"]

@@ -12,9 +12,9 @@ from backend.labelstudio.client import LabelStudioError
 from backend.project import embedding
 from backend.project.embedding import embed, unembedded
 from backend.project.session import Session
-from model.backbone import DIMENSIONS
 from model.embedding_loop import SHARD
 from tests.label_studio_in_memory import TOKEN, Fault
+from tests.model.made_up import DIMENSIONS
 from tools.label_studio import label_config
 
 SIGNED = "{url}/data/upload/1/1.png?X-Amz-Date=2026&X-Amz-Signature={{}}"

@@ -16,7 +16,7 @@ from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.state import Projects
 from backend.server import plugin
 from backend.settings import get_settings
-from model.backbone import DIMENSIONS, backbone_name
+from model.backbone import backbone_name
 from model.backbone_store import BackboneStore
 from model.embedding_shard import read_keys
 from model.head import fit_head
@@ -24,6 +24,7 @@ from model.learner import Learner
 from model.version_store import Version, VersionStore
 from tests.conftest import ROOT
 from tests.e2e.conftest import free_port, wait_until
+from tests.model.made_up import DIMENSIONS
 from tools.label_studio import label_config
 
 CONFIG = label_config(["A", "B"])

@@ -9,8 +9,9 @@ import pytest
 from backend.__main__ import main
 from backend.settings import get_settings
 from backend.simulate.dataset import list_dataset
-from model.backbone import DIMENSIONS, backbone_name
+from model.backbone import backbone_name
 from model.embedding_store import EmbeddingStore, embedding_key
+from tests.model.made_up import DIMENSIONS
 from tests.model.made_up import images as embedded
 
 EACH = 25
