@@ -3,6 +3,7 @@ name of a backbone says which, and a DATA_DIR keeps to the one that it began wit
 
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -130,7 +131,8 @@ def _converted(network: "nn.Module", example: tuple[int, int]) -> Any:
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     frontend = FrontEndManager().load_by_framework("pytorch")
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of torch.jit.trace, by which OpenVINO reads a network
         images = torch.zeros(1, *example, 3, dtype=torch.uint8)
         decoder = TorchScriptPythonDecoder(network.eval(), example_input=images, trace_kwargs={"check_trace": False})
         model = frontend.convert(frontend.load(decoder))

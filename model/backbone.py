@@ -73,14 +73,14 @@ def load_backbone(spec: BackboneSpec, cache: Path | None = None) -> Backbone:
     of layer2 to layer4 sits in conv1. The classifier may have any number of classes, and the names a common beginning
     such as `module.`: one's own ResNet50 will do. Raises WeightsError where network, weights or arithmetic cannot be had.
     """
-    kept = cache / backbone_name(replace(spec, arithmetic=FLOAT32)) if cache else None  # which converts to any
+    name = backbone_name(replace(spec, arithmetic=FLOAT32))  # what is kept is the same for any arithmetic
 
     def make() -> "nn.Module":
         from model.torch_backbone import Embedder
 
         return Embedder(spec)
 
-    return Backbone(spec, forward(spec.arithmetic, make, EXAMPLE, kept))
+    return Backbone(spec, forward(spec.arithmetic, make, EXAMPLE, cache and cache / name))
 
 
 def backbone_name(spec: BackboneSpec) -> str:

@@ -29,8 +29,10 @@ def png(shade):
 @pytest.fixture
 def project(label_studio, make_settings, monkeypatch):
     """Open a project with an image for each of the references given; every image has a file unless it is in `without`."""
-    network = SimpleNamespace(embed=lambda images: np.repeat(images.mean((1, 2, 3)).numpy()[:, None], DIMENSIONS, 1))
-    monkeypatch.setattr(embedding, "get_backbone", lambda _: network)
+    network = SimpleNamespace(
+        prepare=np.asarray, embed=lambda images: np.repeat(images.mean((1, 2, 3))[:, None], DIMENSIONS, 1)
+    )
+    monkeypatch.setattr(embedding, "get_backbone", lambda *_: network)
     opened = []
 
     def start(references, without=()):
