@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.arrays.chunks import chunks
-from strategies.arrays.vectors import Floats, nearest_squared_distance, squared_distances
+from strategies.arrays.vectors import Floats, nearest_squared_distance, squared_distances, to_labelled
 from strategies.query import Query
 from strategies.strategy import CHOICE_OF_SCORES, Strategy, lowest
 
@@ -49,7 +48,7 @@ def _without_near_duplicates(query: Query, order: NDArray[np.int64], tau: float,
     for start in range(0, len(order), BLOCK):
         block = order[start : start + BLOCK]
         candidates = query.vectors(block)
-        nearest = np.minimum(_to_labelled(query, candidates), nearest_squared_distance(candidates, vectors))
+        nearest = np.minimum(to_labelled(query, candidates), nearest_squared_distance(candidates, vectors))
         new = _apart(candidates, nearest >= tau**2, tau)
         kept, vectors = np.concatenate([kept, block[new]]), np.vstack([vectors, candidates[new]])
         if len(kept) >= size:
@@ -73,15 +72,6 @@ def near_duplicate_distance(query: Query) -> float:
     vectors = query.vectors(rows)
     pairs = np.triu(predicted[:, None] == predicted, k=1)
     return SHARE * float(np.sqrt(np.quantile(squared_distances(vectors, vectors)[pairs], QUANTILE))) if pairs.any() else 0.0
-
-
-def _to_labelled(query: Query, vectors: Floats) -> Floats:
-    """The squared distance from each of `vectors`, (n, D), to the nearest labelled image, (n,); infinite where there is
-    none."""
-    nearest = np.full(len(vectors), np.inf, np.float32)
-    for rows in chunks(query.labelled_count, vectors.shape[1]):
-        np.minimum(nearest, nearest_squared_distance(vectors, query.labelled_vectors(rows)), out=nearest)
-    return nearest
 
 
 def _apart(vectors: Floats, allowed: NDArray[np.bool_], tau: float) -> NDArray[np.int64]:

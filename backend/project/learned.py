@@ -10,7 +10,6 @@ from typing import Any
 
 from backend.learning.rounds import Labelled
 from backend.project.state import ProjectState
-from model.backbone import BackboneSpec
 from model.backbone_store import BackboneStore
 from model.embedding_store import EmbeddingStore
 from model.head import Head
@@ -22,21 +21,21 @@ log = logging.getLogger(__name__)
 class Learned:
     """The versions and backbones in the project's `folder`.
 
-    base: the backbone that others are retrained from; mark: what the names of versions written here bear.
+    weights: the base backbone's file, None for torchvision's; mark: what the names of versions written here bear.
     """
 
-    def __init__(self, folder: Path, base: BackboneSpec, mark: str) -> None:
+    def __init__(self, folder: Path, weights: Path | None, mark: str) -> None:
         self.folder = folder
         self.versions = VersionStore(folder / "versions", mark)
         self.finetuning = folder / "finetune"
-        self._base = base
+        self._weights = weights
         self._in_use = ""
         self._stores: dict[str, EmbeddingStore] = {}
 
     @cached_property
     def backbones(self) -> BackboneStore:
         """The backbones; to name the base, the first use reads its file."""
-        return BackboneStore(self.folder, self._base)
+        return BackboneStore(self.folder, self._weights)
 
     @property
     def backbone(self) -> str:

@@ -19,8 +19,6 @@ from backend.project.sample import KeptSample
 from backend.project.state import Projects, ProjectState
 from backend.project.sync import moment_of, sync_index
 from backend.settings import Settings
-from model.arithmetic import fastest
-from model.backbone import BackboneSpec
 from model.backbone_store import BackboneStore
 from model.embedding_store import EmbeddingStore, embedding_key
 from model.head import Head
@@ -61,8 +59,7 @@ class Session:
             held.callback(self.images.close)
             self.index = Index(folder / "index.sqlite")
             held.callback(self.index.close)
-            base = BackboneSpec.of("resnet50", self.settings.model_weights, fastest())
-            self.learned = Learned(folder, base, self.projects.identity()[:3])
+            self.learned = Learned(folder, self.settings.model_weights, self.projects.identity()[:3])
             self.versions = self.learned.versions
             self.finetuning = self.learned.finetuning
             self.sample = KeptSample(folder / "random_sample.json")

@@ -38,11 +38,25 @@ def squared_distances(a: Floats, b: Floats) -> Floats:
 def nearest_squared_distance(points: Floats, among: Floats) -> Floats:
     """The squared distance from each of `points` to the nearest row of `among`, float32 of shape (len(points),); infinite
     where there is none. In chunks of points."""
+    return nearest_by_products(points, squares(points), among, squares(among))
+
+
+def nearest_by_products(points: Floats, of_points: Floats, among: Floats, of_among: Floats) -> Floats:
+    """As `nearest_squared_distance`, with the squared lengths given: |p - a|^2 = |p|^2 + |a|^2 - 2 p.a."""
     if not len(among):
         return np.full(len(points), np.inf, np.float32)
-    return np.concatenate(
-        [squared_distances(points[rows], among).min(axis=1) for rows in chunks(len(points), max(among.shape))]
-    )
+    doubled = -2 * among.T
+    nearest = [(points[rows] @ doubled + of_among).min(axis=1) for rows in chunks(len(points), max(among.shape))]
+    return np.maximum(np.concatenate(nearest) + of_points, 0)
+
+
+def to_labelled(query: Query, vectors: Floats) -> Floats:
+    """The squared distance from each of `vectors`, (n, D), to the nearest labelled image, (n,); infinite where there is
+    none."""
+    nearest = np.full(len(vectors), np.inf, np.float32)
+    for rows in chunks(query.labelled_count, vectors.shape[1]):
+        np.minimum(nearest, nearest_squared_distance(vectors, query.labelled_vectors(rows)), out=nearest)
+    return nearest
 
 
 def squares(a: Floats) -> Floats:

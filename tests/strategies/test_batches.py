@@ -63,6 +63,45 @@ def test_k_center_covers_before_it_fills():
     assert sorted(of[pick("k_center", pool(found), 6)].tolist()) == list(range(6))
 
 
+def farthest_first(query, size):
+    """k-center as it is defined: each distance looked at after each pick."""
+    nearest = nearest_squared_distance(query.vectors(), query.labelled_vectors())
+    picks = []
+    for _ in range(size):
+        farthest = np.flatnonzero(nearest == nearest.max())
+        picks.append(int(farthest[query.hashes[farthest].argmin()]))
+        nearest = np.minimum(nearest, nearest_squared_distance(query.vectors(), query.vectors(np.array(picks))))
+        nearest[picks] = -1
+    return picks
+
+
+@pytest.mark.parametrize("known", [0, 10])
+@pytest.mark.parametrize("copies", [1, 4])
+def test_k_center_makes_the_same_picks_when_it_looks_at_a_few_images_at_a_time(known, copies, monkeypatch):
+    monkeypatch.setattr(sys.modules["strategies.k_center"], "CANDIDATES", 15)
+    found = clusters([20] * 6, noise=0.5)[0].repeat(copies, axis=0)
+    q = pool(found, labelled=found[:known])
+    assert pick("k_center", q, 60).tolist() == farthest_first(q, 60)
+
+
+def radius(query, picks):
+    """The distance of the image farthest from its nearest labelled image or pick."""
+    near = np.minimum(*(nearest_squared_distance(query.vectors(), v) for v in (query.labelled_vectors(), query.vectors(picks))))
+    return np.sqrt(near.max())
+
+
+def test_k_center_covers_a_large_pool_as_well_by_estimates_as_by_exact_distances(monkeypatch):
+    monkeypatch.setattr(sys.modules["strategies.arrays.estimates"], "EXACT", 1000)
+    monkeypatch.setattr(sys.modules["strategies.k_center"], "CANDIDATES", 200)
+    random = np.random.default_rng(0)
+    fading = np.arange(1, 257) ** -0.75  # from the principal dimension to the last, as those of images do
+    q = pool(normalised(random.normal(size=(3000, 256)) * fading).astype(np.float16))
+    estimated, exact = radius(q, pick("k_center", q, 50)), radius(q, np.array(farthest_first(q, 50)))
+    by_chance = radius(q, random.choice(3000, 50, replace=False))
+    assert estimated < 1.02 * exact
+    assert by_chance > 1.05 * exact
+
+
 def test_badge_begins_with_the_largest_gradient():
     assert pick("badge", pool(at(0, 120, 240), [SURE, EVEN, SURE]), 1).tolist() == [1]
 
@@ -207,6 +246,8 @@ def test_a_large_pool_is_covered_too(name, monkeypatch):
         ("typiclust", "UNPROJECTED", 50),
         ("typiclust", "MEMBERS", 30),
         ("badge", "EXACT", 50),
+        ("arrays.estimates", "EXACT", 50),
+        ("k_center", "CANDIDATES", 50),
         ("bait", "CROWD", 100),
         ("bait", "CANDIDATES", (50, 300)),
         ("arrays.clusters", "SAMPLE", 300),
