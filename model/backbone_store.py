@@ -2,15 +2,17 @@
 
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.backbone import DIMENSIONS, WeightsError, backbone_name
+from model.backbone import BackboneSpec, backbone_name
 from model.embedding_store import EmbeddingStore
 from model.files import read_json, sync, write_json
+from model.networks import network
+from model.weights_file import WeightsError
 
 
 @dataclass(frozen=True)
@@ -22,23 +24,23 @@ class About:
 
 
 class BackboneStore:
-    """Backbones under `folder`; `weights` is the base's file, None for torchvision's. Embeddings of two are never mixed."""
+    """Backbones under `folder`; `base` is the one that the others were retrained from. Embeddings of two are never mixed."""
 
-    def __init__(self, folder: Path, weights: Path | None) -> None:
+    def __init__(self, folder: Path, base: BackboneSpec) -> None:
         self._files = folder / "backbones"
         self._embeddings = folder / "embeddings"
-        self._weights = weights
-        self.base = backbone_name(weights)
+        self._base = base
+        self.base = backbone_name(base)
 
     def has(self, name: str) -> bool:
         """Whether its weights are here."""
         return name == self.base or self._file(name).is_file()
 
-    def weights(self, name: str) -> Path | None:
-        """What `load_backbone` takes to load it. Raises WeightsError where it is gone."""
+    def spec(self, name: str) -> BackboneSpec:
+        """What `load_backbone` takes to load it. Raises WeightsError where its weights are gone."""
         if not self.has(name):
             raise WeightsError(f"The weights of backbone {name} are gone: retrain.")
-        return self._weights if name == self.base else self._file(name)
+        return self._base if name == self.base else replace(self._base, weights=self._file(name))
 
     def about(self, name: str) -> About:
         """How it was retrained."""
@@ -50,7 +52,7 @@ class BackboneStore:
 
     def embeddings(self, name: str) -> EmbeddingStore:
         """Its embeddings of this project's images."""
-        store = EmbeddingStore(self._embeddings / name, DIMENSIONS)
+        store = EmbeddingStore(self._embeddings / name, network(self._base.network).width)
         store.refresh()
         return store
 

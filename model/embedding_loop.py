@@ -1,4 +1,4 @@
-"""The one loop that brings images into an embedding store: readers fetch and decode ahead while ResNet50 works.
+"""The one loop that brings images into an embedding store: readers fetch and decode ahead while the network works.
 
 Where images come from is the caller's business: Label Studio for a project, a folder for a simulation.
 """
@@ -13,7 +13,6 @@ from itertools import islice
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from model.embedding_store import EmbeddingStore
@@ -21,24 +20,26 @@ from model.images import ImageError
 
 Item = TypeVar("Item")
 
-BATCH = 16  # images through the network at once
-SHARD = 128  # images per shard: what a crash can cost
+BATCH = 8  # images of one shape through the network at once: more do not fit a processor's cache
+STREAMS = 2  # batches in the network at once
+SHARD = 128  # images per shard: what a crash can cost, beside those that wait
 READERS = 8  # threads that fetch and decode
 LARGEST = float(np.finfo(np.float16).max)  # as which embeddings are stored
-AHEAD = 64  # images being read, or read and waiting for the network: 600 KB each
+AHEAD = 64  # images being read, or read and waiting to be taken: up to 400 KB each
+WAITING = 64  # images that may wait for others of their shape
 
 
 @dataclass(frozen=True)
-class Pixels:
-    """An image as ResNet50 takes it. values: float32 (3, 224, 224); note: what is missing of it, empty for a whole one."""
+class Prepared:
+    """An image as the network takes it. pixels: uint8 (H, W, 3); note: what is missing of it, empty for a whole one."""
 
-    values: torch.Tensor
+    pixels: NDArray[np.uint8]
     note: str = ""
 
 
 @dataclass(frozen=True)
 class Outcome(Generic[Item]):
-    """What became of an item: embedded and stored where `error` is None, else why it cannot be. note: that of its Pixels."""
+    """What became of an item: embedded and stored where `error` is None, else why it cannot be. note: that of its Prepared."""
 
     item: Item
     error: ImageError | None
@@ -48,30 +49,28 @@ class Outcome(Generic[Item]):
 def embed_images(
     items: Sequence[Item],
     key: Callable[[Item], int],
-    read: Callable[[Item], Pixels],
-    embed: Callable[[torch.Tensor], NDArray[np.float32]],
+    read: Callable[[Item], Prepared],
+    embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
     store: EmbeddingStore,
     note: Callable[[list[Outcome[Item]]], None],
     progress: Callable[[int], None] = lambda _: None,
     seconds: float = float("inf"),
 ) -> int:
-    """Embed `items` in their order for about `seconds`; returns how many were tried.
+    """Embed `items`, about in their order, for about `seconds`; returns how many were tried.
 
-    read: an item's image; embed: embeddings (n, D) of images (n, 3, 224, 224); note: told, shard by
-    shard, what became of the items; progress: told how many were tried so far.
+    read: an item's image; embed: embeddings, float32 (n, D), of n images of one shape, uint8 (n, H, W, 3), called by STREAMS
+    threads; note: told, shard by shard, what became of the items; progress: told how many were tried so far.
 
     An ImageError of `read` costs that item alone. Anything else that it raises speaks of all items: reading stops, what is
     there is stored, and it is raised.
     """
     deadline = time.monotonic() + seconds
     halt = threading.Event()
-    outcomes = _Outcomes(key, embed, store, note)
-    tried = 0
 
     def stopped() -> bool:
         return halt.is_set() or time.monotonic() > deadline
 
-    def attempt(item: Item) -> Pixels | ImageError | None:
+    def attempt(item: Item) -> Prepared | ImageError | None:
         if stopped():
             return None
         try:
@@ -82,26 +81,23 @@ def embed_images(
             halt.set()  # here, so that no other reader begins
             raise
 
-    with ThreadPoolExecutor(READERS) as readers:
+    with ThreadPoolExecutor(READERS) as readers, ThreadPoolExecutor(STREAMS) as network:
+        outcomes = _Outcomes(key, store, note, progress)
+        batches = _Batches(network, embed, outcomes)
         try:
             trouble: list[BaseException] = []
-            for batch in batched(_settled(_ahead(readers, attempt, items, stopped), trouble), BATCH):
-                outcomes.take(batch)
-                tried += len(batch)
-                progress(tried)
+            for item, found in _settled(_ahead(readers, attempt, items, stopped), trouble):
+                if isinstance(found, ImageError):
+                    outcomes.add(Outcome(item, found))
+                else:
+                    batches.add(item, found)
+            batches.finish()
             if trouble:
                 raise trouble[0]
         finally:
             halt.set()
             outcomes.store()
-    return tried
-
-
-def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Lists of at most `size` items each (itertools.batched, which Python 3.11 lacks)."""
-    rest = iter(items)
-    while batch := list(islice(rest, size)):
-        yield batch
+    return outcomes.tried
 
 
 def _ahead(
@@ -118,7 +114,7 @@ def _ahead(
 
 def _settled(
     readings: Iterable[tuple[Item, Future[Any]]], trouble: list[BaseException]
-) -> Iterator[tuple[Item, Pixels | ImageError]]:
+) -> Iterator[tuple[Item, Prepared | ImageError]]:
     """The readings that came to an end; what speaks of all items goes to `trouble`, and those not begun are left out."""
     for item, reading in readings:
         if error := reading.exception():
@@ -127,32 +123,72 @@ def _settled(
             yield item, found
 
 
+class _Batches(Generic[Item]):
+    """Images that wait for others of their shape, and batches in the network."""
+
+    def __init__(
+        self,
+        network: ThreadPoolExecutor,
+        embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+        outcomes: "_Outcomes[Item]",
+    ) -> None:
+        self._network, self._embed, self._outcomes = network, embed, outcomes
+        self._waiting: dict[tuple[int, ...], list[tuple[Item, Prepared]]] = {}
+        self._running: deque[tuple[list[tuple[Item, Prepared]], Future[NDArray[np.float32]]]] = deque()
+
+    def add(self, item: Item, found: Prepared) -> None:
+        """Take an image; where enough wait, a batch begins."""
+        same = self._waiting.setdefault(found.pixels.shape, [])
+        same.append((item, found))
+        if len(same) == BATCH:
+            self._begin(found.pixels.shape)
+        elif sum(map(len, self._waiting.values())) > WAITING:
+            self._begin(max(self._waiting, key=lambda shape: len(self._waiting[shape])))
+
+    def finish(self) -> None:
+        """Embed what waits."""
+        for shape in list(self._waiting):
+            self._begin(shape)
+        while self._running:
+            self._end()
+
+    def _begin(self, shape: tuple[int, ...]) -> None:
+        batch = self._waiting.pop(shape)
+        images = np.stack([found.pixels for _, found in batch])
+        self._running.append((batch, self._network.submit(self._embed, images)))
+        while len(self._running) > STREAMS + 1:  # one is ready for whoever is done first
+            self._end()
+
+    def _end(self) -> None:
+        batch, computed = self._running.popleft()
+        for (item, found), embedding in zip(batch, computed.result(), strict=True):
+            self._outcomes.add(Outcome(item, None, found.note), embedding)
+
+
 class _Outcomes(Generic[Item]):
-    """Embeds batch by batch and stores shard by shard."""
+    """Stores embeddings and tells outcomes, shard by shard."""
 
     def __init__(
         self,
         key: Callable[[Item], int],
-        embed: Callable[[torch.Tensor], NDArray[np.float32]],
         store: EmbeddingStore,
         note: Callable[[list[Outcome[Item]]], None],
+        progress: Callable[[int], None],
     ) -> None:
-        self._key, self._embed, self._store, self._note = key, embed, store, note
+        self._key, self._store, self._note, self._progress = key, store, note, progress
         self._outcomes: list[Outcome[Item]] = []
         self._embeddings: list[NDArray[np.float32]] = []  # of the items without an error, in their order
+        self.tried = 0
 
-    def take(self, batch: list[tuple[Item, Pixels | ImageError]]) -> None:
-        """Embed what can be of `batch`; an embedding that is not finite as float16 is the image's error."""
-        images = [found.values for _, found in batch if isinstance(found, Pixels)]
-        embeddings: Iterator[NDArray[np.float32]] = iter(self._embed(torch.stack(images)) if images else ())
-        for item, found in batch:
-            if isinstance(found, ImageError):
-                self._outcomes.append(Outcome(item, found))
-            elif (np.abs(embedding := next(embeddings)) <= LARGEST).all():  # NaN is not
-                self._outcomes.append(Outcome(item, None, found.note))
-                self._embeddings.append(embedding)
-            else:
-                self._outcomes.append(Outcome(item, ImageError("ResNet50 gives no finite embedding for it")))
+    def add(self, outcome: Outcome[Item], embedding: NDArray[np.float32] | None = None) -> None:
+        """Take an outcome; an embedding that is not finite as float16 is the image's error."""
+        if embedding is not None and not (np.abs(embedding) <= LARGEST).all():  # NaN is not
+            outcome = Outcome(outcome.item, ImageError("the network gives no finite embedding for it"))
+        elif embedding is not None:
+            self._embeddings.append(embedding)
+        self._outcomes.append(outcome)
+        self.tried += 1
+        self._progress(self.tried)
         if len(self._outcomes) >= SHARD:
             self.store()
 

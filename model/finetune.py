@@ -10,14 +10,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
+from torchvision.models import ResNet
 
-from model.backbone import Backbone, load_backbone, save_backbone
+from model.backbone import BackboneSpec
 from model.files import read_json, write_atomically, write_json
 from model.head import fit_head
 from model.inputs import PhotoInputs, cache_features
 from model.learner import Learner
+from model.torch_backbone import load_resnet, save_module
 from model.training import Classifier, Inputs, Lesson, Recipe, Rows, TrainingProgress, groups, predict, train
 
 FOLDS = 3  # of the cross-validation that finds the epochs where no stop fold can be spared
@@ -70,14 +73,14 @@ def finetune(
     stop: NDArray[np.bool_],
     *,
     depth: str,
-    weights: Path | None,
+    spec: BackboneSpec,
     folder: Path,
     minutes: float = float("inf"),
     seed: int = 0,
     recipe: Recipe | None = None,
     report: Callable[[Status], None] = lambda _: None,
 ) -> FineTuned:
-    """Retrain ResNet50 from `weights` (see `load_backbone`) on n labelled `photos`, as `store_photo` wrote them.
+    """Retrain the ResNet of `spec` on n labelled `photos`, as `store_photo` wrote them.
 
     labels: int64 (n,); stop: bool (n,), images that are not learned but tell when to stop. `folder` keeps checkpoints: called
     again with the same arguments it goes on where a killed process was. Training takes at most about `minutes`, preparation
@@ -89,11 +92,11 @@ def finetune(
         raise TooFewLabels(f"Fine-tuning needs at least {2 * FOLDS} labelled images of two classes, better hundreds.")
     options = _Options(depth, folder, minutes * 60, seed, recipe or RECIPES[depth], report)
     report(Status("loading ResNet50", 0, 1))
-    work = _FineTuning(labels, load_backbone(weights), options)
+    work = _FineTuning(labels, load_resnet(spec), options)
     work.prepare(photos)
     made = work.part(FINAL, learned, judged, None if len(judged) else work.best_epochs(learned))
     path = folder / "backbone.safetensors"
-    name = save_backbone(work.backbone, path)
+    name = save_module(work.network, spec, path)
     return FineTuned(path, name, made.best, work.spent)
 
 
@@ -115,11 +118,12 @@ class _FineTuning:
     inputs: Inputs
     embeddings: NDArray[np.float32]  # by the base weights, (n, D)
 
-    def __init__(self, labels: NDArray[np.int64], backbone: Backbone, options: _Options) -> None:
-        self.labels, self.backbone, self.options = labels, backbone, options
+    def __init__(self, labels: NDArray[np.int64], network: ResNet, options: _Options) -> None:
+        self.labels, self.options = labels, options
         self.folder, self.recipe, self.report = options.folder, options.recipe, options.report
         self.parts, self.finished, self.spent = 1, 0, 0.0
-        network = backbone.network
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.network = network = network.to(self.device, memory_format=torch.channels_last)
         stem = [network.conv1, network.bn1, network.relu, network.maxpool]
         early = [network.layer1, network.layer2, network.layer3]
         last = [network.layer4, network.avgpool, nn.Flatten(1)]
@@ -169,7 +173,7 @@ class _FineTuning:
         return 1 + int(np.mean([curve[:shortest] for curve in curves], axis=0).argmin())
 
     def part(self, name: str, learned: Rows, judged: Rows, epochs: int | None = None) -> TrainingProgress:
-        """Train from the base weights on `learned`; leaves the result in the backbone."""
+        """Train from the base weights on `learned`; leaves the result in the network."""
         note, checkpoint = self.folder / f"{name}.json", self.folder / f"{name}.pt"
         if noted := read_json(note):
             done = TrainingProgress.from_dict(noted)
@@ -177,7 +181,7 @@ class _FineTuning:
             self.stages.load_state_dict(self.base)
             classes = int(self.labels.max()) + 1
             head = fit_head(Learner(self.embeddings[learned], self.labels[learned], classes, seed=self.options.seed))
-            model = Classifier(self.stages, head.weights, head.bias).to(self.backbone.device)
+            model = Classifier(self.stages, head.weights, head.bias).to(self.device)
             until = epochs or self.recipe.epochs
             seconds = (self.options.seconds - self.spent) / (self.parts - self.finished)
             lesson = Lesson(self.inputs, self.labels, learned, judged, until, seconds, self.options.seed)

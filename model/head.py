@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from scipy.special import softmax
-from sklearn.model_selection import StratifiedKFold
 
 from model.calibration import best_temperature
 from model.learner import Learner
-from model.logistic import Floats
+from model.logistic import Coefficients, Floats
 
 FOLDS = 5
 TEMPERATURE_PRIOR = 0.7  # standard deviation of log temperature: with few labels it stays near 1
@@ -76,7 +75,18 @@ def fit_head(learner: Learner, unseen: NDArray[np.bool_] | None = None) -> Head:
     by default all: a retrained one is too sure of those it has learned.
     """
     everything = np.ones(len(learner.labels), bool)
-    return _head(learner, everything, _temperature(learner, everything if unseen is None else unseen))
+    judged = everything if unseen is None else unseen
+    folds = _stratified_folds(learner.labels, learner.seed) if judged.any() else np.zeros(0, np.int64)
+    fits = [everything, *(folds != fold for fold in np.unique(folds))]
+    weights, bias = learner.fit(np.stack(fits))
+    temperature = 1.0
+    if len(fits) > 1:
+        present, inverse = np.unique(learner.labels, return_inverse=True)
+        logits = np.empty((len(inverse), len(present)), np.float32)
+        for fold, (w, b) in enumerate(zip(weights[1:, present], bias[1:, present], strict=True)):
+            logits[folds == fold] = learner.embeddings[folds == fold] @ w.T + b
+        temperature = best_temperature(logits[judged], inverse[judged], TEMPERATURE_PRIOR)
+    return _heads(learner, everything[None], (weights[:1], bias[:1]), temperature)[0]
 
 
 def cross_fit(learner: Learner, held: NDArray[np.bool_], temperature: float) -> Floats:
@@ -85,16 +95,13 @@ def cross_fit(learner: Learner, held: NDArray[np.bool_], temperature: float) -> 
     The held images are split into folds; each fold is predicted by a head fitted on every other labelled image.
     """
     where = np.flatnonzero(held)
-    out = np.zeros((len(where), learner.classes), np.float32)
+    out = np.full((len(where), learner.classes), 1.0 / learner.classes, np.float32)
     folds = np.random.default_rng(learner.seed).permutation(len(where)) % min(FOLDS, max(len(where), 1))
-    for fold in np.unique(folds):
-        train = np.ones(len(held), bool)
-        train[where[folds == fold]] = False
-        if not train.any():
-            out[folds == fold] = 1.0 / learner.classes
-            continue
-        head = _head(learner, train, temperature)
-        out[folds == fold] = head.probabilities(learner.embeddings[where[folds == fold]])
+    rows = np.ones((folds.max(initial=-1) + 1, len(held)), bool)
+    rows[folds, where] = False
+    if rows.any(axis=1).all() and len(rows):
+        for fold, head in enumerate(_heads(learner, rows, learner.fit(rows), temperature)):
+            out[folds == fold] = head.probabilities(learner.embeddings[where[folds == fold]])
     return out
 
 
@@ -105,31 +112,27 @@ def out_of_bag(learner: Learner, held: NDArray[np.bool_], sizes: Sequence[int]) 
     (Breiman 1996).
     """
     where, random = np.flatnonzero(held), np.random.default_rng(learner.seed)
+    taught = np.stack([random.permutation(len(held)) < size for size in sizes])
     out = np.full((len(sizes), len(where)), -1, np.int64)
-    for answers, size in zip(out, sizes, strict=True):
-        taught = np.zeros(len(held), bool)
-        taught[random.permutation(len(held))[:size]] = True
-        head = _head(learner, taught, temperature=1.0)
-        others = ~taught[where]
+    for answers, rows, head in zip(out, taught, _heads(learner, taught, learner.fit(taught), temperature=1.0), strict=True):
+        others = ~rows[where]
         answers[others] = head.probabilities(learner.embeddings[where[others]]).argmax(axis=1)
     return out
 
 
-def _head(learner: Learner, rows: NDArray[np.bool_], temperature: float) -> Head:
-    """Fitted on the labelled images `rows`, bool (n,)."""
-    return Head(*learner.fit(rows), temperature, np.bincount(learner.labels[rows], minlength=learner.classes))
+def _heads(learner: Learner, rows: NDArray[np.bool_], fits: Coefficients, temperature: float) -> list[Head]:
+    """From `fits` on the labelled images `rows`, bool (F, n)."""
+    counts = [np.bincount(learner.labels[one], minlength=learner.classes) for one in rows]
+    return [Head(weights, bias, temperature, count) for weights, bias, count in zip(*fits, counts, strict=True)]
 
 
-def _temperature(learner: Learner, judged: NDArray[np.bool_]) -> float:
-    """The temperature that fits out-of-fold logits of the `judged` images best, drawn towards 1 by a log-normal prior."""
-    embeddings, labels = learner.embeddings, learner.labels
+def _stratified_folds(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """At most FOLDS folds, int64 (n,), each with images of every class; none where a class is too small, or is the only one."""
     present, inverse = np.unique(labels, return_inverse=True)
     smallest = int(np.bincount(inverse).min())
-    if len(present) < 2 or smallest < 2 or not judged.any():
-        return 1.0
-    logits = np.zeros((len(labels), len(present)))
-    folds = StratifiedKFold(min(FOLDS, smallest), shuffle=True, random_state=learner.seed)
-    for train, test in folds.split(embeddings, labels):
-        weights, bias = learner.fit(np.isin(np.arange(len(labels)), train))
-        logits[test] = embeddings[test] @ weights[present].T + bias[present]
-    return best_temperature(logits[judged], inverse[judged], TEMPERATURE_PRIOR)
+    if len(present) < 2 or smallest < 2:
+        return np.zeros(0, np.int64)
+    order = np.lexsort((np.random.default_rng(seed).random(len(labels)), labels))
+    folds = np.empty(len(labels), np.int64)
+    folds[order] = np.arange(len(labels)) % min(FOLDS, smallest)
+    return folds

@@ -1,4 +1,4 @@
-"""Image bytes -> the tensor ResNet50 takes, within limits that keep a hostile or broken file harmless."""
+"""Image bytes -> an RGB image, within limits that keep a hostile or broken file harmless."""
 
 import io
 import warnings
@@ -6,19 +6,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import torch
 from PIL import Image, ImageFile, UnidentifiedImageError
-from torchvision.transforms import v2
 
 from model.image_files import JPEG_END, ORIENTATION, format_of, is_cut_off_webp, orientation, scans, without_metadata
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")  # none that starts another program
 DEEP = ("I", "I;16", "I;16B", "I;16L", "F")
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # broken tags and the like, of each single file
 Image.MAX_IMAGE_PIXELS = None  # ours is checked instead, of every image
-THINNEST = 8  # aspect ratio
-RESIZE, CROP = 256, 224  # torchvision's IMAGENET1K_V1 evaluation preset
+LEAST_SIDE = 512  # pixels: no side of a JPEG is decoded smaller than that, if it is larger
 LEAST_ROWS = 0.1  # share of the rows that must have come of a file that was cut off
 JPEG_BLOCK = 16  # rows that are decoded together
 MISSING = (124, 116, 104)  # the colour of missing rows: ImageNet's mean, which is zero to the network
@@ -32,16 +28,6 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # by EXIF orientation
-
-evaluation_crop = v2.Compose([v2.Resize(RESIZE, antialias=True), v2.CenterCrop(CROP)])
-_to_tensor = v2.Compose(
-    [
-        evaluation_crop,
-        v2.PILToTensor(),
-        v2.ToDtype(torch.float32, scale=True),
-        v2.Normalize(MEAN, STD),
-    ]
-)
 
 
 class ImageError(ValueError):
@@ -84,24 +70,6 @@ def read(content: bytes, max_pixels: int) -> Decoded:
         raise ImageError(f"not a readable image: {_why(kind, error, content)}") from error
 
 
-def to_tensor(content: bytes, max_pixels: int) -> torch.Tensor:
-    """`content` as a float32 tensor of shape (3, 224, 224), normalised for ImageNet weights. Raises ImageError."""
-    return tensor_of(decode(content, max_pixels))
-
-
-def tensor_of(image: Image.Image) -> torch.Tensor:
-    """`image` as a float32 tensor of shape (3, 224, 224), normalised for ImageNet weights."""
-    return _to_tensor(not_too_thin(image))
-
-
-def not_too_thin(image: Image.Image) -> Image.Image:
-    """Cut the ends of a very thin image, which the centre crop would drop after scaling them up to gigabytes."""
-    longest = THINNEST * min(image.size)
-    width, height = min(image.width, longest), min(image.height, longest)
-    left, top = (image.width - width) // 2, (image.height - height) // 2
-    return image if image.size == (width, height) else image.crop((left, top, left + width, top + height))
-
-
 def _read(content: bytes, kind: str, max_pixels: int) -> Decoded:
     pixels, exif = without_metadata(content)
     opened = _open(pixels, kind, max_pixels)
@@ -123,7 +91,7 @@ def _open(content: bytes, kind: str, max_pixels: int) -> ImageFile.ImageFile:
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(f"{width} x {height} pixels are over MAX_IMAGE_PIXELS ({max_pixels})")
-    image.draft("RGB", (2 * RESIZE, 2 * RESIZE))  # only a JPEG can be decoded smaller
+    image.draft("RGB", (LEAST_SIDE, LEAST_SIDE))  # only a JPEG can be decoded smaller
     return image
 
 

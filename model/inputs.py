@@ -46,7 +46,7 @@ class PhotoInputs:
         return _stack([self._augment(self._paths[row], random) for row in rows])
 
     def plain(self, rows: Rows) -> Iterator[torch.Tensor]:
-        """Batches of `rows` as embeddings see them."""
+        """Batches of `rows` as a run is judged by."""
         with ThreadPoolExecutor(READERS) as readers:
             for start in range(0, len(rows), BATCH):
                 yield _stack(list(readers.map(plain, [self._paths[row] for row in rows[start : start + BATCH]])))
@@ -72,7 +72,7 @@ class FeatureInputs:
             yield _features([self._views[views[i]][rows[i]][:, :: -1 if mirrored[i] else 1] for i in chosen])
 
     def plain(self, rows: Rows) -> Iterator[torch.Tensor]:
-        """Batches of `rows` as embeddings see them."""
+        """Batches of `rows` as a run is judged by."""
         for start in range(0, len(rows), BATCH):
             yield _features([self._plain[row] for row in rows[start : start + BATCH]])
 

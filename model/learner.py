@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.logistic import Coefficients, Floats, fit_logistic
-from model.selftraining import SelfTraining
+from model.selftraining import SAMPLE, SelfTraining
 from model.threads import one_thread
 
 POOL_HELPS = 2000  # labels, at most: with more the pool teaches nothing new
+TOGETHER = 2**22  # numbers in an array of several fits, at most, to bound memory with many classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,14 +36,21 @@ class Learner:
             raise ValueError(f"labels outside [0, {self.classes})")
 
     def fit(self, rows: NDArray[np.bool_]) -> Coefficients:
-        """Weights (C, D) and bias (C,) from the labelled images `rows`, bool (n,). Each class weighs the same in the loss,
-        whatever its count; rows of classes without a label are zero, and all are where there is one class only."""
-        labels = self.labels[rows]
-        one_class = len(np.unique(labels)) < 2  # from which nothing can be guessed
+        """Weights (F, C, D) and bias (F, C) of F fits, each on its `rows` of the labelled images, bool (F, n).
+
+        Each class weighs the same in the loss, whatever its count. Classes without a label have zeros, and all have where there
+        is one class only.
+        """
         with one_thread():  # threads that wait for each other in products so small take five times as long
-            if one_class or self._with_pool is None:
-                return fit_logistic(self.embeddings[rows], labels, self.classes)
-            return self._with_pool.fit(rows)
+            size = max(1, TOGETHER // (self.classes * max(len(self.labels) + SAMPLE, self.embeddings.shape[1])))
+            parts = [self._fit(rows[start : start + size]) for start in range(0, len(rows), size)]
+        weights, bias = zip(*parts, strict=True)
+        return np.concatenate(weights), np.concatenate(bias)
+
+    def _fit(self, rows: NDArray[np.bool_]) -> Coefficients:
+        if self._with_pool is None:
+            return fit_logistic(self.embeddings, self.labels, self.classes, rows)
+        return self._with_pool.fit(rows)
 
     @cached_property
     def _with_pool(self) -> SelfTraining | None:

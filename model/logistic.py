@@ -2,47 +2,61 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
+
+from model.softmax_regression import Regressions
 
 INVERSE_REGULARISATION = 50.0  # C, on L2-normalised embeddings; flat between 20 and 160 on three photo sets, random labels
+STEPS = 300  # of the optimiser, at most
+TOLERANCE = 1e-5  # of the gradient
 
 Floats = NDArray[np.float32]
-Coefficients = tuple[Floats, Floats]  # weights (C, D) and bias (C,)
+Bools = NDArray[np.bool_]
+Coefficients = tuple[Floats, Floats]  # of F fits: weights (F, C, D) and bias (F, C)
 
 
-def fit_logistic(embeddings: Floats, labels: NDArray[np.int64], classes: int) -> Coefficients:
-    """Weights (C, D) and bias (C,) from n images, float32 (n, D), and their labels, int64 (n,); rows of classes without a label
-    are zero, and all are where there is one class only, or where all embeddings are zero.
-
-    With fewer images than dimensions the fit runs in the span of the images: the regularised solution lies there, so
-    this changes nothing but the time.
-    """
-    if len(np.unique(labels)) < 2 or not embeddings.any():
-        return np.zeros((classes, embeddings.shape[1]), np.float32), np.zeros(classes, np.float32)
-    inputs, basis = _span(embeddings)
-    model = LogisticRegression(C=INVERSE_REGULARISATION, class_weight="balanced", max_iter=1000, tol=1e-4)
-    return coefficients(model.fit(inputs, labels), classes, basis)
+def fit_logistic(embeddings: Floats, labels: NDArray[np.int64], classes: int, rows: Bools) -> Coefficients:
+    """Weights (F, C, D) and bias (F, C) of F fits, each on its `rows`, bool (F, n), of n images with their embeddings,
+    float32 (n, D), and labels, int64 (n,). Classes without a label have zeros; so have all where there is one class only."""
+    inputs = with_ones(embeddings)
+    targets = one_hot(equal_shares(np.tile(labels, (len(rows), 1)), rows.astype(float), classes), labels, classes)
+    return coefficients(fit_labels(inputs, targets, rows.sum(axis=1)))
 
 
-def coefficients(model: LogisticRegression, classes: int, basis: NDArray[np.floating] | None = None) -> Coefficients:
-    """What a fitted `model` of two or more classes has learned, a row for each of all `classes`. basis: of shape (R, D), where
-    its R inputs are coordinates in it."""
-    rows = model.coef_ if basis is None else model.coef_ @ basis
-    weights, bias = np.zeros((classes, rows.shape[1]), np.float32), np.zeros(classes, np.float32)
-    seen = model.classes_
-    if len(seen) == 2:  # scikit-learn keeps one row for two classes
-        weights[seen[1]], bias[seen[1]] = rows[0], model.intercept_[0]
-    else:
-        weights[seen], bias[seen] = rows, model.intercept_
-    return weights, bias
+def fit_labels(inputs: Floats, targets: Floats, counts: NDArray[np.int64]) -> Floats:
+    """Parameters (C, F, R + 1) of fits on so many labels each, int64 (F,); see Regressions for the rest."""
+    start = np.zeros((*targets.shape[:2], inputs.shape[1]), np.float32)
+    return Regressions(inputs, targets, penalties(targets, counts)).fit(start, STEPS, TOLERANCE)
 
 
-def _span(embeddings: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Coordinates (n, r) of the embeddings in an orthonormal basis (r, D) of their span; the basis is None for n >= D."""
-    values = embeddings.astype(np.float64)
-    if len(values) >= values.shape[1]:
-        return values, None
-    squares, vectors = np.linalg.eigh(values @ values.T)
-    keep = squares > squares[-1] * 1e-10
-    lengths = np.sqrt(squares[keep])
-    return vectors[:, keep] * lengths, (vectors[:, keep] / lengths).T @ values
+def penalties(targets: Floats, weights: NDArray[np.number]) -> Floats:
+    """Of regressions whose images weigh so much together, (F,). Between two classes one row of weights is the other's negative:
+    what scikit-learn does with a single row, which so counts once, takes twice the penalty here."""
+    two = targets.any(axis=2).sum(axis=0) == 2
+    return np.where(two, 2, 1).astype(np.float32) / (INVERSE_REGULARISATION * np.maximum(weights, 1)).astype(np.float32)
+
+
+def equal_shares(labels: NDArray[np.int64], weights: NDArray[np.float64], classes: int) -> Floats:
+    """`weights`, (F, m), of images with `labels`, (F, m), scaled so that those of each class sum to the same in each row, and
+    all of them to 1."""
+    fits = len(labels)
+    kind = labels + classes * np.arange(fits)[:, None]
+    sums = np.bincount(kind.ravel(), weights.ravel(), minlength=fits * classes)
+    share = 1 / np.maximum(np.count_nonzero(sums.reshape(fits, classes), axis=1), 1)
+    return (weights / np.maximum(sums, np.finfo(float).tiny)[kind] * share[:, None]).astype(np.float32)
+
+
+def one_hot(weights: Floats, labels: NDArray[np.int64], classes: int) -> Floats:
+    """`weights`, (F, m), each at the class that `labels`, (m,) or (F, m), names: (C, F, m)."""
+    return np.where(labels == np.arange(classes)[:, None, None], weights, np.float32(0)).astype(np.float32)
+
+
+def with_ones(embeddings: Floats) -> Floats:
+    """`embeddings`, (m, D), with a last column of ones, for the bias."""
+    return np.hstack([embeddings, np.ones((len(embeddings), 1), np.float32)], dtype=np.float32)
+
+
+def coefficients(parameters: Floats, basis: Floats | None = None) -> Coefficients:
+    """Weights and bias from parameters (C, F, R + 1); basis: of shape (R, D), where their R inputs are coordinates in it."""
+    by_fit = parameters.transpose(1, 0, 2)
+    weights = by_fit[:, :, :-1] if basis is None else by_fit[:, :, :-1] @ basis
+    return weights, by_fit[:, :, -1]

@@ -9,19 +9,21 @@ from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional
 
 from model.files import write_atomically
-from model.images import MEAN, RESIZE, STD, decode, evaluation_crop, not_too_thin
+from model.images import decode
+from model.preprocessing import CENTRE_CROP, IMAGENET_MEAN, IMAGENET_STD, not_too_thin
 
+SHORTER = 256  # pixels of the shorter side of a stored photo
 QUALITY = 95
 AREA = (0.35, 1.0)  # of a photo that a crop for training shows
 RATIO = (3 / 4, 4 / 3)  # of its sides
 LIGHT = 0.2  # the most by which brightness, contrast and saturation change
 
-_normalise = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)])
+_normalise = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(IMAGENET_MEAN, IMAGENET_STD)])
 
 
 def store_photo(content: bytes, max_pixels: int, path: Path) -> None:
     """Write the image in `content` to `path` as a JPEG whose shorter side has 256 pixels. Raises ImageError."""
-    image = functional.resize(not_too_thin(decode(content, max_pixels)), [RESIZE], antialias=True)
+    image = functional.resize(not_too_thin(decode(content, max_pixels)), [SHORTER], antialias=True)
     write_atomically(path, lambda beside: image.save(beside, "JPEG", quality=QUALITY, subsampling=0))
 
 
@@ -79,8 +81,9 @@ def _uniform(low: float, high: float, random: torch.Generator) -> float:
 
 
 def plain(path: Path) -> torch.Tensor:
-    """The photo as embeddings see it: float32 of shape (3, 224, 224), normalised."""
-    return _normalise(evaluation_crop(_read(path)))
+    """The centre of the photo, by which a training run is judged: float32 of shape (3, 224, 224), normalised."""
+    with Image.open(path) as image:
+        return _normalise(functional.pil_to_tensor(Image.fromarray(CENTRE_CROP.prepare(image))))
 
 
 def _read(path: Path) -> torch.Tensor:

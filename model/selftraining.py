@@ -4,76 +4,86 @@ What the labels alone teach guesses the pool; a few steps of the optimiser towar
 guesses, and so on. A guess counts by its margin, and the guesses of each class together as much as those of any other.
 """
 
-import warnings
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.utils.extmath import randomized_svd
 
-from model.logistic import INVERSE_REGULARISATION, Coefficients, Floats, coefficients
+from model.logistic import (
+    TOLERANCE,
+    Bools,
+    Coefficients,
+    Floats,
+    coefficients,
+    equal_shares,
+    fit_labels,
+    one_hot,
+    penalties,
+    with_ones,
+)
+from model.principal import principal_basis
+from model.softmax_regression import Regressions
 
-DIMENSIONS = 512  # principal ones of labels and pool, in which the fit runs
+DIMENSIONS = 256, 512  # principal ones of labels and pool, in which the fit runs: at least, at most, between them one a label
 SAMPLE = 2000  # images of the pool that are guessed: more would change little
 ROUNDS = 6  # of guessing
 STEPS = 10  # of the optimiser in each round; more of them make the model believe its own guesses too much
 
-Doubles = NDArray[np.float64]
 
-
+@dataclass(frozen=True, eq=False)
 class SelfTraining:
-    """Fits on parts of n labelled images, with one pool beside them; `read` makes it.
+    """Fits on parts of n labelled images, with one pool of N beside them; `read` makes it.
 
-    labelled, pool: coordinates of their embeddings in an orthonormal basis, float64 (n, R) and (N, R); basis: float32 (R, D);
-    labels: int64 (n,) in [0, classes).
+    inputs: coordinates of the embeddings of both in an orthonormal basis, and a column of ones, float32 (n + N, R + 1); basis:
+    float32 (R, D); labels: int64 (n,) in [0, classes).
     """
 
-    def __init__(
-        self, labelled: Doubles, pool: Doubles, basis: NDArray[np.floating], labels: NDArray[np.int64], classes: int
-    ) -> None:
-        self._labelled, self._pool, self._basis = labelled, pool, basis
-        self._labels, self._classes = labels, classes
+    inputs: Floats
+    basis: Floats
+    labels: NDArray[np.int64]
+    classes: int
 
     @classmethod
-    def read(cls, embeddings: Floats, labels: NDArray[np.int64], classes: int, pool: Floats, seed: int) -> "SelfTraining":
-        """From embeddings, float32 (n, D), and those of a pool of N >= 1 images, float32 (N, D), of which `seed` draws SAMPLE.
+    def read(
+        cls, embeddings: Floats, labels: NDArray[np.int64], classes: int, pool: NDArray[np.floating], seed: int
+    ) -> "SelfTraining":
+        """From embeddings, float32 (n, D), and those of a pool of N >= 1 images, (N, D) of any float type.
 
-        O((n + N) D DIMENSIONS): more than most fits take.
+        `seed` draws at most SAMPLE of the pool. O((n + N) D R).
         """
         if len(pool) > SAMPLE:
             pool = pool[np.sort(np.random.default_rng(seed).choice(len(pool), SAMPLE, replace=False))]
-        both = np.vstack([embeddings, pool]).astype(np.float32, copy=False)
-        size = min(DIMENSIONS, *both.shape)
-        basis = randomized_svd(both, size, n_iter=2, random_state=seed)[2]
-        inputs = (both @ basis.T).astype(np.float64)
-        return cls(inputs[: len(labels)], inputs[len(labels) :], basis, labels, classes)
+        both = np.vstack([embeddings, pool], dtype=np.float32)
+        basis = principal_basis(both, int(np.clip(len(labels), *DIMENSIONS)), seed)
+        return cls(with_ones(both @ basis.T), basis, labels, classes)
 
-    def fit(self, rows: NDArray[np.bool_]) -> Coefficients:
-        """Weights (C, D) and bias (C,) from the labelled images `rows`, bool (n,), of two classes or more, and the pool."""
-        given, labels = self._labelled[rows], self._labels[rows]
-        weights = len(labels) * _equal_shares(labels, np.ones(len(labels)), self._classes)
-        model = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=1000, tol=1e-4, warm_start=True)
-        model.fit(given, labels, sample_weight=weights)
-        inputs = np.vstack([given, self._pool])
-        model.max_iter = STEPS
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # stopped early on purpose
-            for _ in range(ROUNDS):
-                guesses, trust = _guess(model, self._pool)
-                guessed = len(labels) * _equal_shares(guesses, trust, self._classes)
-                model.fit(inputs, np.concatenate([labels, guesses]), sample_weight=np.concatenate([weights, guessed]))
-        return coefficients(model, self._classes, self._basis)
-
-
-def _guess(model: LogisticRegression, pool: Doubles) -> tuple[NDArray[np.int64], Doubles]:
-    """The most probable class of each image of the pool, and by how much it leads."""
-    p = model.predict_proba(pool)
-    second, first = np.partition(p, -2, axis=1)[:, -2:].T
-    return model.classes_[p.argmax(axis=1)], first - second
+    def fit(self, rows: Bools) -> Coefficients:
+        """Weights (F, C, D) and bias (F, C) of F fits, each on its `rows` of the labelled images, bool (F, n), and the pool."""
+        n, labels = len(self.labels), np.tile(self.labels, (len(rows), 1))
+        taught = one_hot(equal_shares(labels, rows.astype(float), self.classes), self.labels, self.classes)
+        parameters = fit_labels(self.inputs[:n], taught, rows.sum(axis=1))
+        has = np.asarray(taught.any(axis=2))
+        targets = np.zeros((*has.shape, len(self.inputs)), np.float32)
+        targets[:, :, :n] = taught / 2
+        both = Regressions(self.inputs, targets, penalties(taught, 2 * rows.sum(axis=1)))
+        for _ in range(ROUNDS):
+            guesses, trust = _guess(both.logits(parameters)[:, :, n:], has)
+            targets = targets.copy()
+            targets[:, :, n:] = one_hot(equal_shares(guesses, trust, self.classes), guesses, self.classes) / 2
+            both = replace(both, targets=targets)
+            parameters = both.fit(parameters, STEPS, TOLERANCE)
+        return coefficients(parameters, self.basis)
 
 
-def _equal_shares(labels: NDArray[np.int64], weights: NDArray[np.float64], classes: int) -> NDArray[np.float64]:
-    """`weights` scaled so that those of each class sum to the same, and all of them to 1."""
-    sums = np.bincount(labels, weights, minlength=classes)
-    return weights / np.maximum(sums, np.finfo(float).tiny)[labels] / max(np.count_nonzero(sums), 1)
+def _guess(logits: Floats, has: Bools) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The most probable class of each image of the pool in each fit, (F, N), and by how much it leads.
+
+    logits: (C, F, N); has: classes with labels in each fit, bool (C, F): only those are guessed.
+    """
+    logits = np.where(has[:, :, None], logits, -np.inf)
+    p = np.exp(logits - logits.max(axis=0))
+    p /= p.sum(axis=0)
+    if len(p) == 1:
+        return np.zeros(p.shape[1:], np.int64), np.ones(p.shape[1:])
+    second, first = np.partition(p, -2, axis=0)[-2:]
+    return p.argmax(axis=0), (first - second).astype(np.float64)

@@ -42,7 +42,7 @@ class Inputs(Protocol):
         """Batches of `rows`, in their order, each image in a guise of its own."""
 
     def plain(self, rows: Rows) -> Iterator[torch.Tensor]:
-        """Batches of `rows`, in their order, as embeddings see them."""
+        """Batches of `rows`, in their order, all of one shape, by which the run is judged."""
 
 
 class Classifier(nn.Module):

@@ -16,10 +16,10 @@ from pathlib import Path
 import httpx
 import numpy as np
 
+from backend.bench.plugin import ROOT, Plugin
 from backend.labelstudio.client import LabelStudio
 from backend.simulate.folder import images_by_class
 from tools import label_studio as ls
-from tools.plugin import ROOT, Plugin
 
 RETRAIN_AFTER = 10
 BURST, BURSTS = 50, 20

@@ -154,7 +154,7 @@ def _make(s: Session, run: Run, depth: str) -> dict[str, Any]:
         run.labels[here],
         run.stop[here],
         depth=depth,
-        weights=s.settings.model_weights,
+        spec=s.backbones.spec(s.backbones.base),
         folder=run.folder,
         minutes=s.settings.finetune_minutes,
         report=report,

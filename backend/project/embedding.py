@@ -1,32 +1,29 @@
 """Bringing the images of a project into its embedding store."""
 
 import logging
-import threading
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from backend.labelstudio.client import LabelStudioError
 from backend.learning.slots import slot_order
 from backend.project.index import LABELLED, UNUSABLE, Row
 from backend.project.references import References
 from backend.project.session import Session
-from model.backbone import Backbone, load_backbone
-from model.embedding_loop import Outcome, Pixels, embed_images
-from model.images import ImageError, read, tensor_of
+from model.backbone import Backbone, BackboneSpec, load_backbone
+from model.embedding_loop import Outcome, Prepared, embed_images
+from model.images import ImageError, read
 
 log = logging.getLogger(__name__)
-_network = threading.Lock()  # one batch at a time: requests that race for the processors are all slower
+NETWORKS = "networks"  # in DATA_DIR: networks as the processor takes them
 
 
 @lru_cache(maxsize=2)
-def get_backbone(weights: Path | None) -> Backbone:
+def get_backbone(spec: BackboneSpec, cache: Path) -> Backbone:
     """The backbone, loaded once per process; two, for projects that have another one."""
-    return load_backbone(weights)
+    return load_backbone(spec, cache)
 
 
 def unembedded(session: Session) -> tuple[list[Row], list[Row]]:
@@ -51,13 +48,8 @@ def embed(session: Session, rows: Sequence[Row], seconds: float = float("inf")) 
     if not rows:
         return 0
     session.progress("loading ResNet50", 0, 1)
-    backbone = get_backbone(session.backbones.weights(session.backbone))
-
+    backbone = get_backbone(session.backbones.spec(session.backbone), session.settings.data_dir / NETWORKS)
     references = References(session, rows)
-
-    def network(images: torch.Tensor) -> NDArray[np.float32]:
-        with _network:
-            return backbone.embed(images)
 
     def note(outcomes: list[Outcome[Row]]) -> None:
         note_errors(session, {o.item: o.error for o in outcomes if o.error or o.item.error})
@@ -66,8 +58,8 @@ def embed(session: Session, rows: Sequence[Row], seconds: float = float("inf")) 
     tried = embed_images(
         rows,
         key=lambda row: row.key,
-        read=lambda row: read_pixels(session, row, references),
-        embed=network,
+        read=lambda row: read_pixels(session, row, references, backbone),
+        embed=backbone.embed,
         store=session.store,
         note=note,
         progress=lambda done: session.progress("embedding images", done, len(rows)),
@@ -87,13 +79,13 @@ def note_errors(session: Session, errors: Mapping[Row, ImageError | None]) -> No
     session.index.set_errors(reasons, {row.key: error.again_in for row, error in failed.items()})
 
 
-def read_pixels(session: Session, row: Row, references: References) -> Pixels:
-    """The image of a task as ResNet50 takes it. Raises ImageError where it cannot be had, LabelStudioError where Label Studio
+def read_pixels(session: Session, row: Row, references: References, backbone: Backbone) -> Prepared:
+    """The image of a task as `backbone` takes it. Raises ImageError where it cannot be had, LabelStudioError where Label Studio
     as a whole is out of order; nothing else."""
     try:
         content = session.images.fetch(row.task, references.of(row))
         decoded = read(content, session.settings.max_image_pixels)
-        return Pixels(tensor_of(decoded.image), decoded.note)
+        return Prepared(backbone.prepare(decoded.image), decoded.note)
     except (ImageError, LabelStudioError):
         raise
     except Exception as error:  # whatever one odd file makes a library raise

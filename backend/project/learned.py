@@ -10,6 +10,7 @@ from typing import Any
 
 from backend.learning.rounds import Labelled
 from backend.project.state import ProjectState
+from model.backbone import BackboneSpec
 from model.backbone_store import BackboneStore
 from model.embedding_store import EmbeddingStore
 from model.head import Head
@@ -21,21 +22,21 @@ log = logging.getLogger(__name__)
 class Learned:
     """The versions and backbones in the project's `folder`.
 
-    weights: the base backbone's file, None for torchvision's; mark: what the names of versions written here bear.
+    base: the backbone that others are retrained from; mark: what the names of versions written here bear.
     """
 
-    def __init__(self, folder: Path, weights: Path | None, mark: str) -> None:
+    def __init__(self, folder: Path, base: BackboneSpec, mark: str) -> None:
         self.folder = folder
         self.versions = VersionStore(folder / "versions", mark)
         self.finetuning = folder / "finetune"
-        self._weights = weights
+        self._base = base
         self._in_use = ""
         self._stores: dict[str, EmbeddingStore] = {}
 
     @cached_property
     def backbones(self) -> BackboneStore:
         """The backbones; to name the base, the first use reads its file."""
-        return BackboneStore(self.folder, self._weights)
+        return BackboneStore(self.folder, self._base)
 
     @property
     def backbone(self) -> str:

@@ -19,6 +19,8 @@ from backend.project.sample import KeptSample
 from backend.project.state import Projects, ProjectState
 from backend.project.sync import moment_of, sync_index
 from backend.settings import Settings
+from model.arithmetic import fastest
+from model.backbone import BackboneSpec
 from model.backbone_store import BackboneStore
 from model.embedding_store import EmbeddingStore, embedding_key
 from model.head import Head
@@ -59,7 +61,8 @@ class Session:
             held.callback(self.images.close)
             self.index = Index(folder / "index.sqlite")
             held.callback(self.index.close)
-            self.learned = Learned(folder, self.settings.model_weights, self.projects.identity()[:3])
+            base = BackboneSpec.of("resnet50", self.settings.model_weights, fastest())
+            self.learned = Learned(folder, base, self.projects.identity()[:3])
             self.versions = self.learned.versions
             self.finetuning = self.learned.finetuning
             self.sample = KeptSample(folder / "random_sample.json")

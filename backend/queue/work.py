@@ -81,7 +81,7 @@ class Work:
         entry = KINDS[kind]
         queue = self._queues[entry.queue]
         keys = [_key(project), queue.scheduled_job_registry.key]
-        generation = int(_text(self.redis.hget(_key(project), f"{kind}:generation") or 0))
+        generation = self.generation(kind, project)
         while True:
             job = self._make(entry, f"{kind}-{project}-{generation}", [project, generation, *entry.extra])
             given: list[Any] = [
@@ -98,6 +98,10 @@ class Work:
             if job_id:
                 return _text(job_id)
             generation = int(wanted)  # another process came between
+
+    def generation(self, kind: str, project: int) -> int:
+        """How many jobs of `kind` have begun for `project`, which is the number of the next one."""
+        return int(_text(self.redis.hget(_key(project), f"{kind}:generation") or 0))
 
     def _make(self, entry: Kind, job_id: str, arguments: list[Any]) -> Job:
         """A job that is not on Redis yet."""

@@ -27,6 +27,7 @@ from backend.queue.work import KINDS, Work
 log = logging.getLogger(__name__)
 REARM_SECONDS = 60
 HEARTBEAT_SECONDS = 3  # between a running job's signs of life
+NICE = 5  # by which a job gives way to the server beside it
 GRACE = 6  # seconds such a sign may be late before another worker takes the job over
 
 
@@ -36,7 +37,7 @@ class ActiveLearningMixin:
     def main_work_horse(self, *args: Any) -> None:
         """The job's process: gone when the worker is, and polite to the server beside it."""
         die_with_parent()
-        os.nice(5)
+        os.nice(NICE)
         super().main_work_horse(*args)  # type: ignore[misc]
 
     def perform_job(self, job: Job, *args: Any) -> bool:

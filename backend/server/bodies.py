@@ -18,6 +18,7 @@ from backend.learning.places import LAST
 from model.version_store import NO_VERSION
 
 MAX_BODY_BYTES = 100_000_000  # the tasks of one /predict, all that are selected: some 50,000 of the usual size
+SMALL_BODY = 50_000  # bytes that are parsed sooner than a thread is found for them: a webhook's of one label
 BODY_SECONDS = 90.0  # Label Studio gives up after 100 s
 DRAIN_SECONDS = 5.0  # how long a body too large is read on and thrown away, so that its sender comes to read the answer
 LARGEST_ID = 2**63 - 1
@@ -41,7 +42,7 @@ async def read_json(request: Request) -> dict[str, Any]:
         raise BadRequest(f"The body did not arrive within {BODY_SECONDS:g} s", 408) from error
     except ClientDisconnect as error:
         raise BadRequest("The connection ended before the whole body came") from error
-    return await run_in_threadpool(_parse, content)
+    return _parse(content) if len(content) < SMALL_BODY else await run_in_threadpool(_parse, content)
 
 
 def project_id(project: Any) -> int:

@@ -20,8 +20,8 @@ from backend.queue.redis_server import connect_redis
 from backend.queue.work import Work
 from backend.server.bodies import NO_RESULT, BadRequest, project_id
 from backend.settings import Settings, get_settings
-from model.backbone import WeightsError
 from model.version_store import NO_VERSION, Version, VersionError
+from model.weights_file import WeightsError
 
 log = logging.getLogger(__name__)
 SECONDS = 70  # Label Studio waits 100 s for /predict; an image may take IMAGE_SECONDS more

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ from backend.simulate.protocol import BASELINE, CEILING, PRODUCT, STANDARD, Meth
 from backend.simulate.report import as_csv, as_json, as_table
 from backend.simulate.results import Results
 from backend.simulate.store import CurveStore, Trial
+from model.arithmetic import fastest
+from model.backbone import BackboneSpec
 from model.files import write_atomically, write_json
+from model.preprocessing import CENTRE_CROP
 
 ALL_LABELLED = (
     "All {labels} images of the pool are labelled at the end, so every method ends with the same labels: the last F1 and the "
@@ -45,6 +48,8 @@ class Simulation:
     def __init__(self, options: Options, settings: Settings, say: Callable[[str], None]) -> None:
         self.options, self.settings, self.say = options, settings, say
         self.line = StepLine()
+        self.spec = BackboneSpec.of("resnet50", options.weights, fastest())
+        self.standard = replace(self.spec, preprocessing=CENTRE_CROP.name)
         product = Method(PRODUCT, settings.strategy, "default", settings.explore, options.cold or not options.one_shot)
         self.methods = methods(list(options.strategies), options.head, options.cold, product)
 
@@ -86,7 +91,7 @@ class Simulation:
         listed, left_out = list_dataset(options.folder, split, options.copies)
         check_size(listed, options.protocol)
         most = self.settings.max_image_pixels
-        backbones = [options.weights] * (1 + options.standard)
+        backbones = [self.spec, *([self.standard] if options.standard else [])]
         embedded, unreadable = embed_dataset(listed, backbones, options.cache, most, self.line)
         if unreadable:
             self.say(_describe_unreadable(unreadable))
@@ -123,7 +128,7 @@ class Simulation:
         from backend.simulate.retraining import Retraining, as_retrained_table, retrain_curves
 
         options = self.options
-        how = Retraining(options.finetune or "last", options.weights, at, options.cache, self.settings.max_image_pixels)
+        how = Retraining(options.finetune or "last", self.spec, at, options.cache, self.settings.max_image_pixels)
         curves = {Trial(m, seed): results.curves[m.name][seed] for seed in range(options.seeds) for m in self.methods}
         by_trial = retrain_curves(images, options.protocol, how, curves, options.fresh, self.line)
         scores = {m.name: [value for trial, value in by_trial.items() if trial.method == m] for m in self.methods}

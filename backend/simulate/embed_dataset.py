@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.simulate.dataset import Dataset
 from backend.simulate.errors import OptionsError
 from backend.simulate.folder import Source
 from backend.simulate.progress import StepLine
+from model.backbone import BackboneSpec, backbone_name, load_backbone
 from model.embedding_store import EmbeddingStore, embedding_key
+from model.networks import network
 
 if TYPE_CHECKING:
-    from model.embedding_loop import Pixels
+    from model.backbone import Backbone
+    from model.embedding_loop import Prepared
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Unreadable:
 
 
 def embed_dataset(
-    images: Dataset, backbones: Sequence[Path | None], cache: Path, max_pixels: int, line: StepLine
+    images: Dataset, backbones: Sequence[BackboneSpec], cache: Path, max_pixels: int, line: StepLine
 ) -> tuple[list[Dataset], list[Unreadable]]:
     """Embed by each of `backbones` what the cache lacks; returns the same images with the embeddings of each, and those that
     cannot be read.
@@ -36,24 +40,29 @@ def embed_dataset(
     An image without which its copies cannot be made leaves with them. Raises WeightsError; ValueError where fewer than two
     classes are left.
     """
-    from model.backbone import DIMENSIONS, backbone_name
-
-    stores = [EmbeddingStore(cache / "embeddings" / backbone_name(backbone), DIMENSIONS) for backbone in backbones]
-    keys = [embedding_key(0, source.reference) for source in images.sources]
-    unreadable: list[Unreadable] = []
-    for backbone, store in zip(backbones, stores, strict=True):
-        store.refresh()
-        missing = set(store.missing(keys))
-        todo = [row for row, key in enumerate(keys) if key in missing]
-        sources, wanted = [images.sources[row] for row in todo], [keys[row] for row in todo]
-        unreadable += _embed(sources, wanted, store, backbone, max_pixels, line)
-        store.compact()
-    values, embedded = zip(*(store.get(keys) for store in stores), strict=True)
+    made = [embeddings_of(images.sources, spec, cache, max_pixels, line) for spec in backbones]
+    values, embedded, failed = zip(*made, strict=True)
+    unreadable = [file for files in failed for file in files]
     by_all = np.logical_and.reduce(embedded)
     kept = np.flatnonzero(by_all & by_all[images.originals])
     if len(np.unique(images.labels[kept])) < 2:
         raise OptionsError(f"Images of fewer than two classes can be read; {_first(unreadable)}")
     return [images.only(kept, of_backbone[kept]) for of_backbone in values], unreadable
+
+
+def embeddings_of(
+    sources: Sequence[Source], spec: BackboneSpec, cache: Path, max_pixels: int, line: StepLine
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], list[Unreadable]]:
+    """Embeddings, float32 (n, D), of n images, which of them there are, bool (n,), and the files that cannot be read. What the
+    cache lacks is embedded. Raises WeightsError."""
+    store = EmbeddingStore(cache / "embeddings" / backbone_name(spec), network(spec.network).width)
+    store.refresh()
+    keys = [embedding_key(0, source.reference) for source in sources]
+    missing = set(store.missing(keys))
+    items = [(source, key) for source, key in zip(sources, keys, strict=True) if key in missing]
+    unreadable = _embed(items, store, spec, cache / "networks", max_pixels, line) if items else []
+    store.compact()
+    return *store.get(keys), unreadable
 
 
 @contextmanager
@@ -82,12 +91,14 @@ def _runs(process: int) -> bool:
 
 
 def _embed(
-    sources: Sequence[Source], keys: Sequence[int], store: EmbeddingStore, weights: Path | None, max_pixels: int, line: StepLine
+    items: Sequence[tuple[Source, int]],
+    store: EmbeddingStore,
+    spec: BackboneSpec,
+    networks: Path,
+    max_pixels: int,
+    line: StepLine,
 ) -> list[Unreadable]:
-    """Embed `sources`; returns those that cannot be read."""
-    if not sources:
-        return []
-    from model.backbone import load_backbone
+    """Embed images, each with its key; returns those that cannot be read."""
     from model.embedding_loop import Outcome, embed_images
 
     unreadable: list[Unreadable] = []
@@ -96,12 +107,12 @@ def _embed(
         unreadable.extend(Unreadable(o.item[0].path, str(o.error)) for o in outcomes if o.error)
         line.advance(len(outcomes))
 
-    backbone = load_backbone(weights)
-    line.start("embedding images", len(sources))
+    backbone = load_backbone(spec, networks)
+    line.start("embedding images", len(items))
     embed_images(
-        list(zip(sources, keys, strict=True)),
+        items,
         key=lambda item: item[1],
-        read=lambda item: _pixels(item[0], max_pixels),
+        read=lambda item: _prepared(item[0], backbone, max_pixels),
         embed=backbone.embed,
         store=store,
         note=note,
@@ -110,13 +121,13 @@ def _embed(
     return unreadable
 
 
-def _pixels(source: Source, max_pixels: int) -> "Pixels":
-    """The image as ResNet50 takes it. Raises ImageError."""
-    from model.embedding_loop import Pixels
-    from model.images import ImageError, to_tensor
+def _prepared(source: Source, backbone: "Backbone", max_pixels: int) -> "Prepared":
+    """The image as `backbone` takes it. Raises ImageError."""
+    from model.embedding_loop import Prepared
+    from model.images import ImageError, decode
 
     try:
-        return Pixels(to_tensor(source.read(max_pixels), max_pixels))
+        return Prepared(backbone.prepare(decode(source.read(max_pixels), max_pixels)))
     except OSError as error:
         raise ImageError(str(error)) from error
 

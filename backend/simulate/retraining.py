@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,35 +14,32 @@ from backend.learning.promotion import STOP_SHARE
 from backend.simulate.curves import Curve
 from backend.simulate.dataset import Dataset
 from backend.simulate.draw import Rows, draw
+from backend.simulate.embed_dataset import embeddings_of
 from backend.simulate.folder import Source
 from backend.simulate.progress import StepLine
 from backend.simulate.protocol import BASELINE, Protocol
 from backend.simulate.statistics import estimate
 from backend.simulate.store import VERSION, Trial, code_digest, digest
 from backend.simulate.text import as_points, as_value, markdown
-from model.backbone import backbone_name, load_backbone
+from model.backbone import BackboneSpec, backbone_name
 from model.embedding_store import embedding_key
 from model.files import read_json, write_json
 from model.finetune import Status, finetune
 from model.head import fit_head
-from model.inputs import PhotoInputs
 from model.learner import Learner
-from model.logistic import Floats
 from model.metrics import macro_f1
 from model.photos import store_photo
-from model.training import predict
 
 STOP_FOLD_FROM = 200  # labels; below it cross-validation finds the epochs, since no image can be spared
 CODE = ("backend/simulate/retraining.py", "backend/learning/promotion.py")  # beside what curves depend on
-CROP = 224  # of the photos as they are judged
 
 
 @dataclass(frozen=True)
 class Retraining:
-    """How ResNet50 is retrained: depth, "last" stage or "all"; from the `weights`; at which numbers of labels."""
+    """How ResNet50 is retrained: depth, "last" stage or "all"; from the backbone `spec`; at which numbers of labels."""
 
     depth: str
-    weights: Path | None
+    spec: BackboneSpec
     at: tuple[int, ...]
     cache: Path
     max_pixels: int
@@ -90,7 +87,7 @@ def _remembered(images: Dataset, how: Retraining, trial: Trial, rows: tuple[Rows
     """The F1 from before, if it was the same in everything, or a new one."""
     picked, test = rows
     about = [[images.sources[row].reference for row in part] for part in rows]
-    made_by = (code_digest("", *CODE), torch.__version__, how.depth, backbone_name(how.weights))
+    made_by = (code_digest("", *CODE), torch.__version__, how.depth, backbone_name(how.spec))
     key = digest(VERSION, images.digest, about, trial.seed, made_by)
     path = how.cache / "finetuned" / f"{key}.json"
     before = None if fresh else read_json(path)
@@ -104,24 +101,23 @@ def _remembered(images: Dataset, how: Retraining, trial: Trial, rows: tuple[Rows
         )
 
     folder = path.with_suffix("")
-    f1 = _retrain(images, how, picked, test, folder, trial.seed, report)
+    f1 = _retrain(images, how, picked, test, folder, trial.seed, report, line)
     write_json(path, {"macro_f1": f1, "seconds": time.monotonic() - started})
     shutil.rmtree(folder, ignore_errors=True)
     return f1
 
 
-def _retrain(images: Dataset, how: Retraining, picked: Rows, test: Rows, folder: Path, seed: int, report: Any) -> float:
+def _retrain(
+    images: Dataset, how: Retraining, picked: Rows, test: Rows, folder: Path, seed: int, report: Any, line: StepLine
+) -> float:
     """Retrain on the rows `picked`, fit a head on the new embeddings, judge it on the rows `test`."""
-    photos = [_photo(how, images.sources[row]) for row in (*picked, *test)]
+    photos = [_photo(how, images.sources[row]) for row in picked]
     stopped = round(STOP_SHARE * len(picked)) if len(picked) >= STOP_FOLD_FROM else 0
     stop = np.random.default_rng(seed).permutation(len(picked)) < stopped
-    labels, weights = images.labels[picked], how.weights
-    made = finetune(
-        photos[: len(picked)], labels, stop, depth=how.depth, weights=weights, folder=folder, seed=seed, report=report
-    )
-    network, inputs = load_backbone(made.weights).network, PhotoInputs(photos, CROP, seed)
-    report(Status("judging", 0, len(test)))
-    embeddings = _unit(predict(network, inputs, np.arange(len(photos))))
+    labels = images.labels[picked]
+    made = finetune(photos, labels, stop, depth=how.depth, spec=how.spec, folder=folder, seed=seed, report=report)
+    sources = [images.sources[row] for row in (*picked, *test)]
+    embeddings, _, _ = embeddings_of(sources, replace(how.spec, weights=made.weights), folder, how.max_pixels, line)
     head = fit_head(Learner(embeddings[: len(picked)], labels, len(images.classes), seed=seed))
     guesses = head.probabilities(embeddings[len(picked) :]).argmax(axis=1)
     return macro_f1(guesses, images.labels[test], len(images.classes))
@@ -133,7 +129,3 @@ def _photo(how: Retraining, source: Source) -> Path:
     if not path.exists():
         store_photo(source.read(how.max_pixels), how.max_pixels, path)
     return path
-
-
-def _unit(values: Floats) -> Floats:
-    return values / np.linalg.norm(values, axis=1, keepdims=True)

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+from backend.bench.plugin import Plugin
 from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
 from backend.queue.work import TRAIN
@@ -22,7 +23,6 @@ from backend.settings import Settings
 from model.version_store import VersionError, VersionStore
 from tests.label_studio_in_memory import TOKEN, LabelStudioInMemory
 from tools.label_studio import label_config
-from tools.plugin import Plugin
 
 CLASSES = ["red", "blue"]
 AHEAD = 6  # labels that wait to be learned, at which the annotator takes a rest: a slow machine must not run out of tasks

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from backend.bench.plugin import Plugin
 from backend.labelstudio.client import LabelStudio
 from backend.queue.redis_server import connect_redis
 from backend.settings import Settings
@@ -20,7 +21,6 @@ from backend.simulate.folder import images_by_class
 from model.version_store import Version, VersionStore
 from tests.conftest import ROOT
 from tools import label_studio as ls
-from tools.plugin import Plugin
 
 RETRAIN_AFTER, QUIET_SECONDS, QUEUE_SIZE = 10, 4, 60
 

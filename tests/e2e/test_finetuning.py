@@ -15,18 +15,19 @@ import pytest
 import torch
 from rq import Worker
 
+from backend.bench.plugin import Plugin
 from backend.learning.slots import slot_order
 from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
 from backend.queue.work import FINETUNE
 from backend.settings import Settings
-from model.backbone import load_backbone, save_backbone
 from model.backbone_store import About, BackboneStore
 from model.metrics import ENOUGH
+from model.torch_backbone import load_resnet, save_module
 from tests.backend.commands.test_up import children
 from tests.e2e.conftest import Annotator, House, first, free_port, wait_until
+from tests.model.made_up import resnet50
 from tools.label_studio import name_of
-from tools.plugin import Plugin
 
 pytestmark = pytest.mark.soak
 CLASSES = ["ants", "bees"]
@@ -37,13 +38,13 @@ IMAGES, LABELS = 130, 100
 def poor_weights(weights, tmp_path_factory):
     """ResNet50 whose last stage had noise added."""
     path = tmp_path_factory.mktemp("weights") / "poor.safetensors"
-    backbone = load_backbone(weights)
+    network = load_resnet(resnet50(weights))
     noise = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for values in backbone.network.layer4.parameters():
+        for values in network.layer4.parameters():
             if values.ndim == 4:
                 values += 8 * values.std() * torch.randn(values.shape, generator=noise).to(values.device)
-    return path, save_backbone(backbone, path)
+    return path, save_module(network, resnet50(weights), path)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def project(studio, insects, poor_weights, weights):
         result = [{"from_name": "choice", "to_name": "image", "type": "choices", "value": choice}]
         studio.admin.request("POST", f"/api/tasks/{task}/annotations/", json={"result": result})
     projects = Projects(studio.settings.data_dir)
-    BackboneStore(projects.folder(project), weights).adopt(*poor_weights, About())
+    BackboneStore(projects.folder(project), resnet50(weights)).adopt(*poor_weights, About())
     with projects.edit(project) as state:
         state.promoting = poor_weights[1]
     studio.cli("connect", "--project", str(project), "--finetune", "last")

@@ -11,9 +11,10 @@ import pytest
 from sklearn.metrics import f1_score
 
 from model.backbone import load_backbone
-from model.images import to_tensor
+from model.images import decode
 from model.version_store import VersionStore
 from tests.e2e.conftest import QUEUE_SIZE, Annotator, first, wait_until
+from tests.model.made_up import resnet50
 from tools.label_studio import name_of
 
 POOL, UNSEEN, LABELS = 220, 120, 60
@@ -90,11 +91,8 @@ def test_every_submitted_label_is_in_the_last_version(house, project, served, in
 def test_macro_f1_on_images_never_shown_is_above_85(house, project, served, insects, weights):
     assert served
     unseen = list(first(insects, POOL, POOL + UNSEEN).values())
-    backbone = load_backbone(weights)
-    import torch
-
-    tensors = [to_tensor(path.read_bytes(), 10**8) for _, path in unseen]
-    embeddings = np.vstack([backbone.embed(torch.stack(tensors[i : i + 16])) for i in range(0, len(tensors), 16)])
+    backbone = load_backbone(resnet50(weights))
+    embeddings = np.vstack([backbone.embed(backbone.prepare(decode(path.read_bytes(), 10**8))[None]) for _, path in unseen])
     predicted = house.version(project, house.live(project)).head.probabilities(embeddings).argmax(axis=1)
     assert f1_score([CLASSES.index(name) for name, _ in unseen], predicted, average="macro") > 0.85
 

@@ -1,8 +1,13 @@
-"""Made-up embeddings on the unit sphere, for tests of heads."""
+"""Made-up embeddings on the unit sphere, for tests of heads; and the backbone that most tests use."""
 
 from dataclasses import replace
 
 import numpy as np
+
+from model.arithmetic import fastest
+from model.backbone import BackboneSpec
+
+DIMENSIONS = 2048  # of ResNet50's embeddings
 
 
 def normalised(rows):
@@ -26,3 +31,8 @@ def arc(n0, n1, seed):
 
 def uncalibrated(head, embeddings):
     return replace(head, temperature=1.0).probabilities(embeddings)
+
+
+def resnet50(weights, arithmetic=None, preprocessing=""):
+    """ResNet50 with the weights in the file `weights`, as this machine runs it."""
+    return BackboneSpec.of("resnet50", weights, arithmetic or fastest(), preprocessing)

@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 
-from model.backbone import DIMENSIONS, WeightsError, backbone_name
+from model.backbone import backbone_name
 from model.backbone_store import About, BackboneStore
+from model.weights_file import WeightsError
+from tests.model.made_up import DIMENSIONS, resnet50
 
 
 @pytest.fixture
 def store(tmp_path):
     """A store with torchvision's weights as its base."""
-    return BackboneStore(tmp_path / "project", None)
+    return BackboneStore(tmp_path / "project", resnet50(None))
 
 
 def adopt(store, tmp_path, name, tasks=()):
@@ -20,14 +22,14 @@ def adopt(store, tmp_path, name, tasks=()):
 
 
 def test_the_base_is_always_there(store):
-    assert store.base == backbone_name(None)
+    assert store.base == backbone_name(resnet50(None))
     assert store.has(store.base)
-    assert store.weights(store.base) is None
+    assert store.spec(store.base) == resnet50(None)
 
 
 def test_an_adopted_backbone_is_found_again(store, tmp_path):
     adopt(store, tmp_path, "other", (3, 1))
-    assert store.weights("other").read_bytes() == b"weights"
+    assert store.spec("other").weights.read_bytes() == b"weights"
     assert store.about("other") == About("last", (3, 1))
     assert not (tmp_path / "made").exists()
 
@@ -42,7 +44,7 @@ def test_only_tasks_a_backbone_has_not_seen_can_judge_it(store, tmp_path):
 def test_weights_that_are_gone_are_said_to_be(store):
     assert not store.has("other")
     with pytest.raises(WeightsError, match="gone"):
-        store.weights("other")
+        store.spec("other")
 
 
 def test_embeddings_of_two_backbones_are_kept_apart(store):

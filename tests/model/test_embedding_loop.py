@@ -5,21 +5,20 @@ import time
 
 import numpy as np
 import pytest
-import torch
 
-from model.embedding_loop import AHEAD, BATCH, SHARD, Pixels, embed_images
+from model.embedding_loop import AHEAD, BATCH, SHARD, STREAMS, WAITING, Prepared, embed_images
 from model.embedding_store import EmbeddingStore
 from model.images import ImageError
 
 
 def image(number):
     """An image that stands for `number`."""
-    return Pixels(torch.full((3, 8, 8), float(number)), "cut off" if number == 7 else "")
+    return Prepared(np.full((8, 8, 3), number % 251, np.uint8), "cut off" if number == 7 else "")
 
 
 def network(images):
     """Embeddings that tell which image they are of."""
-    return images[:, :, 0, 0].numpy()
+    return images[:, 0, 0].astype(np.float32)
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def test_every_image_gets_its_own_embedding(run):
     assert run(range(n)) == n
     values, found = run.store.get(list(range(n)))
     assert found.all()
-    assert values[:, 0].tolist() == list(range(n))
+    assert values[:, 0].tolist() == [number % 251 for number in range(n)]
 
 
 def test_what_is_missing_of_an_image_is_told_of_that_image(run):
@@ -169,7 +168,56 @@ def test_one_slow_image_holds_up_no_reading_of_those_behind_it(run):
     assert run(range(AHEAD), read) == AHEAD
 
 
-def test_progress_is_told_batch_by_batch(run):
+def test_progress_is_told_image_by_image(run):
     told = []
     run(range(2 * BATCH + 1), progress=told.append)
-    assert told == [BATCH, 2 * BATCH, 2 * BATCH + 1]
+    assert told == list(range(1, 2 * BATCH + 2))
+
+
+def of_shape(number):
+    """An image of one of many shapes."""
+    return Prepared(np.full((8, 8 + number % 5, 3), number % 251, np.uint8))
+
+
+def test_images_of_many_shapes_get_their_own_embeddings_in_batches_of_one_shape(run):
+    shapes = []
+
+    def embed(images):
+        shapes.append(images.shape)
+        return network(images)
+
+    assert run(range(203), of_shape, embed) == 203
+    assert run.store.get(list(range(203)))[0][:, 0].tolist() == list(range(203))
+    assert max(shape[0] for shape in shapes) == BATCH
+    assert len(shapes) <= 203 // BATCH + 5
+
+
+def test_an_image_of_a_rare_shape_waits_for_no_more_than_a_few_others(run):
+    order = []
+
+    def read(number):
+        return Prepared(np.full((8 + number, 8, 3), 1, np.uint8)) if number < 2 * WAITING else image(number)
+
+    def embed(images):
+        order.append(images.shape)
+        return network(images)
+
+    run(range(4 * WAITING), read, embed)
+    assert order[0][0] == 1  # alone, since too many wait
+    assert run.found(range(4 * WAITING)) == [True] * 4 * WAITING
+
+
+def test_no_more_batches_are_in_the_network_than_it_has_streams(run):
+    inside, most, lock = [0], [0], threading.Lock()
+
+    def embed(images):
+        with lock:
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+        time.sleep(0.01)
+        with lock:
+            inside[0] -= 1
+        return network(images)
+
+    run(range(8 * BATCH), embed=embed)
+    assert most[0] == STREAMS

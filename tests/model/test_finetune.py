@@ -7,13 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from model import finetune as module
-from model.backbone import DIMENSIONS, backbone_name, load_backbone
+from model.backbone import load_backbone
 from model.finetune import RECIPES, Recipe, TooFewLabels, finetune
-from model.photos import plain, store_photo
+from model.photos import store_photo
+from model.torch_backbone import load_module
 from tests.conftest import ROOT
+from tests.model.made_up import DIMENSIONS, resnet50
 
 EACH = 8
 SHORT = Recipe(**(vars(RECIPES["all"]) | {"epochs": 2, "batch": 8}))
@@ -41,7 +44,7 @@ def retrain(bees_and_ants, weights, tmp_path_factory):
         folder = folder or tmp_path_factory.mktemp("run")
         data = bees_and_ants
         stop = data.stop if stop is None else stop
-        how = {"depth": depth, "weights": weights, "folder": folder, "recipe": SHORT} | options
+        how = {"depth": depth, "spec": resnet50(weights), "folder": folder, "recipe": SHORT} | options
         return finetune(data.paths, data.labels, stop, **how)
 
     return run
@@ -79,11 +82,12 @@ def test_the_whole_network_is_retrained(made, weights):
 @pytest.mark.parametrize("depth", ["last", "all"])
 def test_the_result_is_a_backbone_like_any_other(made, bees_and_ants, depth):
     result = made.results[depth]
-    backbone = load_backbone(result.weights)
-    assert backbone.name == result.name == backbone_name(result.weights)
-    assert backbone.network.layer2[0].conv1.stride == (2, 2)
-    embeddings = backbone.embed(torch.stack([plain(path) for path in bees_and_ants.paths[:2]]))
-    assert embeddings.shape == (2, DIMENSIONS)
+    backbone = load_backbone(resnet50(result.weights))
+    assert backbone.name == result.name
+    assert load_module(backbone.spec).layer2[0].conv1.stride == (2, 2)
+    with Image.open(bees_and_ants.paths[0]) as photo:
+        embeddings = backbone.embed(backbone.prepare(photo)[None])
+    assert embeddings.shape == (1, DIMENSIONS)
     assert np.isfinite(embeddings).all()
 
 
@@ -95,6 +99,7 @@ import numpy as np
 from dataclasses import asdict
 from pathlib import Path
 from model import finetune, training
+from tests.model.made_up import resnet50
 training.CHECKPOINT_SECONDS, finetune.VIEWS = 0.0, 2
 def report(status):
     if "epoch 2" in status.step:
@@ -102,7 +107,8 @@ def report(status):
 paths = [Path(p) for p in {[str(path) for path in bees_and_ants.paths]!r}]
 finetune.finetune(
     paths, np.array({bees_and_ants.labels.tolist()}), np.array({bees_and_ants.stop.tolist()}), depth={depth!r},
-    weights=Path({str(weights)!r}), folder=Path({str(tmp_path)!r}), recipe=finetune.Recipe(**{vars(SHORT)!r}), report=report)
+    spec=resnet50(Path({str(weights)!r})), folder=Path({str(tmp_path)!r}), recipe=finetune.Recipe(**{vars(SHORT)!r}),
+    report=report)
 """
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == -9
     steps = []
@@ -139,4 +145,4 @@ def test_a_time_limit_ends_it_after_an_epoch(retrain):
 def test_too_few_labels_are_refused_with_the_number_it_takes(bees_and_ants, weights, tmp_path, labels):
     paths = bees_and_ants.paths[: len(labels)]
     with pytest.raises(TooFewLabels, match="at least 6 labelled images of two classes"):
-        finetune(paths, np.array(labels), np.zeros(len(labels), bool), depth="last", weights=weights, folder=tmp_path)
+        finetune(paths, np.array(labels), np.zeros(len(labels), bool), depth="last", spec=resnet50(weights), folder=tmp_path)

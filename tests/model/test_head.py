@@ -14,16 +14,6 @@ from tests.model.made_up import arc, images, uncalibrated
 
 
 @pytest.mark.parametrize("classes", [2, 3, 6])
-def test_the_fit_in_the_span_of_few_images_is_the_fit_in_all_dimensions(classes):
-    """60 images of 20 dimensions are fitted as they are; turned within 300 dimensions they are fitted in their span."""
-    embeddings, labels = images(60, 20, classes, apart=0.5)
-    unseen, _ = images(100, 20, classes, apart=0.5, seed=1)
-    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(300, 20)))[0].T.astype(np.float32)
-    plain = uncalibrated(fit_head(Learner(embeddings, labels, classes)), unseen)
-    assert uncalibrated(fit_head(Learner(embeddings @ turn, labels, classes)), unseen @ turn) == pytest.approx(plain, abs=1e-3)
-
-
-@pytest.mark.parametrize("classes", [2, 3, 6])
 def test_the_head_decides_as_scikit_learn_does_on_all_dimensions(classes):
     embeddings, labels = images(60, 300, classes, apart=0.5)
     unseen, _ = images(300, 300, classes, apart=0.5, seed=1)

@@ -13,13 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import EpsImagePlugin, Image
 
-from model.backbone import WeightsError, backbone_name, load_backbone
+from model.backbone import backbone_name, load_backbone
 from model.embedding_store import EmbeddingStore
 from model.head import Head
 from model.image_files import orientation
 from model.images import ImageError, decode, read
 from model.version_store import Version, VersionError, VersionStore
+from model.weights_file import WeightsError
 from tests.conftest import ROOT
+from tests.model.made_up import resnet50
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of broken tags
 
@@ -41,12 +43,14 @@ def test_a_thin_image_within_the_pixel_limit_takes_no_gigabytes(height):
     code = f"""
 import io, resource
 from PIL import Image
-from model.images import to_tensor
+from model.images import decode
+from model.preprocessing import CENTRE_CROP, WHOLE_IMAGE
 buffer = io.BytesIO()
 Image.new("RGB", (1, {height})).save(buffer, "PNG")
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before = peak()
-to_tensor(buffer.getvalue(), 10**8)
+for preprocessing in (CENTRE_CROP, WHOLE_IMAGE):
+    preprocessing.prepare(decode(buffer.getvalue(), 10**8))
 assert peak() - before < 500_000, peak() - before
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
@@ -85,18 +89,18 @@ def test_postscript_never_starts_ghostscript(tmp_path, monkeypatch):
 def test_a_pth_file_that_is_no_state_dict_is_a_weights_error(tmp_path, content):
     torch.save(content, tmp_path / "w.pth")
     with pytest.raises(WeightsError, match="MODEL_WEIGHTS"):
-        load_backbone(tmp_path / "w.pth")
+        load_backbone(resnet50(tmp_path / "w.pth"))
 
 
 def test_a_pickled_program_is_not_run(tmp_path):
     torch.save(torch.nn.Linear(2, 2), tmp_path / "w.pth")
     with pytest.raises(WeightsError, match="MODEL_WEIGHTS"):
-        load_backbone(tmp_path / "w.pth")
+        load_backbone(resnet50(tmp_path / "w.pth"))
 
 
 def test_weights_that_are_not_there_have_no_name(tmp_path):
     with pytest.raises(WeightsError, match="MODEL_WEIGHTS"):
-        backbone_name(tmp_path / "absent")
+        backbone_name(resnet50(tmp_path / "absent"))
 
 
 def test_labels_in_strided_arrays_come_back(tmp_path):

@@ -2,19 +2,20 @@
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from model import selftraining
+from model import learner, selftraining
 from model.learner import POOL_HELPS, Learner
 from model.logistic import fit_logistic
+from model.softmax_regression import Regressions
 from tests.model.made_up import images
 
 
-def is_plain(learner):
+def is_plain(taught):
     """Whether it learns as from the labels alone."""
-    weights, bias = fit_logistic(learner.embeddings, learner.labels, learner.classes)
-    found = learner.fit(np.ones(len(learner.labels), bool))
+    everything = np.ones((1, len(taught.labels)), bool)
+    weights, bias = fit_logistic(taught.embeddings, taught.labels, taught.classes, everything)
+    found = taught.fit(everything)
     return (found[0] == weights).all() and (found[1] == bias).all()
 
 
@@ -35,29 +36,37 @@ def test_with_very_many_labels_the_pool_is_left_alone(labels, plain):
 
 
 def test_the_pool_is_read_for_the_first_fit_that_needs_it_and_once(monkeypatch):
-    read, svd = [], selftraining.randomized_svd
-    monkeypatch.setattr(selftraining, "randomized_svd", lambda *args, **rest: read.append(1) or svd(*args, **rest))
+    read, basis = [], selftraining.principal_basis
+    monkeypatch.setattr(selftraining, "principal_basis", lambda *args: read.append(1) or basis(*args))
     embeddings, labels = images(100)
-    learner = Learner(embeddings[:40], labels[:40], 3, embeddings[40:])
-    learner.fit(labels[:40] == 1)  # one class, from which nothing can be guessed
+    both = Learner(embeddings[:40], labels[:40], 3, embeddings[40:])
     assert len(read) == 0
-    learner.fit(labels[:40] < 2)
-    learner.fit(np.ones(40, bool))
+    both.fit((labels[:40] < 2)[None])
+    both.fit(np.ones((1, 40), bool))
     assert len(read) == 1
+
+
+def test_fits_in_parts_to_save_memory_are_those_of_all_at_once(monkeypatch):
+    embeddings, labels = images(100, apart=0.3)
+    rows = np.random.default_rng(0).random((5, 40)) < 0.7
+    at_once = Learner(embeddings[:40], labels[:40], 3, embeddings[40:]).fit(rows)
+    monkeypatch.setattr(learner, "TOGETHER", 1)
+    for one, other in zip(at_once, Learner(embeddings[:40], labels[:40], 3, embeddings[40:]).fit(rows), strict=True):
+        assert other == pytest.approx(one, abs=0.02)
 
 
 @pytest.mark.parametrize("pool", [None, images(100)[0]])
 def test_fits_keep_to_one_thread_as_threads_that_wait_for_each_other_take_five_times_as_long(pool, monkeypatch):
-    used, fit = [], LogisticRegression.fit
+    used, fit = [], Regressions.fit
 
     def watched(*args, **rest):
         used.extend(library["num_threads"] for library in threadpool_info())
         return fit(*args, **rest)
 
-    monkeypatch.setattr(LogisticRegression, "fit", watched)
+    monkeypatch.setattr(Regressions, "fit", watched)
     embeddings, labels = images(40)
     with threadpool_limits(2):
-        Learner(embeddings, labels, 3, pool).fit(np.ones(40, bool))
+        Learner(embeddings, labels, 3, pool).fit(np.ones((1, 40), bool))
         assert max(library["num_threads"] for library in threadpool_info()) == 2
     assert set(used) == {1}
 

@@ -8,9 +8,10 @@ import torch
 from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
 
-from model.images import MEAN, STD, ImageError, to_tensor
+from model.images import ImageError, decode
 from model.inputs import PhotoInputs
 from model.photos import Augmentation, plain, store_photo
+from model.preprocessing import CENTRE_CROP, IMAGENET_MEAN, IMAGENET_STD
 
 
 @pytest.fixture
@@ -28,7 +29,9 @@ def test_a_photo_is_stored_with_a_shorter_side_of_256(photo, tmp_path):
 
 def test_a_stored_photo_looks_to_the_network_as_the_original_does(photo, tmp_path):
     store_photo(photo, 10**8, tmp_path / "a.jpg")
-    assert (plain(tmp_path / "a.jpg") - to_tensor(photo, 10**8)).abs().mean() < 0.03  # of a standard deviation
+    original = CENTRE_CROP.prepare(decode(photo, 10**8)) / 255
+    expected = (original - IMAGENET_MEAN) / IMAGENET_STD
+    assert np.abs(plain(tmp_path / "a.jpg").permute(1, 2, 0).numpy() - expected).mean() < 0.03  # of a standard deviation
 
 
 def test_what_is_no_image_is_refused_and_nothing_is_stored(tmp_path):
@@ -53,7 +56,7 @@ def test_guises_are_those_of_torchvisions_transforms(photo, tmp_path):
             v2.RandomHorizontalFlip(),
             v2.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2),
             v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize(MEAN, STD),
+            v2.Normalize(IMAGENET_MEAN, IMAGENET_STD),
         ]
     )
     with Image.open(tmp_path / "a.jpg") as image:

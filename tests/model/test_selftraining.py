@@ -5,7 +5,8 @@ import pytest
 
 from model.head import cross_fit, fit_head
 from model.learner import Learner
-from model.selftraining import SAMPLE, SelfTraining, _equal_shares
+from model.logistic import equal_shares
+from model.selftraining import SAMPLE, SelfTraining
 
 
 def crowds(n, seed=0, apart=1.0, dimensions=40, classes=3):
@@ -72,7 +73,7 @@ def test_identical_embeddings_are_no_trouble():
 
 def test_a_large_pool_is_sampled():
     embeddings, labels = crowds(SAMPLE + 500)
-    assert len(SelfTraining.read(embeddings[:9], labels[:9], 3, embeddings[9:], 0)._pool) == SAMPLE
+    assert len(SelfTraining.read(embeddings[:9], labels[:9], 3, embeddings[9:], 0).inputs) == 9 + SAMPLE
 
 
 def test_a_held_out_image_is_predicted_without_its_label():
@@ -86,11 +87,11 @@ def test_a_held_out_image_is_predicted_without_its_label():
 
 def test_every_class_has_an_equal_share_of_the_weight():
     labels, weights = np.array([0, 0, 0, 2]), np.array([1.0, 2.0, 1.0, 0.1])
-    assert _equal_shares(labels, weights, 3) == pytest.approx([0.125, 0.25, 0.125, 0.5])
+    assert equal_shares(labels[None], weights[None], 3)[0] == pytest.approx([0.125, 0.25, 0.125, 0.5])
 
 
 def test_guesses_nobody_trusts_weigh_nothing():
-    assert (_equal_shares(np.array([0, 1]), np.zeros(2), 2) == 0).all()
+    assert (equal_shares(np.array([[0, 1]]), np.zeros((1, 2)), 2) == 0).all()
 
 
 def test_it_stays_calibrated():

@@ -9,7 +9,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from model.backbone import load_backbone
+from model.torch_backbone import load_module
+from tests.model.made_up import resnet50
 from tools.weights_from_npm import PackageError, main, make
 
 
@@ -51,7 +52,7 @@ def test_the_weights_made_are_those_that_were_checked(made, shared):
 
 
 def test_the_backbone_loads_the_weights_made(made):
-    assert load_backbone(made).network.layer2[0].conv1.stride == (2, 2)
+    assert load_module(resnet50(made)).layer2[0].conv1.stride == (2, 2)
 
 
 def test_the_weights_made_name_their_source_and_licence(made):

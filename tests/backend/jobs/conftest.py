@@ -31,7 +31,7 @@ def place(label_studio, redis, redis_settings, tmp_path, monkeypatch):
     for name, value in values.items():
         monkeypatch.setenv(name, value)
     get_settings.cache_clear()
-    monkeypatch.setattr(embedding, "get_backbone", lambda _: Colours())
+    monkeypatch.setattr(embedding, "get_backbone", lambda *_: Colours())
     settings = get_settings()
     with Projects(settings.data_dir).edit(project) as state:
         state.connected = True

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from backend.connection.differences import WANTED
@@ -19,9 +18,9 @@ from backend.project.session import Session
 from backend.project.state import Projects, ProjectState
 from backend.queue.work import Work
 from backend.settings import Settings
-from model.backbone import DIMENSIONS
 from model.version_store import VersionStore, fingerprint
 from tests.label_studio_in_memory import TOKEN, LabelStudioInMemory
+from tests.model.made_up import DIMENSIONS
 from tools.label_studio import label_config
 
 CLASSES = ["ants", "bees"]
@@ -103,9 +102,13 @@ def settings_for(make_settings, **values: object) -> Settings:
 class Colours:
     """In ResNet50's place: an image's mean colour, in as many numbers."""
 
-    def embed(self, images: torch.Tensor) -> np.ndarray:
-        """Embeddings of images (n, 3, 224, 224), float32 (n, DIMENSIONS)."""
-        means = images.mean(dim=(2, 3)).numpy()
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        """The image as it is, uint8 (H, W, 3)."""
+        return np.asarray(image)
+
+    def embed(self, images: np.ndarray) -> np.ndarray:
+        """Embeddings of images (n, H, W, 3), float32 (n, DIMENSIONS)."""
+        means = images.mean(axis=(1, 2)) / 255
         found = np.zeros((len(means), DIMENSIONS), np.float32)
         found[:, :3] = means
         found[:, 3] = 1

@@ -12,11 +12,11 @@ from backend.jobs.finetune import MADE
 from backend.jobs.publish import Superseded, switch
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.session import Session
-from model.backbone import DIMENSIONS
 from model.backbone_store import About
 from model.files import write_json
 from model.finetune import TooFewLabels
 from model.version_store import Version
+from tests.model.made_up import DIMENSIONS
 from tools.label_studio import label_config
 
 CLASSES = ["A", "B"]

@@ -12,9 +12,9 @@ from backend.labelstudio.client import LabelStudioError
 from backend.project import embedding
 from backend.project.embedding import embed, unembedded
 from backend.project.session import Session
-from model.backbone import DIMENSIONS
 from model.embedding_loop import SHARD
 from tests.label_studio_in_memory import TOKEN, Fault
+from tests.model.made_up import DIMENSIONS
 from tools.label_studio import label_config
 
 SIGNED = "{url}/data/upload/1/1.png?X-Amz-Date=2026&X-Amz-Signature={{}}"
@@ -29,8 +29,10 @@ def png(shade):
 @pytest.fixture
 def project(label_studio, make_settings, monkeypatch):
     """Open a project with an image for each of the references given; every image has a file unless it is in `without`."""
-    network = SimpleNamespace(embed=lambda images: np.repeat(images.mean((1, 2, 3)).numpy()[:, None], DIMENSIONS, 1))
-    monkeypatch.setattr(embedding, "get_backbone", lambda _: network)
+    network = SimpleNamespace(
+        prepare=np.asarray, embed=lambda images: np.repeat(images.mean((1, 2, 3))[:, None], DIMENSIONS, 1)
+    )
+    monkeypatch.setattr(embedding, "get_backbone", lambda *_: network)
     opened = []
 
     def start(references, without=()):

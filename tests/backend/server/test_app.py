@@ -249,6 +249,21 @@ def test_a_redis_that_hangs_holds_up_no_other_request(serve, own_redis, make_set
         assert time.monotonic() - started < 3
 
 
+def test_webhooks_wait_together_for_a_redis_that_hangs_and_leave_the_threads_to_others(serve, own_redis, make_settings):
+    with Projects(make_settings().data_dir).edit(7) as state:
+        state.connected = True
+    client = serve(redis_url=f"unix://{own_redis._socket}")
+    os.kill(own_redis._process.pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(60) as threads:  # more than the server has threads
+        waiting = [threads.submit(start_training, client) for _ in range(50)]
+        time.sleep(0.3)
+        started = time.monotonic()
+        assert client.post("/setup", json={"project": 7, "schema": CONFIG}).status_code == 200
+        assert time.monotonic() - started < 0.5
+        assert {answer.result().status_code for answer in waiting} == {503}
+        assert time.monotonic() - started < 3
+
+
 def test_a_data_dir_that_cannot_be_used_is_named(app, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")

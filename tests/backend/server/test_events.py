@@ -1,5 +1,6 @@
 """What each webhook of Label Studio's makes happen."""
 
+import itertools
 import subprocess
 import sys
 
@@ -7,8 +8,8 @@ import pytest
 
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.state import Projects
-from backend.server.bodies import project_id
-from backend.server.events import SUBMIT_SECONDS, handle
+from backend.server.bodies import BadRequest, project_id
+from backend.server.events import SUBMIT_SECONDS, handle, handle_all
 from tests.backend.queue.test_work import due
 from tests.conftest import ROOT
 from tools.label_studio import label_config
@@ -166,3 +167,46 @@ def test_commands_start_without_importing_what_takes_a_second():
 def test_the_server_answers_webhooks_without_importing_torch():
     code = "import sys, backend.server.app, backend.server.events, backend.__main__; assert 'torch' not in sys.modules, 'torch'"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def scripts_run(redis):
+    """How many times Redis has run a script of ours."""
+    return redis.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0)
+
+
+def label(project=1, **more):
+    """A Submit of one label."""
+    return {"action": "ANNOTATION_CREATED", "project": {"id": project}, "annotation": {"id": 1}} | more
+
+
+SUBMIT_WITH_TRAINING = {"action": "START_TRAINING", "project": {"id": 1, "min_annotations_to_start_training": 1}}
+PRESSED = {"action": "START_TRAINING", "project": {"id": 1}}
+SKIP = label(annotation={"was_cancelled": True, "result": []})
+OTHER_CONFIG = {"action": "PROJECT_UPDATED", "project": {"id": 1, "label_config": label_config(["A", "C"])}}
+
+
+def test_a_burst_of_labels_is_one_act_on_redis_and_each_is_counted(send, work, redis):
+    send("ANNOTATION_CREATED", annotation={"id": 1})  # Redis knows the script from now on
+    before = scripts_run(redis)
+    answers = handle_all([label()] * 50, send.settings, work)
+    assert scripts_run(redis) - before == 1
+    assert {kind(answer) for answer in answers} == {"round"}
+    assert work.pending(1) == 51
+
+
+def test_one_odd_event_of_a_burst_costs_itself_alone(send, work):
+    first, odd, last = handle_all([label(), label(project="x"), label()], send.settings, work)
+    assert (kind(first), kind(last)) == ("round", "round")
+    assert isinstance(odd, BadRequest)
+    assert work.pending(1) == 2
+
+
+@pytest.mark.parametrize("events", list(itertools.permutations([label(), SUBMIT_WITH_TRAINING, PRESSED, OTHER_CONFIG], 3)))
+def test_a_burst_leaves_what_its_events_leave_one_by_one(send, work, redis, events):
+    events = [label(), *events, label(), SKIP]
+    alone = ([handle(event, send.settings, work) for event in events], work.pending(1), redis.hget("al:project:1", "quiet"))
+    times = due(work)
+    redis.flushdb()
+    together = (handle_all(events, send.settings, work), work.pending(1), redis.hget("al:project:1", "quiet"))
+    assert together == alone
+    assert due(work) == pytest.approx(times, abs=1.6)

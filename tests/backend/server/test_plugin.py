@@ -16,7 +16,7 @@ from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.state import Projects
 from backend.server import plugin
 from backend.settings import get_settings
-from model.backbone import DIMENSIONS, backbone_name
+from model.backbone import backbone_name
 from model.backbone_store import BackboneStore
 from model.embedding_shard import read_keys
 from model.head import fit_head
@@ -24,6 +24,7 @@ from model.learner import Learner
 from model.version_store import Version, VersionStore
 from tests.conftest import ROOT
 from tests.e2e.conftest import free_port, wait_until
+from tests.model.made_up import DIMENSIONS, resnet50
 from tools.label_studio import label_config
 
 CONFIG = label_config(["A", "B"])
@@ -61,7 +62,7 @@ def environment(tmp_path, weights, monkeypatch):
     projects = Projects(tmp_path / "data")
     projects.prepare()
     store = VersionStore(projects.folder(1) / "versions")
-    store.write(Version(NAME, 0.0, target, backbone_name(weights), "margin", head, np.arange(20), labels, 0))
+    store.write(Version(NAME, 0.0, target, backbone_name(resnet50(weights)), "margin", head, np.arange(20), labels, 0))
     with projects.edit(1) as state:
         state.live, state.target = NAME, target
     yield values
@@ -116,7 +117,7 @@ def test_a_task_that_comes_twice_has_both_its_results_and_one_embedding(predict,
     once, twice = predict([TASKS[0], TASKS[0]])
     assert once == twice
     assert once["result"]
-    embeddings = BackboneStore(Projects(Path(environment["DATA_DIR"])).folder(1), Path(environment["MODEL_WEIGHTS"]))
+    embeddings = BackboneStore(Projects(Path(environment["DATA_DIR"])).folder(1), resnet50(Path(environment["MODEL_WEIGHTS"])))
     shards = list(embeddings.embeddings(embeddings.base).folder.glob("*.safetensors"))
     assert sum(len(read_keys(shard, DIMENSIONS)) for shard in shards) == 1
 

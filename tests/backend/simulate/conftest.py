@@ -9,8 +9,9 @@ import pytest
 from backend.__main__ import main
 from backend.settings import get_settings
 from backend.simulate.dataset import list_dataset
-from model.backbone import DIMENSIONS, backbone_name
+from model.backbone import backbone_name
 from model.embedding_store import EmbeddingStore, embedding_key
+from tests.model.made_up import DIMENSIONS, resnet50
 from tests.model.made_up import images as embedded
 
 EACH = 25
@@ -35,7 +36,7 @@ def embed_made_up(folder, cache, weights, copies=0):
     near = by_class[images.originals] + 0.1 * (by_class - by_class[images.originals])
     near /= np.linalg.norm(near, axis=1, keepdims=True)
     keys = [embedding_key(0, source.reference) for source in images.sources]
-    EmbeddingStore(cache / "embeddings" / backbone_name(weights), DIMENSIONS).add(keys, near)
+    EmbeddingStore(cache / "embeddings" / backbone_name(resnet50(weights)), DIMENSIONS).add(keys, near)
 
 
 @pytest.fixture

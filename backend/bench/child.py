@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -28,12 +29,28 @@ class Child:
         environment: Mapping[str, str],
         folder: Path,
         log: IO[bytes] | None,
-        wait: Callable[[int], None],
+        wait: Callable[[int], None] = lambda _: None,
+        pause: float = 0.5,
     ) -> None:
-        """Start it in `folder` and wait until its health URL answers; `wait` is called with the seconds passed.
+        """Start it in `folder` and wait until its health URL answers; `wait` is called with the seconds passed, every `pause`.
 
         Raises RuntimeError with the advice where it ends or does not answer in time.
         """
+        self.spawn(command, environment, folder, log)
+        started = time.monotonic()
+        with httpx.Client(trust_env=False, timeout=2) as http:
+            while (passed := time.monotonic() - started) < START_SECONDS and self.alive():
+                wait(int(passed))
+                try:
+                    if http.get(self._health).is_success:
+                        return
+                except httpx.HTTPError:
+                    pass
+                time.sleep(pause)
+        raise RuntimeError(self._advice)
+
+    def spawn(self, command: list[str], environment: Mapping[str, str], folder: Path, log: IO[bytes] | None) -> None:
+        """Start it in `folder`, and wait for nothing."""
         self._process = subprocess.Popen(
             command,
             env=environment,
@@ -44,16 +61,6 @@ class Child:
             start_new_session=True,
             preexec_fn=lambda: die_with_parent(signal.SIGTERM),
         )
-        started = time.monotonic()
-        while (passed := time.monotonic() - started) < START_SECONDS and self.alive():
-            wait(int(passed))
-            try:
-                if httpx.get(self._health, timeout=2).is_success:
-                    return
-            except httpx.HTTPError:
-                pass
-            time.sleep(0.5)
-        raise RuntimeError(self._advice)
 
     def alive(self) -> bool:
         """Whether it runs."""
@@ -69,3 +76,10 @@ class Child:
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])

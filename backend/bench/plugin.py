@@ -3,14 +3,14 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
+from backend.bench.child import Child
 from backend.settings import Settings
-from tools.child import Child
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Plugin(Child):
@@ -18,8 +18,7 @@ class Plugin(Child):
 
     def __init__(self, values: dict[str, str], log: IO[bytes] | None = None) -> None:
         super().__init__(f"http://127.0.0.1:{values['PORT']}/health", "The plugin did not start; its messages are above.")
-        kept = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
-        self._environment = kept | {"PYTHONPATH": str(ROOT)} | values
+        self._environment = environment(values)
         self._folder = Path(values["DATA_DIR"])  # where it runs, so that no .env of the checkout's reaches it either
         self._folder.mkdir(parents=True, exist_ok=True)
         self._log = log
@@ -34,3 +33,9 @@ class Plugin(Child):
         return subprocess.run(
             command, env=self._environment, cwd=self._folder, capture_output=capture, text=True, timeout=3600, check=False
         )
+
+
+def environment(values: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with `values` in place of all its settings."""
+    kept = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
+    return kept | {"PYTHONPATH": str(ROOT)} | dict(values)
