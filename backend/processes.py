@@ -1,8 +1,10 @@
-"""Child processes that never outlive their parent."""
+"""Child processes that never outlive their parent, and that give way to others."""
 
 import ctypes
+import os
 import signal
 from contextlib import suppress
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)  # loaded here: between fork and exec another thread of the parent may hold the loader's lock
@@ -15,3 +17,15 @@ def die_with_parent(sig: int = signal.SIGKILL) -> None:
     """
     with suppress(AttributeError):
         LIBC.prctl(PR_SET_PDEATHSIG, sig, 0, 0, 0)
+
+
+def session_gives_way(by: int) -> None:
+    """Let the processes of other sessions have the processor before those of this one: a niceness of `by`, from 1 to 19.
+
+    Linux shares processors out to sessions first (autogroup, as most distributions have it), so that the niceness of a process
+    counts only within its session. Nothing happens where there is no such thing, or where this process does not lead its
+    session: then that is somebody's terminal.
+    """
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(by))

@@ -19,6 +19,7 @@ import numpy as np
 from backend.bench.child import Child, free_port
 from backend.bench.figures import Bench, Row
 from backend.bench.plugin import environment
+from backend.processes import session_gives_way
 from backend.project.state import Projects
 from backend.queue.redis_server import EmbeddedRedis
 from backend.queue.worker import NICE
@@ -76,6 +77,8 @@ def training() -> Iterator[None]:
 
 
 def _multiply() -> None:
+    os.setsid()  # as `up` starts a worker
+    session_gives_way(NICE)
     os.nice(NICE)
     matrix = np.random.default_rng(0).standard_normal((SIDE, SIDE), np.float32)
     while True:

@@ -1,8 +1,13 @@
 """`al-backend worker`: one RQ worker, in this process."""
 
+import gc
+import os
+from contextlib import suppress
+
 import click
 
 from backend.commands.shared import known_queues, open_work, queues_argument, with_settings
+from backend.network.transport import certificates
 from backend.project.state import Projects
 from backend.queue.worker import run_worker
 from backend.server.events import SOON
@@ -23,7 +28,7 @@ def worker_command(settings: Settings, queues: tuple[str, ...]) -> None:
     """
     names, work, projects = known_queues(queues), open_work(settings), Projects(settings.data_dir)
     projects.prepare()
-    from backend.jobs import clean, embed, finetune, reconcile, rollback, round  # noqa: F401  once, so that a fork starts at once
+    warm_up(settings)
 
     def rearm(seconds: int) -> None:
         for project in projects.ids():
@@ -32,3 +37,18 @@ def worker_command(settings: Settings, queues: tuple[str, ...]) -> None:
 
     rearm(SOON)  # whatever happened while no worker ran
     run_worker(work.redis, names, lambda: rearm(settings.reconcile_seconds), settings.log_level)
+
+
+def warm_up(settings: Settings) -> None:
+    """Have ready what every job needs, so that a fork inherits it: modules, certificates, what the processor can, and the name
+    of the weights, which takes reading the whole file. No tensor is computed: a fork after that would hang."""
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # to look for a GPU without starting CUDA
+    from backend.jobs import clean, embed, finetune, reconcile, rollback, round  # noqa: F401
+    from model.arithmetic import fastest
+    from model.backbone import BackboneSpec, backbone_name
+    from model.weights_file import WeightsError
+
+    certificates()
+    with suppress(WeightsError):  # a job tells it where people look
+        backbone_name(BackboneSpec.of("resnet50", settings.model_weights, fastest()))
+    gc.freeze()  # a job's collector need not look through all this, which would copy it

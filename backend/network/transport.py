@@ -91,16 +91,17 @@ def _proxy_pool(url: httpx.URL) -> Any:
         if find_spec("socksio") is None:
             raise ProxyError("a proxy of the environment speaks SOCKS, which needs a package more: pip install 'httpx[socks]'")
         return httpcore.SOCKSProxy(proxy_url=str(proxy.url), proxy_auth=proxy.raw_auth, **options)
-    tls = _tls() if proxy.url.scheme == "https" else None
+    tls = certificates() if proxy.url.scheme == "https" else None
     return httpcore.HTTPProxy(proxy_url=str(proxy.url), proxy_auth=proxy.raw_auth, proxy_ssl_context=tls, **options)
 
 
 def _pool_options() -> dict[str, Any]:
-    return {"ssl_context": _tls(), "max_connections": None, "max_keepalive_connections": 16, "keepalive_expiry": 5.0}
+    return {"ssl_context": certificates(), "max_connections": None, "max_keepalive_connections": 16, "keepalive_expiry": 5.0}
 
 
 @lru_cache
-def _tls() -> SSLContext:
+def certificates() -> SSLContext:
+    """What servers are checked against, read once a process: that takes longer than a request on the same machine."""
     return httpx.create_ssl_context()
 
 

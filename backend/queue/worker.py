@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis import ConnectionPool, Redis
@@ -21,13 +21,13 @@ from rq.exceptions import DeserializationError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from backend.processes import die_with_parent
-from backend.queue.work import KINDS, Work
+from backend.processes import die_with_parent, session_gives_way
+from backend.queue.work import FINETUNE, GIVES_WAY, KINDS, Work
 
 log = logging.getLogger(__name__)
 REARM_SECONDS = 60
 HEARTBEAT_SECONDS = 3  # between a running job's signs of life
-NICE = 5  # by which a job gives way to the server beside it
+NICE = 5  # of a job: webhooks come first
 GRACE = 6  # seconds such a sign may be late before another worker takes the job over
 
 
@@ -35,7 +35,7 @@ class ActiveLearningMixin:
     """What both worker classes share."""
 
     def main_work_horse(self, *args: Any) -> None:
-        """The job's process: gone when the worker is, and polite to the server beside it."""
+        """The job's process: gone when the worker is, and polite to what runs beside it."""
         die_with_parent()
         os.nice(NICE)
         super().main_work_horse(*args)  # type: ignore[misc]
@@ -73,8 +73,9 @@ def worker_class() -> type[Worker]:
     return SpawningWorker if torch.cuda.is_available() else ForkWorker
 
 
-def run_worker(redis: Redis, names: Iterable[str], rearm: Callable[[], None], log_level: str) -> None:
+def run_worker(redis: Redis, names: Sequence[str], rearm: Callable[[], None], log_level: str) -> None:
     """Work on the queues `names` until told to stop. `rearm` is called every minute."""
+    session_gives_way(NICE + (GIVES_WAY if set(names) == {FINETUNE} else 0))
     threading.Thread(target=_look_after, args=(_connection_like(redis), rearm), daemon=True, name="upkeep").start()
     queues = [Queue(name, connection=redis, serializer=JSONSerializer) for name in names]
     worker = worker_class()(

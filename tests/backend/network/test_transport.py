@@ -62,9 +62,9 @@ def certified(tmp_path, monkeypatch, serve):
     command += ["-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}", "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(command, check=True, capture_output=True)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    transport._tls.cache_clear()
+    transport.certificates.cache_clear()
     yield lambda answer: serve(answer, tls=(certificate, key))
-    transport._tls.cache_clear()
+    transport.certificates.cache_clear()
 
 
 def test_the_certificate_must_be_that_of_the_name_and_the_connection_goes_to_the_checked_address(certified):
@@ -94,4 +94,4 @@ def test_connections_are_kept_for_the_next_request(serve, client):
 
 
 def test_a_context_of_tls_asks_for_certificates():
-    assert transport._tls().verify_mode is ssl.CERT_REQUIRED
+    assert transport.certificates().verify_mode is ssl.CERT_REQUIRED

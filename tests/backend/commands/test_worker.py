@@ -1,0 +1,52 @@
+"""What a worker has ready before its first job."""
+
+import hashlib
+import subprocess
+import sys
+
+import pytest
+
+from backend.commands.worker import warm_up
+from backend.project.session import Session
+from tests.conftest import ROOT
+
+FRESH = """
+import os, sys
+from pathlib import Path
+from backend.commands.worker import warm_up
+from backend.project.session import Session
+from backend.settings import Settings
+settings = Settings(data_dir=Path(sys.argv[1]), model_weights=Path(sys.argv[2]), label_studio_api_key="x")
+warm_up(settings)
+before = set(sys.modules)
+with Session(settings, 1) as session:
+    session.store
+print(sorted(set(sys.modules) - before))
+"""
+
+
+@pytest.fixture
+def file_of_weights(tmp_path):
+    """A file to be named by its content; it is never loaded."""
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(b"weights")
+    return path
+
+
+def test_a_job_imports_nothing_that_the_worker_has_not(tmp_path, file_of_weights):
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH, tmp_path / "data", file_of_weights], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_job_does_not_read_the_weights_to_name_them(make_settings, file_of_weights, monkeypatch):
+    settings = make_settings(model_weights=file_of_weights, label_studio_api_key="x")
+    warm_up(settings)
+    monkeypatch.setattr(hashlib, "file_digest", lambda *_: pytest.fail("the file was read again"))
+    with Session(settings, 1) as session:
+        assert hashlib.sha256(b"weights").hexdigest()[:12] in session.backbone
+
+
+def test_weights_that_are_gone_are_left_for_a_job_to_tell(make_settings, tmp_path):
+    warm_up(make_settings(model_weights=tmp_path / "nowhere"))
