@@ -107,8 +107,8 @@ def test_no_further_ahead_than_the_pool_reaches(made_up):
 
 
 def test_a_round_reads_the_pool_once_for_its_head_its_metrics_and_its_gain(made_up, monkeypatch):
-    read, svd = [], selftraining.randomized_svd
-    monkeypatch.setattr(selftraining, "randomized_svd", lambda *args, **rest: read.append(1) or svd(*args, **rest))
+    read, basis = [], selftraining.principal_basis
+    monkeypatch.setattr(selftraining, "principal_basis", lambda *args: read.append(1) or basis(*args))
     assert train(*made_up, 4)[1]["gain"]
     assert len(read) == 1
 
