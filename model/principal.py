@@ -18,6 +18,8 @@ def principal_basis(rows: Floats, dimensions: int, seed: int) -> Floats:
 
 def _orthonormal(columns: Floats) -> Floats:
     """An orthonormal basis of the span of `columns`, (D, k), as columns; twice, since once leaves it a little skew."""
+    if not columns.any():
+        return columns[:, :0]
     for _ in range(2):
         squares, vectors = np.linalg.eigh((columns.T @ columns).astype(np.float64))
         kept = squares > squares[-1] * 1e-10

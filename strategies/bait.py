@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategies.arrays.chunks import rowwise
+from strategies.arrays.principal import in_principal_dimensions
 from strategies.margin import margin
 from strategies.query import Query
 from strategies.strategy import Strategy, lowest
@@ -34,9 +35,11 @@ def _pick(query: Query, size: int) -> NDArray[np.int64]:
     """
     candidates = lowest(query.margins, query.hashes, max(size, int(np.clip(size * PREFILTER, *CANDIDATES))))
     crowd = np.sort(lowest(query.hashes, query.hashes, CROWD))
-    vectors = np.vstack([query.vectors(candidates), query.vectors(crowd), query.labelled_vectors()])
-    inputs = _principal(vectors, int(query.generator("bait").integers(2**31)))
-    x, others, known = np.split(inputs, [len(candidates), len(candidates) + len(crowd)])
+    pool = np.union1d(candidates, crowd)
+    vectors = np.vstack([query.vectors(pool), query.labelled_vectors()])
+    inputs = in_principal_dimensions(vectors, DIMENSIONS, query.generator("bait")).astype(np.float64)
+    x, others = (inputs[np.searchsorted(pool, rows)] for rows in (candidates, crowd))
+    known = inputs[len(pool) :]
     u, of_others = (information(query.probabilities[rows]) for rows in (candidates, crowd))
     if query.labelled_probabilities is None:
         of_known: Doubles = np.full(len(known), of_others.mean())
@@ -74,14 +77,6 @@ def most_informative(x: Doubles, u: Doubles, covariance: NDArray[np.floating], p
         variances -= c * along**2
         s -= c * np.outer(v, v)
     return picks
-
-
-def _principal(rows: NDArray[np.float32], seed: int) -> Doubles:
-    """`rows`, (n, D), in their principal dimensions, at most DIMENSIONS of them (Halko 0909.4061)."""
-    from sklearn.utils.extmath import randomized_svd  # takes a second, and settings, that is every command, import this module
-
-    basis = randomized_svd(rows, min(DIMENSIONS, *rows.shape), n_iter=2, random_state=seed)[2]
-    return (rows @ basis.T).astype(np.float64)
 
 
 bait = Strategy(margin, _pick)
