@@ -18,8 +18,6 @@ from model.weights_file import WeightsError
 if TYPE_CHECKING:
     from torch import nn
 
-EXAMPLE = (224, 224)  # pixels of an image that every network takes
-
 
 @dataclass(frozen=True)
 class BackboneSpec:
@@ -80,7 +78,8 @@ def load_backbone(spec: BackboneSpec, cache: Path | None = None) -> Backbone:
 
         return Embedder(spec)
 
-    return Backbone(spec, forward(spec.arithmetic, make, EXAMPLE, cache and cache / name))
+    height, width, _ = network(spec.network).preprocessing(spec.preprocessing).prepare(Image.new("RGB", (256, 256))).shape
+    return Backbone(spec, forward(spec.arithmetic, make, (height, width), cache and cache / name))
 
 
 def backbone_name(spec: BackboneSpec) -> str:

@@ -1,10 +1,8 @@
 """Backbones as torch modules: filled with their weights, made to give embeddings, and written to a file."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import ResNet
@@ -12,11 +10,10 @@ from torchvision.models import ResNet
 from model.backbone import BackboneSpec, backbone_name
 from model.files import write_atomically
 from model.networks import Network, network
-from model.weights_file import WeightsError, prefix_of
+from model.state_dict import State, fill, read_state
+from model.weights_file import WeightsError
 
 CENTRE = 7  # cells a side of the centre crop that torchvision's weights were made with
-
-State = dict[str, torch.Tensor]
 
 
 class Embedder(nn.Module):
@@ -62,14 +59,13 @@ def _middle(cells: torch.Tensor, axis: int) -> torch.Tensor:
 def load_module(spec: BackboneSpec) -> nn.Module:
     """The network of `spec` in float32, without its classifier, ready to infer. Raises WeightsError."""
     known = network(spec.network)
-    state, metadata = _read(spec.weights) if spec.weights else (_library_state(known), {})
     module = known.build()
-    module.set_submodule(known.classifier, nn.Identity())
-    try:
-        module.load_state_dict(_without_classifier(state, known), assign=True)
-    except RuntimeError as error:
-        why = " ".join(str(error).split())[:300]
-        raise WeightsError(f"MODEL_WEIGHTS={spec.weights} does not fit {known.name}: {why}") from error
+    if spec.weights:
+        state, metadata = read_state(spec.weights)
+        fill(module, state, known, f"MODEL_WEIGHTS={spec.weights}")
+    else:
+        metadata = {}
+        fill(module, _library_state(known), known, "The library's file")
     if isinstance(module, ResNet) and metadata.get("stride_in_1x1") == "true":
         for layer in (module.layer2, module.layer3, module.layer4):
             layer[0].conv1.stride, layer[0].conv2.stride = (2, 2), (1, 1)
@@ -97,39 +93,6 @@ def save_module(module: ResNet, spec: BackboneSpec, path: Path) -> str:
     metadata = {"stride_in_1x1": "true" if stride_in_1x1 else "false"}
     write_atomically(path, lambda beside: save_file(state, beside, metadata))
     return backbone_name(BackboneSpec(spec.network, path, spec.preprocessing, spec.arithmetic))
-
-
-def _read(path: Path) -> tuple[State, dict[str, str]]:
-    try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, "pt") as file:
-                metadata = file.metadata() or {}
-                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a dict
-        else:
-            metadata, state = {}, _unpacked(torch.load(path, map_location="cpu", weights_only=True))
-        if not all(isinstance(value, torch.Tensor) for value in state.values()):
-            raise TypeError("it is not a state dict of tensors")
-    except Exception as error:
-        raise WeightsError(f"MODEL_WEIGHTS={path} cannot be read: {error}") from error
-    return state, metadata
-
-
-def _unpacked(loaded: Any) -> State:
-    """The state dict in what a training script saved, which may hold it beside an epoch and an optimizer's state."""
-    for name in ("state_dict", "model_state_dict", "model"):
-        if isinstance(loaded, dict) and isinstance(loaded.get(name), dict) and loaded[name]:
-            return loaded[name]
-    if not isinstance(loaded, dict):
-        raise TypeError("it is not a state dict of tensors")
-    return loaded
-
-
-def _without_classifier(state: State, known: Network) -> State:
-    """The layers that make embeddings, in float32 and under the library's names."""
-    prefix = prefix_of(state)
-    named = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    layers = {key: value for key, value in named.items() if not key.startswith(f"{known.classifier}.")}
-    return {key: value.float() if value.is_floating_point() else value for key, value in layers.items()}
 
 
 def _library_state(known: Network) -> State:

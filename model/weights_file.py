@@ -8,7 +8,6 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 BLOCKS = {1: 3, 2: 4, 3: 6, 4: 3}  # ResNet50's layers, and how many blocks each has
-FIRST = "layer1.0.conv1.weight"
 WIDTH = [64, 64, 3, 3]  # of layer1's second convolution; wider networks have the same names
 TORCH_ZIP, TORCH_LEGACY = b"PK", b"\x80\x02\x8a\nl\xfc\x9cF\xf9"  # how files of torch.save begin
 
@@ -25,7 +24,7 @@ def check_weights(path: Path) -> None:
         names = _in_safetensors(path) if path.suffix == ".safetensors" else _in_torch_file(path)
     except (OSError, SafetensorError, ValueError, LookupError, zipfile.BadZipFile) as error:
         raise WeightsError(f"MODEL_WEIGHTS={path} cannot be read: {error}") from error
-    prefix = prefix_of(names)
+    prefix = prefix_of(names, resnet50_names())
     names = {name.removeprefix(prefix) for name in names}
     if missing := sorted(resnet50_names() - names) if names else []:
         raise WeightsError(
@@ -47,10 +46,15 @@ def resnet50_names() -> set[str]:
     return names
 
 
-def prefix_of(names: Iterable[str]) -> str:
-    """What stands before each of ResNet50's names, as `module.` or `backbone.` where it was trained as a part of another."""
-    found = [name.removesuffix(FIRST) for name in names if name.endswith(FIRST)]
-    return min(found, key=lambda prefix: (len(prefix), prefix), default="")
+def prefix_of(names: Iterable[str], wanted: Iterable[str]) -> str:
+    """What stands before the names that are `wanted`, as `module.` or `backbone.` where a network was trained as a part of
+    another: of all beginnings the one that most of them have, the shortest of several."""
+    names, wanted = set(names), set(wanted)
+    for longest in sorted(wanted, key=len, reverse=True):
+        found = [name.removesuffix(longest) for name in names if name.endswith(longest)]
+        if found := [prefix for prefix in found if not prefix or prefix.endswith(".")]:
+            return max(found, key=lambda prefix: (sum(prefix + name in names for name in wanted), -len(prefix), prefix))
+    return ""
 
 
 def _norm(name: str) -> set[str]:
@@ -60,7 +64,7 @@ def _norm(name: str) -> set[str]:
 def _in_safetensors(path: Path) -> set[str]:
     with safe_open(path, "np") as file:
         names = set(file.keys())
-        name = prefix_of(names) + "layer1.0.conv2.weight"
+        name = prefix_of(names, resnet50_names()) + "layer1.0.conv2.weight"
         if name in names and (shape := list(file.get_slice(name).get_shape())) != WIDTH:
             raise ValueError(f"{name} has shape {shape}, ResNet50's has {WIDTH}")
     return names
