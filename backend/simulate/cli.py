@@ -8,7 +8,7 @@ import click
 
 from backend.commands.shared import say, with_settings
 from backend.settings import Settings
-from backend.simulate.protocol import HEADS
+from backend.simulate.protocol import BACKBONE, HEADS
 from strategies import REGISTRY
 
 EXAMPLES = """\
@@ -25,14 +25,17 @@ Examples:
     al-backend simulate photos --imbalance Meat=0.1
   File names say what is for the test (where images that resemble each other must not stand on both sides):
     al-backend simulate photos --split train_/test_
+  Which network is best for these images, on the same draws:
+    al-backend simulate photos --backbone resnet50 vgg16 --strategies default --seeds 20
   Whether the picks still help when ResNet50 itself is retrained on them:
     al-backend simulate photos --strategies margin --seeds 3 --finetune last --finetune-at 100 300
 
-Reading the table: `random` labels at random and learns by a plain head; `ceiling` is the head that learned every label of the
-pool. `lift` is in points of macro F1 above the base model; AUBC is the mean macro F1 over the range of labels; `against` is a
-paired difference, with its 95 % interval over seeds; `fewer labels than random` is how many times as many labels random
-sampling needs for the F1 it has at the end. Where curves are flat a little luck makes a large ratio: take 20 seeds for it, and
-look at AUBC first. A stopped run goes on where it was."""
+Reading the table: `random` labels at random and learns by a plain head; `standard` does so on embeddings of images prepared
+as the network's library does it (ResNet50's: the centre crop), which is what one would have without this product; `ceiling` is
+the head that learned every label of the pool. `lift` is in points of macro F1 above the base model; AUBC is the mean macro F1
+over the range of labels; `against` is a paired difference, with its 95 % interval over seeds; `fewer labels than random` is how
+many times as many labels random sampling needs for the F1 it has at the end. Where curves are flat a little luck makes a large
+ratio: take 20 seeds for it, and look at AUBC first. A stopped run goes on where it was."""
 
 DEFAULTS = ("least_confidence", "margin", "entropy", "default")
 
@@ -140,12 +143,28 @@ def _option(name: str, **about: Any) -> Any:
     help="Classifier: plain, or what ships (default: plain); random sampling under the latter is listed as random+head.",
 )
 @_option(
+    "--standard/--no-standard",
+    default=True,
+    help="Whether to run standard too, for which all images are embedded a second time (default: --standard).",
+)
+@_option(
     "--finetune",
     type=click.Choice(("last", "all")),
     help="Then retrain ResNet50 on the picks, its last stage or all of it; takes long.",
 )
 @_option("--finetune-at", several=True, type=POSITIVE, metavar="N...", help="At which numbers of labels (default: the last).")
-@_option("--weights", type=FILE, metavar="FILE", help="ResNet50 weights (default: MODEL_WEIGHTS).")
+@_option(
+    "--backbone",
+    several=True,
+    type=str,
+    default=(BACKBONE,),
+    metavar="NAME...",
+    help="Network that makes the embeddings, or several, to be compared by random and default; NAME=FILE takes its weights "
+    f"from a file (default: {BACKBONE}).",
+)
+@_option(
+    "--weights", type=FILE, metavar="FILE", help="Weights of the network, where one is asked for (default: MODEL_WEIGHTS)."
+)
 @_option("--jobs", type=POSITIVE, default=os.cpu_count() or 1, metavar="N", help="Processes (default: one a processor).")
 @_option("--cache", type=FILE, metavar="DIR", help="Where embeddings and curves are kept (default: DATA_DIR/simulate).")
 @_option("--fresh", is_flag=True, help="Run curves again that are there from before.")
@@ -166,7 +185,7 @@ def simulate_command(
     wanted = Options(
         strategies=names,
         cache=cache or settings.data_dir / "simulate",
-        weights=weights or settings.model_weights,
+        weights=weights,
         **options,
     )
     Simulation(wanted, settings, say).run()

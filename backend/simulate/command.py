@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from backend.settings import Settings
+from backend.simulate.backbones import spec_of, standard_of
 from backend.simulate.comparison import as_comparison
 from backend.simulate.curves import Curve
 from backend.simulate.dataset import Dataset, list_dataset
@@ -20,10 +21,8 @@ from backend.simulate.protocol import BASELINE, CEILING, PRODUCT, STANDARD, Meth
 from backend.simulate.report import as_csv, as_json, as_table
 from backend.simulate.results import Results
 from backend.simulate.store import CurveStore, Trial
-from model.arithmetic import fastest
-from model.backbone import BackboneSpec
+from model.backbone import backbone_name
 from model.files import write_atomically, write_json
-from model.preprocessing import CENTRE_CROP
 
 ALL_LABELLED = (
     "All {labels} images of the pool are labelled at the end, so every method ends with the same labels: the last F1 and the "
@@ -34,10 +33,9 @@ NAMED = 3  # files that are named where more cannot be read
 
 @dataclass(frozen=True)
 class Network:
-    """The images as one network sees them. name: as it was asked for; standard: as it sees them by torchvision's standard
-    preprocessing, None where that is left out."""
+    """The images as one network sees them. standard: as it sees them where they are prepared as its library does it, None where
+    that is left out."""
 
-    name: str
     images: Dataset
     standard: Dataset | None
 
@@ -48,23 +46,22 @@ class Simulation:
     def __init__(self, options: Options, settings: Settings, say: Callable[[str], None]) -> None:
         self.options, self.settings, self.say = options, settings, say
         self.line = StepLine()
-        self.spec = BackboneSpec.of("resnet50", options.weights, fastest())
-        self.standard = replace(self.spec, preprocessing=CENTRE_CROP.name)
+        self.specs = {text: spec_of(text, options.weights, settings) for text in options.backbone}
         product = Method(PRODUCT, settings.strategy, "default", settings.explore, options.cold or not options.one_shot)
-        self.methods = methods(list(options.strategies), options.head, options.cold, product)
+        names = [*options.strategies, *([PRODUCT] if len(self.specs) > 1 else [])]  # by which networks are compared
+        self.methods = methods(names, options.head, options.cold, product)
 
     def run(self) -> None:
         """Label, draw the tables and write the files. Raises OptionsError, WeightsError."""
         options, protocol = self.options, self.options.protocol
         networks = self._networks()
-        images = networks[0].images
+        images = next(iter(networks.values())).images
         grid = check_size(images, protocol)
         retrain_at = options.retrain_at(grid)
         results = {}
-        for network in networks:
-            results[network.name] = self._label(network)
-            heading = f"{network.name}:\n" if len(networks) > 1 else ""
-            self.say(heading + as_table(results[network.name], protocol))
+        for name, network in networks.items():
+            results[name] = self._label(network)
+            self.say((f"{name}:\n" if len(networks) > 1 else "") + as_table(results[name], protocol))
         if grid[-1] == len(draw(images, protocol, seed=0).pool):
             self.say(ALL_LABELLED.format(labels=grid[-1]))
         for method in self.methods:
@@ -76,30 +73,34 @@ class Simulation:
         folder = CurveStore(options.cache / "curves", images, protocol).folder
         self._write(results, figures, folder)
         if retrain_at:
-            figures["finetuned"] = self._retrain(images, results[networks[0].name], retrain_at)
+            figures["finetuned"] = self._retrain(images, next(iter(results.values())), retrain_at)
             self._write(results, figures, folder)
 
     def _about(self) -> dict[str, Any]:
         """What else the figures depend on."""
         by_name = {method.name: asdict(method) for method in self.methods}
-        return {"seeds": self.options.seeds, "copies": self.options.copies, "methods": by_name}
+        backbones = {text: backbone_name(spec) for text, spec in self.specs.items()}
+        seeds, copies = self.options.seeds, self.options.copies
+        return {"seeds": seeds, "copies": copies, "methods": by_name, "backbones": backbones}
 
-    def _networks(self) -> list[Network]:
-        """The folder's images with the embeddings of each network. Whether there are enough is looked at before embedding takes
-        its minutes."""
+    def _networks(self) -> dict[str, Network]:
+        """The folder's images with the embeddings of each network, by its name as it was asked for: the same images for each.
+        Whether there are enough is looked at before embedding takes its minutes."""
         options, split = self.options, self.options.split
         listed, left_out = list_dataset(options.folder, split, options.copies)
         check_size(listed, options.protocol)
         most = self.settings.max_image_pixels
-        backbones = [self.spec, *([self.standard] if options.standard else [])]
-        embedded, unreadable = embed_dataset(listed, backbones, options.cache, most, self.line)
+        own = list(self.specs.values())
+        standard = [standard_of(spec) for spec in own] if options.standard else []
+        embedded, unreadable = embed_dataset(listed, [*own, *standard], options.cache, most, self.line)
         if unreadable:
             self.say(_describe_unreadable(unreadable))
         if split and not embedded[0].test.any():
             raise OptionsError(f"--split: no image whose name starts with {split[1]!r} can be read, so there is no test.")
         if split and left_out:
             self.say(f"{left_out} images have neither of the prefixes {' and '.join(split)}: left out.")
-        return [Network("resnet50", embedded[0], embedded[1] if options.standard else None)]
+        of_standard = dict(zip(self.specs, embedded[len(own) :], strict=False))
+        return {text: Network(seen, of_standard.get(text)) for text, seen in zip(self.specs, embedded, strict=False)}
 
     def _label(self, network: Network) -> Results:
         """The curves of a network."""
@@ -128,7 +129,9 @@ class Simulation:
         from backend.simulate.retraining import Retraining, as_retrained_table, retrain_curves
 
         options = self.options
-        how = Retraining(options.finetune or "last", self.spec, at, options.cache, self.settings.max_image_pixels)
+        how = Retraining(
+            options.finetune or "last", next(iter(self.specs.values())), at, options.cache, self.settings.max_image_pixels
+        )
         curves = {Trial(m, seed): results.curves[m.name][seed] for seed in range(options.seeds) for m in self.methods}
         by_trial = retrain_curves(images, options.protocol, how, curves, options.fresh, self.line)
         scores = {m.name: [value for trial, value in by_trial.items() if trial.method == m] for m in self.methods}

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from backend.simulate.errors import OptionsError
-from backend.simulate.protocol import PRODUCT, Protocol
+from backend.simulate.protocol import BACKBONE, PRODUCT, Protocol
 from strategies import StrategyError, get
 
 LABELS = 300  # at the end, unless told otherwise
@@ -34,9 +34,10 @@ class Options:
     copies: int = 0
     imbalance: tuple[tuple[str, float], ...] = ()
     head: str = "plain"
-    standard: bool = False
+    standard: bool = True
     finetune: str | None = None
     finetune_at: tuple[int, ...] = ()
+    backbone: tuple[str, ...] = (BACKBONE,)
     weights: Path | None = None
     jobs: int = 1
     fresh: bool = False
@@ -52,6 +53,10 @@ class Options:
             raise OptionsError(f"--one-shot is a single query: leave out --rounds {self.rounds}.")
         if self.finetune_at and not self.finetune:
             raise OptionsError("--finetune-at needs --finetune last or --finetune all.")
+        if len(self.backbone) > 1 and self.weights:
+            raise OptionsError("--weights is for one network: with several give each its file, as in --backbone resnet50=FILE.")
+        if len(self.backbone) > 1 and self.finetune:
+            raise OptionsError(f"--finetune retrains one network: leave one of --backbone {' '.join(self.backbone)}.")
 
     @cached_property
     def protocol(self) -> Protocol:

@@ -8,6 +8,7 @@ import pytest
 
 from backend.__main__ import main
 from backend.settings import get_settings
+from backend.simulate.backbones import standard_of
 from backend.simulate.dataset import list_dataset
 from model.backbone import backbone_name
 from model.embedding_store import EmbeddingStore, embedding_key
@@ -25,8 +26,15 @@ def _fresh_settings():
     get_settings.cache_clear()
 
 
-def embed_made_up(folder, cache, weights, copies=0):
-    """Put made-up embeddings of the folder's images, copies close to their originals, into the cache."""
+def embed_made_up(folder, cache, weights, copies=0, blur=0.0):
+    """Put made-up embeddings of the folder's images into the cache, copies close to their originals: those of whole images, and
+    worse ones of the centre crop. blur: from 0 to 1, makes both worse."""
+    spec = resnet50(weights)
+    for share, backbone in ((blur, spec), (blur + 0.4 * (1 - blur), standard_of(spec))):
+        _put(folder, cache / "embeddings" / backbone_name(backbone), copies, share)
+
+
+def _put(folder, place, copies, blur):
     images, _ = list_dataset(folder, None, copies)
     values, _ = embedded(len(images.labels), DIMENSIONS, len(images.classes), 0.02)
     by_class = np.empty_like(values)
@@ -34,9 +42,10 @@ def embed_made_up(folder, cache, weights, copies=0):
         wanted = np.flatnonzero(images.labels == label)
         by_class[wanted] = values[label :: len(images.classes)][: len(wanted)]
     near = by_class[images.originals] + 0.1 * (by_class - by_class[images.originals])
+    near = (1 - blur) * near + blur * near[np.random.default_rng(0).permutation(len(near))]
     near /= np.linalg.norm(near, axis=1, keepdims=True)
     keys = [embedding_key(0, source.reference) for source in images.sources]
-    EmbeddingStore(cache / "embeddings" / backbone_name(resnet50(weights)), DIMENSIONS).add(keys, near)
+    EmbeddingStore(place, DIMENSIONS).add(keys, near)
 
 
 @pytest.fixture
@@ -61,8 +70,9 @@ def simulate(place, capsys):
         out = place.cache.parent / "result.json"
         out.unlink(missing_ok=True)
         short = ["--start", "6", "--batch", "4", "--rounds", "3", "--seeds", "2", "--jobs", "1", "--strategies", "margin"]
-        fixed = ["--cache", str(place.cache), "--weights", str(place.weights), "--json", str(out)]
-        status = main(["simulate", str(folder or place.folder), *short, *fixed, *options])
+        fixed = ["--cache", str(place.cache), "--no-standard", "--json", str(out)]
+        weights = [] if "--backbone" in options else ["--weights", str(place.weights)]
+        status = main(["simulate", str(folder or place.folder), *short, *fixed, *weights, *options])
         said = capsys.readouterr()
         results = json.loads(out.read_text()) if out.exists() else None
         return SimpleNamespace(status=status, out=said.out, error=said.err, json=results)

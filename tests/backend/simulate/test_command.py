@@ -81,6 +81,35 @@ def test_the_ceiling_is_the_head_that_learned_every_label_of_the_pool(simulate):
     assert re.search(rf"all 51 +\| {run.json['ceiling']['mean']:.3f}", row)
 
 
+def test_standard_is_random_sampling_on_the_library_s_own_embeddings(simulate):
+    run = simulate("--standard", "--seeds", "3")
+    assert set(run.json["strategies"]) == {"random", "standard", "margin"}
+    assert run.json["strategies"]["standard"]["aubc"] < run.json["strategies"]["random"]["aubc"]
+    margin = run.json["strategies"]["margin"]
+    assert margin["aubc_difference_standard"]["mean"] > margin["aubc_difference"]["mean"]
+    assert {"labels_saved_ratio_standard", "ci95_standard"} <= margin.keys()
+    assert "| fewer labels than standard" in run.out
+    assert "3 of 3 curves on standard embeddings are there from before" in simulate("--standard", "--seeds", "3").out
+
+
+def test_networks_are_compared_by_random_and_default_on_the_same_draws(simulate, place):
+    other = place.weights.with_name("other.pth")
+    other.write_bytes(b"other weights")
+    embed_made_up(place.folder, place.cache, other, blur=0.6)
+    names = f"resnet50={place.weights}", f"resnet50={other}"
+    run = simulate("--backbone", *names)
+    assert run.status == 0
+    assert list(run.json["backbones"]) == sorted(names)
+    assert run.json["strategies"] == run.json["backbones"][names[0]]["strategies"]
+    assert set(run.json["strategies"]) == {"random", "margin", "default"}
+    worse = run.json["backbones"][names[1]]
+    assert worse["against_first"]["random"]["aubc_difference"]["mean"] < 0
+    assert worse["strategies"] != run.json["strategies"]
+    assert f"| {names[1]} " in run.out
+    assert re.search("Best for these images: |but not beyond chance: ", run.out)
+    assert run.json["protocol"]["backbones"].keys() == set(names)
+
+
 def test_the_csv_has_a_line_for_each_point(simulate, tmp_path):
     run = simulate("--csv", str(tmp_path / "points.csv"))
     lines = list(csv.DictReader(io.StringIO((tmp_path / "points.csv").read_text())))
@@ -170,6 +199,8 @@ def test_copies_are_labelled_and_never_tested_on(simulate, place):
         (["--finetune", "last", "--finetune-at", "7"], "--finetune-at 7: there are figures at 6, 10, 14, 18 labels only"),
         (["--finetune-at", "10"], "--finetune-at needs --finetune last or --finetune all"),
         (["--weights", "nowhere.pth"], "MODEL_WEIGHTS=nowhere.pth is no file"),
+        (["--backbone", "resnet5"], "There is no network 'resnet5'. Did you mean 'resnet50'?"),
+        (["--backbone", "resnet50=nowhere.pth"], "MODEL_WEIGHTS=nowhere.pth is no file"),
     ],
 )
 def test_what_cannot_be_is_named_with_the_next_step(simulate, options, message):
@@ -205,7 +236,7 @@ def test_the_help_teaches_by_examples(capsys):
     assert main(["simulate", "--help"]) == 0
     text = capsys.readouterr().out
     examples = re.findall(r"    al-backend (simulate .*)", text)
-    assert len(examples) == 7
+    assert len(examples) == 8
     for example in examples:
         given = simulate_command.make_context("simulate", example.split()[1:]).params
         assert given["folder"].name == "photos"

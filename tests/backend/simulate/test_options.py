@@ -34,6 +34,8 @@ def test_rounds_are_as_many_as_lead_to_300_labels():
         ({"strategies": ("default+balanced",)}, "unknown"),
         ({"one_shot": True, "rounds": 3}, "leave out --rounds 3"),
         ({"finetune_at": (20,)}, "--finetune-at needs --finetune"),
+        ({"backbone": ("resnet50", "vgg16"), "weights": Path("a.pth")}, "--weights is for one network"),
+        ({"backbone": ("resnet50", "vgg16"), "finetune": "last"}, "leave one of --backbone resnet50 vgg16"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_at_once(given, said):
