@@ -53,6 +53,11 @@ class Backbone:
         self._preprocessing = network(spec.network).preprocessing(spec.preprocessing)
         self._compute = compute
 
+    @property
+    def least_side(self) -> int:
+        """Pixels below which no side of a larger image should be decoded, see `model.images.read`."""
+        return self._preprocessing.least_side
+
     def prepare(self, image: Image.Image) -> Pixels:
         """An RGB image as the network takes it, uint8 (H, W, 3)."""
         return self._preprocessing.prepare(image)

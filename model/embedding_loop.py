@@ -100,6 +100,13 @@ def embed_images(
     return outcomes.tried
 
 
+def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of at most `size` items each (itertools.batched, which Python 3.11 lacks)."""
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
 def _ahead(
     readers: ThreadPoolExecutor, attempt: Callable[[Item], Any], items: Sequence[Item], stopped: Callable[[], bool]
 ) -> Iterator[tuple[Item, Future[Any]]]:

@@ -14,7 +14,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")  # none t
 DEEP = ("I", "I;16", "I;16B", "I;16L", "F")
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # broken tags and the like, of each single file
 Image.MAX_IMAGE_PIXELS = None  # ours is checked instead, of every image
-LEAST_SIDE = 512  # pixels: no side of a JPEG is decoded smaller than that, if it is larger
+LEAST_SIDE = 512  # pixels: no side of a JPEG is decoded smaller than that, if it is larger, unless told otherwise
 LEAST_ROWS = 0.1  # share of the rows that must have come of a file that was cut off
 JPEG_BLOCK = 16  # rows that are decoded together
 MISSING = (124, 116, 104)  # the colour of missing rows: ImageNet's mean, which is zero to the network
@@ -49,49 +49,50 @@ class Decoded:
     note: str = ""
 
 
-def decode(content: bytes, max_pixels: int) -> Image.Image:
+def decode(content: bytes, max_pixels: int, least_side: int = LEAST_SIDE) -> Image.Image:
     """The image of `read`, for those who do not ask whether something is missing of it. Raises ImageError."""
-    return read(content, max_pixels).image
+    return read(content, max_pixels, least_side).image
 
 
-def read(content: bytes, max_pixels: int) -> Decoded:
+def read(content: bytes, max_pixels: int, least_side: int = LEAST_SIDE) -> Decoded:
     """The image in `content` as people see it: transparent parts on white, the first frame of an animation.
 
     Metadata are not read, but for the orientation, so that broken ones do no harm. Of a JPEG or PNG that was cut off
-    there is what came, the rest in one colour. Raises ImageError where the bytes are no readable image, where less than
+    there is what came, the rest in one colour. A large JPEG may come a half, a quarter or an eighth of its size, though no side
+    shorter than `least_side`: that takes less time. Raises ImageError where the bytes are no readable image, where less than
     a tenth came, or where the image has more than `max_pixels` pixels (read off its header, before any pixel is decoded).
     """
     kind = format_of(content)
     try:
-        return _read(content, kind, max_pixels)
+        return _read(content, kind, max_pixels, least_side)
     except ImageError:
         raise
     except Exception as error:
         raise ImageError(f"not a readable image: {_why(kind, error, content)}") from error
 
 
-def _read(content: bytes, kind: str, max_pixels: int) -> Decoded:
+def _read(content: bytes, kind: str, max_pixels: int, least_side: int) -> Decoded:
     pixels, exif = without_metadata(content)
-    opened = _open(pixels, kind, max_pixels)
+    opened = _open(pixels, kind, max_pixels, least_side)
     try:
         opened.load()
         image, note = _to_rgb(opened), ""
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         if kind not in ("JPEG", "PNG"):
             raise
-        image, note = _cut_off(opened, pixels, kind, max_pixels, error)
+        image, note = _cut_off(opened, pixels, kind, max_pixels, least_side, error)
     turn = TURNS.get(_orientation(opened, exif))
     return Decoded(image.transpose(turn) if turn is not None else image, note)
 
 
-def _open(content: bytes, kind: str, max_pixels: int) -> ImageFile.ImageFile:
+def _open(content: bytes, kind: str, max_pixels: int, least_side: int) -> ImageFile.ImageFile:
     """The image with its header read, to be decoded no larger than needed."""
     formats = (*FORMATS, "HEIF") if kind == "HEIC" and _heic_is_installed() else FORMATS
     image = Image.open(io.BytesIO(content), formats=formats)
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(f"{width} x {height} pixels are over MAX_IMAGE_PIXELS ({max_pixels})")
-    image.draft("RGB", (LEAST_SIDE, LEAST_SIDE))  # only a JPEG can be decoded smaller
+    image.draft("RGB", (least_side, least_side))  # only a JPEG can be decoded smaller
     return image
 
 
@@ -107,7 +108,7 @@ def _heic_is_installed() -> bool:
 
 
 def _cut_off(
-    opened: ImageFile.ImageFile, content: bytes, kind: str, max_pixels: int, error: Exception
+    opened: ImageFile.ImageFile, content: bytes, kind: str, max_pixels: int, least_side: int, error: Exception
 ) -> tuple[Image.Image, str]:
     """What came, as RGB, of a file whose decoding ended early with `error`, and a note about it."""
     opened.tile = []  # what was decoded stays, and is not asked for again
@@ -116,7 +117,7 @@ def _cut_off(
     if kind == "JPEG":
         # With an end of its own the decoder also gives the block row that it was in, and a progressive image from its first
         # scan on, less sharp. The rows that it makes up below are known from the first try.
-        opened = _open(content + JPEG_END, kind, max_pixels)
+        opened = _open(content + JPEG_END, kind, max_pixels, least_side)
         rows = min((-(-rows // JPEG_BLOCK) + 1) * JPEG_BLOCK, height) if rows else height if scans(content) > 1 else 0
         note = note if rows < height else "cut off: its end is missing"
     if rows < LEAST_ROWS * height:

@@ -24,6 +24,11 @@ class Preprocessing:
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
+    @property
+    def least_side(self) -> int:
+        """Pixels below which no side of a larger image should be decoded, since that would show."""
+        raise NotImplementedError
+
     def prepare(self, image: Image.Image) -> Pixels:
         """The pixels, uint8 (height, width, 3), of an RGB image of any size."""
         raise NotImplementedError
@@ -40,6 +45,11 @@ class WholeImage(Preprocessing):
     shorter: int = 256
     step: int = 32
     longest: int = 2
+
+    @property
+    def least_side(self) -> int:
+        """A quarter more than is looked at: what decoders leave out, they average, as resizing would."""
+        return self.shorter * 5 // 4
 
     def prepare(self, image: Image.Image) -> Pixels:
         """uint8 (height, width, 3), one of the sides `shorter` pixels long."""
@@ -60,6 +70,11 @@ class ResizeAndCrop(Preprocessing):
     resize: int | Size = 256
     crop: Size = (224, 224)
     interpolation: Image.Resampling = Image.Resampling.BILINEAR
+
+    @property
+    def least_side(self) -> int:
+        """Twice what is looked at: the library's own pixels, to a grey level or two."""
+        return 2 * (self.resize if isinstance(self.resize, int) else max(self.resize))
 
     def prepare(self, image: Image.Image) -> Pixels:
         """uint8 (height, width, 3) of `crop` pixels."""

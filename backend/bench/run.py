@@ -16,6 +16,7 @@ from backend.bench.figures import Bench, BenchError, Row, Skipped, asks_for
 log = logging.getLogger(__name__)
 ROOM = "backend.bench"
 MEASURES = {
+    "embed": "photos a second, from JPEG bytes to stored embeddings",
     "webhook": "50 webhooks at once while a worker trains",
     "start": "a cold server to its first answer, an enqueued job to its first act",
     "strategies": "each query strategy on a large made-up pool",

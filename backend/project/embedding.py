@@ -84,7 +84,7 @@ def read_pixels(session: Session, row: Row, references: References, backbone: Ba
     as a whole is out of order; nothing else."""
     try:
         content = session.images.fetch(row.task, references.of(row))
-        decoded = read(content, session.settings.max_image_pixels)
+        decoded = read(content, session.settings.max_image_pixels, backbone.least_side)
         return Prepared(backbone.prepare(decoded.image), decoded.note)
     except (ImageError, LabelStudioError):
         raise

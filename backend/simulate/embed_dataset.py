@@ -127,7 +127,7 @@ def _prepared(source: Source, backbone: "Backbone", max_pixels: int) -> "Prepare
     from model.images import ImageError, decode
 
     try:
-        return Prepared(backbone.prepare(decode(source.read(max_pixels), max_pixels)))
+        return Prepared(backbone.prepare(decode(source.read(max_pixels), max_pixels, backbone.least_side)))
     except OSError as error:
         raise ImageError(str(error)) from error
 

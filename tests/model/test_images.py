@@ -100,7 +100,9 @@ def test_a_large_jpeg_decoded_small_keeps_its_detail():
     stripes = 127 + 120 * np.sin(np.arange(2000) / 4)  # about four pixels wide once resized
     content = encoded(Image.fromarray(np.tile(stripes, (1500, 1)).astype(np.uint8)).convert("RGB"), "JPEG", quality=95)
     whole = WHOLE_IMAGE.prepare(decode(encoded(Image.open(io.BytesIO(content))), 3_000_000)).astype(float)
-    assert np.abs(WHOLE_IMAGE.prepare(decode(content, 3_000_000)) - whole).mean() < 6  # of 255
+    small = decode(content, 3_000_000, WHOLE_IMAGE.least_side)
+    assert min(small.size) in range(WHOLE_IMAGE.least_side, 1500)
+    assert np.abs(WHOLE_IMAGE.prepare(small) - whole).mean() < 6  # of 255
 
 
 def test_an_image_upside_down_is_turned_as_its_exif_data_says():

@@ -102,6 +102,8 @@ def settings_for(make_settings, **values: object) -> Settings:
 class Colours:
     """In ResNet50's place: an image's mean colour, in as many numbers."""
 
+    least_side = 256
+
     def prepare(self, image: Image.Image) -> np.ndarray:
         """The image as it is, uint8 (H, W, 3)."""
         return np.asarray(image)

@@ -11,6 +11,7 @@ from backend.simulate.embed_dataset import embed_dataset
 from backend.simulate.folder import near_copy
 from backend.simulate.progress import StepLine
 from model.images import ImageError
+from tests.model.made_up import resnet50
 from tools.samples import draw_samples
 
 MOST = 10**8
@@ -64,7 +65,7 @@ def test_what_is_no_image_has_no_copy():
 
 def test_embeddings_are_made_once_and_copies_lie_near_their_original(drawn, weights, tmp_path, capsys):
     listed, _ = list_dataset(drawn, copies=1)
-    (images,), unreadable = embed_dataset(listed, [weights], tmp_path, MOST, StepLine())
+    (images,), unreadable = embed_dataset(listed, [resnet50(weights)], tmp_path, MOST, StepLine())
     assert unreadable == []
     values = images.embeddings.astype(np.float32)
     assert np.linalg.norm(values, axis=1) == pytest.approx(1, abs=1e-3)
@@ -73,7 +74,7 @@ def test_embeddings_are_made_once_and_copies_lie_near_their_original(drawn, weig
     others = likeness[::2, ::2][~np.eye(6, dtype=bool)]
     assert copies.mean() > others.mean() + 0.1
     assert "embedding images" in capsys.readouterr().out
-    (again,), _ = embed_dataset(listed, [weights], tmp_path, MOST, StepLine())
+    (again,), _ = embed_dataset(listed, [resnet50(weights)], tmp_path, MOST, StepLine())
     assert capsys.readouterr().out == ""
     assert again.digest == images.digest
 
