@@ -25,7 +25,7 @@ def disagreement(query: Query) -> NDArray[np.float64]:
         return np.ones(len(query))
     scores = np.ones(len(query))
     for rows in chunks(len(query), max(T * classes, _width(query))):
-        p = query.committee(np.arange(rows.start, rows.stop))
+        p = query.committee(rows)
         if p.ndim != 3 or p.shape[1:] != (rows.stop - rows.start, classes):
             raise ValueError(f"the committee gave shape {p.shape} for {rows.stop - rows.start} rows of {classes} classes")
         information = shannon(p.mean(axis=0, dtype=np.float64)) - shannon(p).mean(axis=0)

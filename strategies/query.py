@@ -1,7 +1,7 @@
 """What a strategy is asked: the unlabelled images as the current model sees them."""
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from strategies.arrays.chunks import chunks, rowwise
 from strategies.arrays.hashing import generator, uniform_hash
 
-Committee = Callable[[NDArray[np.int64]], NDArray[np.floating]]
+Rows = NDArray[np.int64] | slice
+Committee = Callable[[Rows], NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Query:
     tasks: their ids, int64 of shape (N,); probabilities: of shape (N, C), rows sum to 1.
     embeddings: L2-normalised, of shape (N, D), any float type, may be a memory map; labelled: embeddings of what is labelled,
     of shape (M, D); labels: their classes, int64 of shape (M,); labelled_probabilities: of those by the model, of shape (M, C).
-    committee: class probabilities of shape (T, n, C) by T heads for n rows of the pool, given as int64 of shape (n,).
+    committee: class probabilities of shape (T, n, C) by T heads for n rows of the pool, given as int64 of shape (n,) or a slice.
     batch: labels given before the next query, so that the first `batch` picks, the first 2 `batch` ... should each be good;
     0: as many as are asked for. seed: names the model version, so that what is random changes from version to version and
     is the same on every call within one.
@@ -79,7 +80,18 @@ class Query:
         """Random numbers that depend on the seed and on what they are for."""
         return generator(f"{self.seed}/{purpose}")
 
-    def vectors(self, rows: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.float32]:
+    def only(self, rows: NDArray[np.int64]) -> "Query":
+        """The same query of `rows`, int64 of shape (n,), of the pool alone."""
+        committee = self.committee
+        return replace(
+            self,
+            tasks=self.tasks[rows],
+            probabilities=self.probabilities[rows],
+            embeddings=None if self.embeddings is None else self.embeddings[rows],
+            committee=None if committee is None else lambda asked: committee(rows[asked]),
+        )
+
+    def vectors(self, rows: Rows = slice(None)) -> NDArray[np.float32]:
         """Embeddings of `rows`, float32 of shape (n, D), not to be written to. Raises ValueError where there are none or not
         finite."""
         if self.embeddings is None:

@@ -8,12 +8,13 @@ from strategies.arrays.stages import pick_in_stages
 from strategies.arrays.vectors import Floats, compact, squared_distances
 from strategies.margin import margin
 from strategies.query import Query
-from strategies.strategy import Strategy
+from strategies.strategy import Strategy, lowest
 
 MAX_CLUSTERS = 500
 SMALL = 5  # images up to which a cluster counts as an outlier and comes last
 UNPROJECTED = 1000  # images up to which clusters are sought in the embeddings as they are: beyond, that takes many seconds
 K = 20  # nearest neighbours
+SAMPLE = 20_000  # images of a larger pool that stand for all: as typical ones as there are, there are among them
 MEMBERS = 4000  # of a larger cluster that stand for all: the densest place is found as well among them
 
 
@@ -21,8 +22,12 @@ def _pick(query: Query, size: int) -> NDArray[np.int64]:
     """For a batch of B: min(|L| + B, 500) clusters of pool and labelled images, those with the fewest labels first, then the
     largest, and of each in turn its most typical image. In stages (`stages.py`), picks counting as labelled.
 
-    O((N + M) D K) for K clusters and O(N s D) for clusters of s images; pools of more than 1,000 by a random projection.
+    O((N + M) D K) for K clusters and O(N s D) for clusters of s images; pools of more than 1,000 by a random projection, and
+    of more than 20,000 images so many, drawn by the task's hash.
     """
+    if len(query) > max(SAMPLE, size):
+        rows = np.sort(lowest(query.hashes, query.hashes, max(SAMPLE, size)))
+        return rows[_pick(query.only(rows), size)]
     points, n, random = compact(query, UNPROJECTED), len(query), query.generator("typiclust")
     taken = np.arange(len(points)) >= n
 

@@ -87,8 +87,8 @@ def assign(points: Floats, centres: Floats) -> NDArray[np.int64]:
 
 def _means(points: Floats, assigned: NDArray[np.int64], centres: Floats) -> Floats:
     """The mean of each cluster's points; the old centre where it has none."""
-    order = np.argsort(assigned, kind="stable")
-    present, starts, sizes = np.unique(assigned[order], return_index=True, return_counts=True)
-    means = centres.copy()
-    means[present] = np.add.reduceat(points[order], starts) / sizes[:, None].astype(np.float32)
-    return means
+    from scipy.sparse import csr_array  # takes a while, and settings, that is every command, import this module
+
+    n, sizes = len(points), np.bincount(assigned, minlength=len(centres)).astype(np.float32)
+    members = csr_array((np.ones(n, np.float32), (assigned, np.arange(n))), shape=(len(centres), n))
+    return np.where(sizes[:, None], (members @ points) / np.maximum(sizes, 1)[:, None], centres)

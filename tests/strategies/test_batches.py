@@ -47,8 +47,8 @@ def test_bald_asks_the_committee_for_each_row_once(monkeypatch):
     asked = []
 
     def committee(rows):
-        asked.extend(rows.tolist())
-        return np.full((3, len(rows), 2), 0.5)
+        asked.extend(range(25)[rows])
+        return np.full((3, len(range(25)[rows]), 2), 0.5)
 
     pick("bald", pool(at(*range(25)), committee=committee), 5)
     assert asked == list(range(25))
@@ -137,6 +137,24 @@ def test_typiclust_goes_to_clusters_without_labels_first():
 def test_typiclust_leaves_outliers_for_last():
     found, of = clusters([30, 30, 2, 2], noise=0.2)
     assert set(of[pick("typiclust", pool(found), 4)].tolist()) == {0, 1}
+
+
+def test_typiclust_finds_nearly_as_typical_images_in_a_sample_of_a_large_pool(monkeypatch):
+    """Clusters that are dense in the middle, as classes of images are; chance picks are half as typical."""
+    random = np.random.default_rng(0)
+    found, of = clusters([600] * 5, dimensions=32, noise=0)
+    found = normalised(found + random.exponential(size=(3000, 1)) * random.normal(size=(3000, 32)) / np.sqrt(32))
+    typical = {c: typicality(found[of == c]) for c in range(5)}
+
+    def typicality_of(picks):
+        return np.mean([typical[of[i]][np.searchsorted(np.flatnonzero(of == of[i]), i)] for i in picks])
+
+    everything = pick("typiclust", pool(found), 5)
+    monkeypatch.setattr(sys.modules["strategies.typiclust"], "SAMPLE", 1000)
+    sampled = pick("typiclust", pool(found), 5)
+    assert sorted(of[sampled].tolist()) == list(range(5))
+    assert typicality_of(sampled) > 0.9 * typicality_of(everything)
+    assert typicality_of(random.choice(3000, 500)) < 0.6 * typicality_of(everything)
 
 
 def test_margin_kmeans_spreads_over_the_most_uncertain():
@@ -244,6 +262,7 @@ def test_a_large_pool_is_covered_too(name, monkeypatch):
     for module, limit, value in [
         ("arrays.vectors", "PROJECTED", 64),
         ("typiclust", "UNPROJECTED", 50),
+        ("typiclust", "SAMPLE", 300),
         ("typiclust", "MEMBERS", 30),
         ("badge", "EXACT", 50),
         ("arrays.estimates", "EXACT", 50),
