@@ -39,11 +39,15 @@ class Head:
     def probabilities(self, embeddings: Floats) -> Floats:
         """Calibrated class probabilities, float32 of shape (N, C), of `embeddings` of shape (N, D)."""
         seen = self.counts > 0
+        return self._probabilities(embeddings @ self.weights[seen].T)
+
+    def _probabilities(self, products: Floats) -> Floats:
+        """From the products with the weights of the classes that have labels, of shape (N, those)."""
+        seen = self.counts > 0
         n, classes = int(self.counts.sum()), len(self.counts)
-        out = np.full((len(embeddings), classes), 1.0 / (n + classes), np.float32)
+        out = np.full((len(products), classes), 1.0 / (n + classes), np.float32)
         share = 1.0 - np.count_nonzero(~seen) / (n + classes)
-        logits = (embeddings @ self.weights[seen].T + self.bias[seen]) / self.temperature
-        out[:, seen] = share * softmax(logits, axis=1)
+        out[:, seen] = share * softmax((products + self.bias[seen]) / self.temperature, axis=1)
         return out
 
     def save(self, path: Path) -> None:
@@ -66,6 +70,14 @@ class Head:
                 float(file.get_tensor("temperature")[0]),
                 file.get_tensor("counts"),
             )
+
+
+def probabilities_of_each(heads: Sequence[Head], embeddings: Floats) -> Floats:
+    """What each of T heads gives for `embeddings`, (N, D), float32 of shape (T, N, C): as one by one, in a single matrix product,
+    which is several times as fast."""
+    weights = [head.weights[head.counts > 0] for head in heads]
+    products = np.split(embeddings @ np.vstack(weights).T, np.cumsum([len(w) for w in weights])[:-1], axis=1)
+    return np.stack([head._probabilities(part) for head, part in zip(heads, products, strict=True)])
 
 
 def fit_head(learner: Learner, unseen: NDArray[np.bool_] | None = None) -> Head:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from backend.bench.figures import Bench, BenchError, Row
+from model.head import Head, probabilities_of_each
 from strategies import REGISTRY, pick
 from strategies.query import Query
 
@@ -112,7 +113,8 @@ def cost(folder: Path, name: str, size: int) -> tuple[float, float]:
 def _pick(name: str, embeddings: NDArray, probabilities: NDArray, rows: slice, size: int) -> NDArray[np.int64]:
     pool, p = embeddings[rows], probabilities[rows]
     known = np.sort(np.random.default_rng(2).choice(len(p), min(LABELLED, len(p)), replace=False))
-    heads = _heads(MEMBERS)
+    counts = np.full(CLASSES, LABELLED // CLASSES)
+    heads = [Head(weights.T, np.zeros(CLASSES, np.float32), 1.0, counts) for weights in _heads(MEMBERS)]
     query = Query(
         np.arange(len(p)),
         p,
@@ -120,7 +122,7 @@ def _pick(name: str, embeddings: NDArray, probabilities: NDArray, rows: slice, s
         labelled=pool[known],
         labels=p[known].argmax(axis=1),
         labelled_probabilities=p[known],
-        committee=lambda asked: softmax(pool[asked].astype(np.float32) @ heads, axis=2),
+        committee=lambda asked: probabilities_of_each(heads, pool[asked].astype(np.float32)),
         batch=BATCH,
         seed="bench",
     )

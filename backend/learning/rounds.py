@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from backend.learning.places import pool_places, queue_places
 from backend.learning.slots import interleave
-from model.head import FOLDS, Head, cross_fit, fit_head, out_of_bag
+from model.head import FOLDS, Head, cross_fit, fit_head, out_of_bag, probabilities_of_each
 from model.learner import Learner
 from model.learning_curve import NEXT, Gain, curve_sizes, expected_gain
 from model.metrics import measure
@@ -230,7 +230,7 @@ def _committee(head: Head | None, pool: Pool, labelled: Labelled) -> Committee |
         learners = [Learner(labelled.embeddings[d], labelled.labels[d], len(head.counts)) for d in draws]
         return [replace(fit_head(learner, uncalibrated), temperature=head.temperature) for learner in learners]
 
-    return lambda rows: np.stack([member.probabilities(pool.embeddings[rows]) for member in heads()])
+    return lambda rows: probabilities_of_each(heads(), pool.embeddings[rows])
 
 
 def place_outside_queue(

@@ -7,7 +7,7 @@ import pytest
 from safetensors import SafetensorError
 from sklearn.linear_model import LogisticRegression
 
-from model.head import Head, fit_head
+from model.head import Head, fit_head, probabilities_of_each
 from model.learner import Learner
 from model.logistic import INVERSE_REGULARISATION
 from tests.model.made_up import arc, images, uncalibrated
@@ -105,6 +105,13 @@ def test_a_temperature_changes_no_decision():
     head = fit_head(Learner(embeddings, labels, 3))
     hot = replace(head, temperature=5.0).probabilities(embeddings)
     assert (hot.argmax(axis=1) == uncalibrated(head, embeddings).argmax(axis=1)).all()
+
+
+def test_several_heads_asked_together_answer_as_one_by_one():
+    embeddings, labels = images(40)
+    heads = [fit_head(Learner(embeddings[rows], labels[rows], 4)) for rows in (labels < 2, labels < 3, slice(5, 20))]
+    together = probabilities_of_each(heads, embeddings)
+    assert together == pytest.approx(np.stack([head.probabilities(embeddings) for head in heads]), abs=1e-6)
 
 
 def test_a_head_reads_back_as_it_was_written(tmp_path):
