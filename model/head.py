@@ -73,8 +73,8 @@ class Head:
 
 
 def probabilities_of_each(heads: Sequence[Head], embeddings: Floats) -> Floats:
-    """What each of T heads gives for `embeddings`, (N, D), float32 of shape (T, N, C): as one by one, in a single matrix product,
-    which is several times as fast."""
+    """What each of T heads gives for `embeddings`, (N, D), float32 of shape (T, N, C): as one by one, in a single matrix
+    product, which is several times as fast."""
     weights = [head.weights[head.counts > 0] for head in heads]
     products = np.split(embeddings @ np.vstack(weights).T, np.cumsum([len(w) for w in weights])[:-1], axis=1)
     return np.stack([head._probabilities(part) for head, part in zip(heads, products, strict=True)])

@@ -21,7 +21,8 @@ class Query:
     tasks: their ids, int64 of shape (N,); probabilities: of shape (N, C), rows sum to 1.
     embeddings: L2-normalised, of shape (N, D), any float type, may be a memory map; labelled: embeddings of what is labelled,
     of shape (M, D); labels: their classes, int64 of shape (M,); labelled_probabilities: of those by the model, of shape (M, C).
-    committee: class probabilities of shape (T, n, C) by T heads for n rows of the pool, given as int64 of shape (n,) or a slice.
+    committee: class probabilities of shape (T, n, C) by T heads for n rows of the pool, given as int64 of shape (n,) or as a
+    slice.
     batch: labels given before the next query, so that the first `batch` picks, the first 2 `batch` ... should each be good;
     0: as many as are asked for. seed: names the model version, so that what is random changes from version to version and
     is the same on every call within one.
