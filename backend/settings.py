@@ -52,8 +52,15 @@ class Settings(BaseSettings):
         "", repr=False, description="Redis to use. Default: an embedded one that keeps its data under DATA_DIR."
     )
     data_dir: Path = Field(Path("data"), description="Model versions, embeddings and the embedded Redis's data.")
+    backbone: str = Field(
+        "resnet50",
+        description="Network whose embeddings are learned from: a classifier of torchvision, or timm:NAME with the extra timm; "
+        "NAME=FILE takes its weights from a file. `connect --backbone` sets it for one project.",
+    )
     model_weights: Path | None = Field(
-        None, description="ResNet50 weights (.safetensors or .pth). Default: torchvision's IMAGENET1K_V1, downloaded once."
+        None,
+        description="Weights of BACKBONE (.safetensors or .pth), where it names no file. Default: the library's, downloaded "
+        "once; of ResNet50 torchvision's IMAGENET1K_V1.",
     )
     strategy: str = Field(
         "bait+distinct",
@@ -105,6 +112,14 @@ class Settings(BaseSettings):
     def _known_strategy(cls, value: str) -> str:
         get(value)
         return value
+
+    @field_validator("backbone")
+    @classmethod
+    def _backbone_syntax(cls, value: str) -> str:
+        name, equals, file = (part.strip() for part in value.partition("="))
+        if not name or (equals and not file):
+            raise ValueError("must be NAME or NAME=FILE, such as resnet50 or resnet50=/models/weights.pth")
+        return f"{name}={cls._from_home(Path(file))}" if file else name
 
     @field_validator("label_studio_url")
     @classmethod

@@ -1,58 +1,88 @@
-"""The backbones of one project, the base and those retrained on its labels, each with its embeddings."""
+"""The backbones of one project, each with its embeddings: the wanted base, earlier bases, and those retrained on its labels."""
 
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.backbone import BackboneSpec, backbone_name
+from model.backbone_note import OLD_PREPROCESSING, BackboneNote, note_file, read_note, write_note
 from model.embedding_store import EmbeddingStore
-from model.files import read_json, sync, write_json
+from model.files import sync
 from model.networks import network
 from model.weights_file import WeightsError
 
 
 @dataclass(frozen=True)
 class About:
-    """How a backbone was retrained. tasks: ids of the tasks it has seen, learned and stopped on; the base has seen none."""
+    """How a backbone was retrained. tasks: ids of the tasks it has seen, learned and stopped on; a base has seen none."""
 
     depth: str = ""
     tasks: tuple[int, ...] = ()
 
 
 class BackboneStore:
-    """Backbones under `folder`; `base` is the one that the others were retrained from. Embeddings of two are never mixed."""
+    """Backbones under `folder`. Embeddings of two are never mixed.
 
-    def __init__(self, folder: Path, base: BackboneSpec) -> None:
+    wanted: the base that new versions are to have; old_weights: the file, None for torchvision's, of a ResNet50 whose
+    embeddings are from before notes were kept.
+    """
+
+    def __init__(self, folder: Path, wanted: BackboneSpec, old_weights: Path | None = None) -> None:
+        self._folder = folder
         self._files = folder / "backbones"
         self._embeddings = folder / "embeddings"
-        self._base = base
-        self.base = backbone_name(base)
+        self._old = BackboneSpec("resnet50", old_weights, OLD_PREPROCESSING, "float32")
+        self.wanted = wanted
+        self.base = backbone_name(wanted)
 
     def has(self, name: str) -> bool:
-        """Whether its weights are here."""
-        return name == self.base or self._file(name).is_file()
+        """Whether it can be loaded: its weights are here."""
+        try:
+            self.spec(name)
+        except WeightsError:
+            return False
+        return True
 
     def spec(self, name: str) -> BackboneSpec:
-        """What `load_backbone` takes to load it. Raises WeightsError where its weights are gone."""
-        if not self.has(name):
+        """What `load_backbone` takes to load it. Raises WeightsError where its weights are gone, or are others by now."""
+        if name == self.base:
+            return self.wanted
+        note = self.note(name) or BackboneNote()
+        if self._file(name).is_file():
+            return BackboneSpec(note.network, self._file(name), note.preprocessing, note.arithmetic)
+        spec = self._old
+        if note_file(self._folder, name).exists():
+            spec = BackboneSpec(note.network, Path(note.weights) if note.weights else None, note.preprocessing, note.arithmetic)
+        if note.depth or backbone_name(spec) != name:
             raise WeightsError(f"The weights of backbone {name} are gone: retrain.")
-        return self._base if name == self.base else replace(self._base, weights=self._file(name))
+        return spec
+
+    def note(self, name: str) -> BackboneNote | None:
+        """From what it was made, None where nothing was noted."""
+        return read_note(note_file(self._folder, name))
 
     def about(self, name: str) -> About:
         """How it was retrained."""
-        found = read_json(self._file(name).with_suffix(".json"))
-        try:
-            return About(found["depth"], tuple(found["tasks"])) if found else About()
-        except (TypeError, KeyError):
-            return About()
+        note = self.note(name)
+        return About(note.depth, note.tasks) if note else About()
+
+    def retrained_from(self, name: str) -> str:
+        """Name of the backbone it was retrained from, "" for a base and where that is not known."""
+        note = self.note(name)
+        return note.base if note else ""
 
     def embeddings(self, name: str) -> EmbeddingStore:
-        """Its embeddings of this project's images."""
-        store = EmbeddingStore(self._embeddings / name, network(self._base.network).width)
+        """Its embeddings of this project's images. Whoever asks may add to them, so what they are made from is noted first."""
+        note = self.note(name)
+        moved = note and name == self.base and note.weights != _path(self.wanted)
+        if (not note and self.has(name)) or moved:
+            note = _note_of(self.spec(name))
+            write_note(note_file(self._folder, name), note)
+        store = EmbeddingStore(self._embeddings / name, (note or BackboneNote()).width)
         store.refresh()
         return store
 
@@ -60,20 +90,30 @@ class BackboneStore:
         """Which of `tasks`, int64 of shape (n,), it has never seen: only on those it can be judged."""
         return ~np.isin(tasks, np.array(self.about(name).tasks, np.int64))
 
-    def adopt(self, file: Path, name: str, about: About) -> None:
-        """Take in a retrained backbone: `file` is moved, and there for good once this returns."""
-        self._files.mkdir(parents=True, exist_ok=True)
-        write_json(self._file(name).with_suffix(".json"), {"depth": about.depth, "tasks": list(about.tasks)})
+    def adopt(self, file: Path, name: str, about: About, base: BackboneSpec | None = None) -> None:
+        """Take in a backbone that was retrained from `base`, or from the wanted one: `file` is moved, and there for good once
+        this returns."""
+        base = base or self.wanted
+        note = BackboneNote(
+            network=base.network,
+            preprocessing=base.preprocessing,
+            arithmetic=base.arithmetic,
+            width=network(base.network).width,
+            depth=about.depth,
+            tasks=about.tasks,
+            base=backbone_name(base),
+        )
+        write_note(note_file(self._folder, name), note)
         file.replace(self._file(name))
         sync(self._files)
 
     def collect(self, needed: Iterable[str]) -> list[str]:
-        """Remove weights and embeddings of all backbones but those `needed`; returns their names. The base's file stays."""
+        """Remove weights and embeddings of all backbones but those `needed`; returns their names. Files of bases stay."""
         keep = set(needed)
         gone = {path.stem for path in self._files.glob("[!.]*")} | {path.name for path in self._embeddings.glob("[!.]*")}
         for name in gone - keep:
             self._file(name).unlink(missing_ok=True)
-            self._file(name).with_suffix(".json").unlink(missing_ok=True)
+            note_file(self._folder, name).unlink(missing_ok=True)
             shutil.rmtree(self._embeddings / name, ignore_errors=True)
         return sorted(gone - keep)
 
@@ -84,3 +124,11 @@ class BackboneStore:
 
     def _file(self, name: str) -> Path:
         return self._files / f"{name}.safetensors"
+
+
+def _note_of(spec: BackboneSpec) -> BackboneNote:
+    return BackboneNote(spec.network, _path(spec), spec.preprocessing, spec.arithmetic, network(spec.network).width)
+
+
+def _path(spec: BackboneSpec) -> str:
+    return str(spec.weights.resolve()) if spec.weights else ""

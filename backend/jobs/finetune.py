@@ -27,12 +27,14 @@ from backend.project.index import Row
 from backend.project.outcome import describe_finetuned
 from backend.project.references import References
 from backend.project.session import Session
+from model.backbone import BackboneSpec
 from model.backbone_store import About
 from model.embedding_loop import READERS
 from model.files import read_json, write_json
 from model.finetune import Status, TooFewLabels
 from model.finetune import finetune as retrain_resnet50
 from model.images import ImageError
+from model.networks import network
 from model.photos import store_photo
 from model.version_store import fingerprint
 
@@ -43,9 +45,12 @@ LEARN_FROM = 12  # labelled images, at least
 
 @dataclass(frozen=True)
 class Run:
-    """What one fine-tuning learns from, fixed when it begins. tasks, labels: int64 (n,); test, stop: bool (n,)."""
+    """What one fine-tuning learns from, fixed when it begins. base: the backbone that is retrained; tasks, labels: int64 (n,);
+    test, stop: bool (n,).
+    """
 
     folder: Path
+    base: BackboneSpec
     tasks: np.ndarray
     labels: np.ndarray
     test: np.ndarray
@@ -62,6 +67,11 @@ def _finetune(at: JobAtWork, generation: int, depth: str) -> dict[str, Any]:
     folder = s.finetuning / depth
     if not s.state.connected or (s.state.paused and not folder.exists()):
         return {"ignored": "the project is paused" if s.state.connected else "the project is not connected"}
+    known = network(s.backbones.wanted.network)
+    if not known.tunable:
+        return {
+            "ignored": f"{known.name} cannot be retrained on labels; `connect --backbone resnet50` takes a network that can be"
+        }
     with _alone(folder):
         return _learn_and_judge(at, folder, generation, depth)
 
@@ -122,6 +132,7 @@ def _begin(s: Session, folder: Path, generation: int) -> Run:
             state.tuned_labels = len(labelled.tasks)
     return Run(
         folder,
+        s.backbones.wanted,
         tasks=np.array(left["tasks"], np.int64),
         labels=np.array(left["labels"], np.int64),
         test=np.array(left["test"], bool),
@@ -154,14 +165,14 @@ def _make(s: Session, run: Run, depth: str) -> dict[str, Any]:
         run.labels[here],
         run.stop[here],
         depth=depth,
-        spec=s.backbones.spec(s.backbones.base),
+        spec=run.base,
         folder=run.folder,
         minutes=s.settings.finetune_minutes,
         report=report,
     )
     with s.edit() as state:
         state.adopted(found.name)  # spared from collection from now on
-    s.backbones.adopt(found.weights, found.name, About(depth, tuple(run.tasks[~run.test].tolist())))
+    s.backbones.adopt(found.weights, found.name, About(depth, tuple(run.tasks[~run.test].tolist())), run.base)
     made = {"backbone": found.name, "depth": depth, "epochs": found.epochs, "training_seconds": found.seconds}
     write_json(run.folder / MADE, made)
     return made

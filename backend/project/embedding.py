@@ -12,9 +12,13 @@ from backend.learning.slots import slot_order
 from backend.project.index import LABELLED, UNUSABLE, Row
 from backend.project.references import References
 from backend.project.session import Session
+from backend.project.state import ARITHMETIC
+from model.arithmetic import check_available
 from model.backbone import Backbone, BackboneSpec, load_backbone
+from model.backbone_note import title_of
 from model.embedding_loop import Outcome, Prepared, embed_images
 from model.images import ImageError, read
+from model.weights_file import WeightsError
 
 log = logging.getLogger(__name__)
 NETWORKS = "networks"  # in DATA_DIR: networks as the processor takes them
@@ -22,7 +26,14 @@ NETWORKS = "networks"  # in DATA_DIR: networks as the processor takes them
 
 @lru_cache(maxsize=2)
 def get_backbone(spec: BackboneSpec, cache: Path) -> Backbone:
-    """The backbone, loaded once per process; two, for projects that have another one."""
+    """The backbone, loaded once per process; two, for projects that have another one. Raises WeightsError."""
+    try:
+        check_available(spec.arithmetic)
+    except WeightsError as error:
+        raise WeightsError(
+            f"{error} Run workers and server where it is there, or remove {cache.parent / ARITHMETIC} and start them again: "
+            "then this machine's is chosen, and all images are embedded anew."
+        ) from error
     return load_backbone(spec, cache)
 
 
@@ -47,8 +58,9 @@ def embed(session: Session, rows: Sequence[Row], seconds: float = float("inf")) 
     """
     if not rows:
         return 0
-    session.progress("loading ResNet50", 0, 1)
-    backbone = get_backbone(session.backbones.spec(session.backbone), session.settings.data_dir / NETWORKS)
+    spec = session.backbones.spec(session.backbone)
+    session.progress(f"loading {title_of(spec.network)}", 0, 1)
+    backbone = get_backbone(spec, session.settings.data_dir / NETWORKS)
     references = References(session, rows)
 
     def note(outcomes: list[Outcome[Row]]) -> None:

@@ -4,7 +4,6 @@ import logging
 import shutil
 import time
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +19,24 @@ log = logging.getLogger(__name__)
 
 
 class Learned:
-    """The versions and backbones in the project's `folder`.
+    """The versions and backbones in the project's `folder`; `want` says which base is wanted, before anybody asks for them.
 
-    base: the backbone that others are retrained from; mark: what the names of versions written here bear.
+    old_weights: see BackboneStore; mark: what the names of versions written here bear.
     """
 
-    def __init__(self, folder: Path, base: BackboneSpec, mark: str) -> None:
+    backbones: BackboneStore
+
+    def __init__(self, folder: Path, old_weights: Path | None, mark: str) -> None:
         self.folder = folder
         self.versions = VersionStore(folder / "versions", mark)
         self.finetuning = folder / "finetune"
-        self._base = base
+        self._old_weights = old_weights
         self._in_use = ""
         self._stores: dict[str, EmbeddingStore] = {}
 
-    @cached_property
-    def backbones(self) -> BackboneStore:
-        """The backbones; to name the base, the first use reads its file."""
-        return BackboneStore(self.folder, self._base)
+    def want(self, base: BackboneSpec) -> None:
+        """Have `base` as the wanted base: what a first version is made with, and what others are to come to."""
+        self.backbones = BackboneStore(self.folder, base, self._old_weights)
 
     @property
     def backbone(self) -> str:
@@ -61,6 +61,10 @@ class Learned:
         except VersionError:
             return self.backbones.base
         return name if self.backbones.has(name) else self.backbones.base
+
+    def is_wanted(self, backbone: str) -> bool:
+        """Whether `backbone` is the wanted base, or was retrained from it."""
+        return self.backbones.base in (backbone, self.backbones.retrained_from(backbone))
 
     def write(
         self,
@@ -92,7 +96,8 @@ class Learned:
 
     def collect(self, state: ProjectState) -> list[str]:
         """Remove the backbones and embeddings that no version on disk, and nothing in `state`, needs; returns their names."""
-        needed = {self.backbone, self.backbone_of(state.live)} | state.backbones()
+        live = self.backbone_of(state.live)
+        needed = {self.backbone, live} | state.backbones() | (set() if self.is_wanted(live) else {self.backbones.base})
         for name in self.versions.names():
             with suppress(VersionError):
                 needed.add(self.versions.about(name)["backbone"])

@@ -18,9 +18,8 @@ from backend.project.references import References
 from backend.project.sample import KeptSample
 from backend.project.state import Projects, ProjectState
 from backend.project.sync import moment_of, sync_index
+from backend.project.wanted import wanted_base
 from backend.settings import Settings
-from model.arithmetic import fastest
-from model.backbone import BackboneSpec
 from model.backbone_store import BackboneStore
 from model.embedding_store import EmbeddingStore, embedding_key
 from model.head import Head
@@ -61,8 +60,7 @@ class Session:
             held.callback(self.images.close)
             self.index = Index(folder / "index.sqlite")
             held.callback(self.index.close)
-            base = BackboneSpec.of("resnet50", self.settings.model_weights, fastest())
-            self.learned = Learned(folder, base, self.projects.identity()[:3])
+            self.learned = Learned(folder, self.settings.model_weights, self.projects.identity()[:3])
             self.versions = self.learned.versions
             self.finetuning = self.learned.finetuning
             self.sample = KeptSample(folder / "random_sample.json")
@@ -76,6 +74,7 @@ class Session:
     def reread(self) -> None:
         """Take up what other processes have changed in the project's state since, the live version's backbone too."""
         self.state = self.projects.read(self.project)
+        self.learned.want(wanted_base(self.settings, self.state.backbone, self.projects))
         self.use_backbone(self.learned.backbone_of(self.state.live))
 
     @property
@@ -191,6 +190,7 @@ class Session:
 
     def collect_backbones(self) -> None:
         """Remove backbones and embeddings that no version on disk and no job needs any more."""
+        self.reread()  # another base may be wanted since
         for name in self.learned.collect(self.projects.read(self.project)):
             log.info("Project %s: removed backbone %s and its embeddings", self.project, name)
 

@@ -3,7 +3,7 @@
 import fcntl
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 FORMAT = 1
 STATE, COPY = "project.json", "project.copy.json"  # the copy holds the same, and is read where the other is damaged
 
+ARITHMETIC = "arithmetic.json"  # in DATA_DIR: in which arithmetic networks compute
+
 
 class DataDirError(RuntimeError):
     """A DATA_DIR that this version of the plugin must not touch."""
@@ -28,6 +30,8 @@ class ProjectState(Succession):
 
     control: name of the control of the labelling config that is learned, "" for the first that can be; partial: the last
     queue was drawn before the pool was embedded; trained: fingerprint of the labels of the last finished round.
+    backbone: which one this project is to have, "NAME" or "NAME=FILE", "" for the setting BACKBONE; forced: even where it turns
+    out no better; migration: how far the way to it is, or what came of it (see backend/project/migration.py).
     finetune: how deep this project's ResNet50 is retrained, "" for the setting FINETUNE; tuned_labels: labels there were
     when that last began; finetuned: what came of it.
     previous: the project settings that `connect` changed, for `disconnect` to put back; made: what it made in Label Studio,
@@ -42,6 +46,9 @@ class ProjectState(Succession):
     control: str = ""
     partial: bool = False
     trained: str = ""
+    backbone: str = ""
+    forced: bool = False
+    migration: dict[str, Any] = field(default_factory=dict)
     finetune: str = ""
     tuned_labels: int = 0
     finetuned: dict[str, Any] = field(default_factory=dict)
@@ -57,7 +64,7 @@ class ProjectState(Succession):
     def start_over(self) -> None:
         """Forget all that was learned: the project is another one under the same id."""
         self.forget()
-        self.trained, self.finetuned, self.tuned_labels = "", {}, 0
+        self.trained, self.finetuned, self.tuned_labels, self.migration = "", {}, 0, {}
 
     @classmethod
     def from_json(cls, found: Any) -> "ProjectState | None":
@@ -80,6 +87,17 @@ def finetune_depth(state: ProjectState, settings: Settings) -> str:
     return "" if depth == "off" else depth
 
 
+def _fastest() -> str:
+    from model.arithmetic import fastest  # brings torch
+
+    return fastest()
+
+
+def _value(path: Path, name: str) -> str:
+    found = read_json(path)
+    return str(found.get(name, "")) if isinstance(found, dict) else ""
+
+
 class Projects:
     """The folder DATA_DIR/projects: one sub-folder a project."""
 
@@ -87,6 +105,7 @@ class Projects:
         self.data_dir = data_dir
         self.root = data_dir / "projects"
         self._identity_file = data_dir / "identity.json"
+        self._arithmetic_file = data_dir / ARITHMETIC
 
     def prepare(self) -> None:
         """Make DATA_DIR, or check that it has the format this code writes. Raises DataDirError."""
@@ -105,18 +124,23 @@ class Projects:
 
         The server gives it at /health, so that a command can tell whether the server it reached works on the same DATA_DIR.
         """
-        if not (known := self._identity()):
+        return self._once(self._identity_file, "identity", lambda: uuid.uuid4().hex)
+
+    def arithmetic(self) -> str:
+        """In which arithmetic networks compute here: the fastest of the machine that first asked, and the same from then on for
+        all that share this DATA_DIR, since embeddings of two kinds must not meet."""
+        return self._once(self._arithmetic_file, "arithmetic", _fastest)
+
+    def _once(self, path: Path, name: str, choose: Callable[[], str]) -> str:
+        """The value `name` in the file `path`, chosen by the first process that asks."""
+        if not (known := _value(path, name)):
+            self.data_dir.mkdir(parents=True, exist_ok=True)
             with (self.data_dir / ".lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                if not (known := self._identity()):
-                    known = uuid.uuid4().hex
-                    write_json(self._identity_file, {"identity": known})
+                if not (known := _value(path, name)):
+                    known = choose()
+                    write_json(path, {name: known})
         return known
-
-    def _identity(self) -> str:
-        self._identity_file.parent.mkdir(parents=True, exist_ok=True)
-        found = read_json(self._identity_file)
-        return str(found.get("identity", "")) if isinstance(found, dict) else ""
 
     def ids(self) -> list[int]:
         """Ids of the projects known here."""

@@ -11,8 +11,8 @@ class Succession:
     live: the version the queue is to follow, "" before the first; target: what the labelling config asked when it was made;
     followed: the version that Label Studio was last told to follow, other than `live` while a switch is under way or where it
     was cut off; returning: the version that a rollback is about to make live.
-    candidate: the backbone that a fine-tuning has made and not judged yet; promoting: the backbone that was judged better,
-    until a round has published with it.
+    candidate: the backbone that a fine-tuning has made and not judged yet; promoting: the backbone that was judged better, or
+    that the project is to have whether or not, until a round has published with it.
     """
 
     live: str = ""
@@ -52,6 +52,10 @@ class Succession:
         self.candidate = ""
         if promoted:
             self.promoting = backbone
+
+    def migrated(self, backbone: str) -> None:
+        """Every image is embedded with `backbone`, and rounds are to use it."""
+        self.promoting = backbone
 
     def forget(self) -> None:
         """Nothing is known any more: the project is another one under the same id."""

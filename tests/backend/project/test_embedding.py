@@ -10,9 +10,11 @@ from PIL import Image
 
 from backend.labelstudio.client import LabelStudioError
 from backend.project import embedding
-from backend.project.embedding import embed, unembedded
+from backend.project.embedding import NETWORKS, embed, get_backbone, unembedded
 from backend.project.session import Session
+from model.backbone import BackboneSpec
 from model.embedding_loop import SHARD
+from model.weights_file import WeightsError
 from tests.label_studio_in_memory import TOKEN, Fault
 from tests.model.made_up import DIMENSIONS
 from tools.label_studio import label_config
@@ -181,3 +183,13 @@ def test_a_task_deleted_meanwhile_costs_itself_alone(project, label_studio):
     embed_all(session)
     assert embedded(session) == [False, True]
     assert "gone from Label Studio" in session.index.problems()[0].reason
+
+
+def test_a_machine_without_the_arithmetic_of_a_data_dir_says_what_to_do(tmp_path, monkeypatch):
+    def none(_):
+        raise WeightsError("There is no bfloat16 here.")
+
+    monkeypatch.setattr(embedding, "check_available", none)
+    spec = BackboneSpec.of("resnet50", None, "bfloat16")
+    with pytest.raises(WeightsError, match=rf"no bfloat16 here. Run .* or remove {tmp_path}/arithmetic.json"):
+        get_backbone(spec, tmp_path / NETWORKS)

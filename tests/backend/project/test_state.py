@@ -1,10 +1,12 @@
 """What is remembered of a project outlives damage, and older versions of this plugin."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from backend.project.state import COPY, STATE, Projects, ProjectState
+from backend.project.state import ARITHMETIC, COPY, STATE, Projects, ProjectState
+from model import arithmetic
 
 
 @pytest.fixture
@@ -112,3 +114,26 @@ def test_a_damaged_format_does_not_lock_anybody_out(projects, content):
     (projects.data_dir / "format.json").write_text(content)
     projects.prepare()
     assert projects.read(3).connected
+
+
+def test_the_arithmetic_is_chosen_once_and_stays_for_every_process(projects, monkeypatch):
+    monkeypatch.setattr(arithmetic, "fastest", lambda: "bfloat16")
+    assert projects.arithmetic() == "bfloat16"
+    monkeypatch.setattr(arithmetic, "fastest", lambda: "float16")
+    assert Projects(projects.data_dir).arithmetic() == "bfloat16"
+
+
+def test_a_machine_is_asked_once_where_many_processes_begin_together(projects, monkeypatch):
+    asked = []
+    monkeypatch.setattr(arithmetic, "fastest", lambda: asked.append("float32") or asked[0])
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: Projects(projects.data_dir).arithmetic(), range(8)))
+    assert (set(found), len(asked)) == ({"float32"}, 1)
+
+
+def test_another_arithmetic_is_chosen_once_its_file_is_removed(projects, monkeypatch):
+    monkeypatch.setattr(arithmetic, "fastest", lambda: "float16")
+    projects.arithmetic()
+    (projects.data_dir / ARITHMETIC).unlink()
+    monkeypatch.setattr(arithmetic, "fastest", lambda: "bfloat16")
+    assert projects.arithmetic() == "bfloat16"

@@ -60,6 +60,14 @@ def test_a_version_chosen_by_hand_needs_no_switch():
     assert (state.live, state.followed) == ("al-1-aaaaaa", "al-1-aaaaaa")
 
 
+def test_a_base_that_is_embedded_waits_for_a_round_and_leaves_a_fine_tuning_alone():
+    state = Succession(candidate="tuned-1")
+    state.migrated("base")
+    assert state.backbones() == {"tuned-1", "base"}
+    state.switch_to("al-2-bbbbbb", TARGET, "base")
+    assert state.backbones() == {"tuned-1"}
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Whatever order the moves come in, as after jobs that were killed and began again."""
 
@@ -94,6 +102,11 @@ class AnyOrder(RuleBasedStateMachine):
     def judge(self, promoted):
         self.state.judged(self.state.candidate, promoted)
         assert self.state.candidate == ""
+
+    @rule(backbone=backbones)
+    def migrate(self, backbone):
+        self.state.migrated(backbone)
+        self.made.add(backbone)
 
     @rule()
     def start_over(self):
