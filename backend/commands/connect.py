@@ -20,9 +20,16 @@ from backend.settings import Settings
     type=click.Choice(("off", *DEPTHS)),
     help="How deep this project's ResNet50 is retrained as labels grow, and by Start Training (default: FINETUNE).",
 )
+@click.option(
+    "--backbone",
+    metavar="NAME[=FILE]",
+    help="Network for this project, with its weights in FILE or the library's (default: BACKBONE). Where the project has "
+    "another one, it is used once all images are embedded and it is better on random slots.",
+)
+@click.option("--force", is_flag=True, help="Use that --backbone even where it is no better.")
 @click.option("--control", metavar="NAME", help="Which <Choices> of the labelling config is learned (default: the first).")
 @with_settings
-def connect_command(settings: Settings, project: int, strategy: str | None, finetune: str | None, control: str | None) -> None:
+def connect_command(settings: Settings, project: int, force: bool, **wished: str | None) -> None:
     """Connect a project and publish its first queue. Safe to repeat, and to run again after BACKEND_URL or the labelling config
     has changed. Everything is checked first; where a step fails, what was changed is put back.
 
@@ -31,9 +38,12 @@ def connect_command(settings: Settings, project: int, strategy: str | None, fine
       al-backend connect --project 1
       al-backend connect --project 1 --strategy margin+distinct
       al-backend connect --project 1 --control species
+      al-backend connect --project 1 --backbone vgg16
     """
+    if force and not wished["backbone"]:
+        raise click.UsageError("--force says that a --backbone is to be used even where it is no better: name it.")
     work = open_work(settings)
-    wishes = Wishes(strategy, finetune, control)
+    wishes = Wishes(**wished, force=force)
     state = connecting.connect(settings, work, project, say, waiting(settings, work, project), wishes)
     say(f"The queue follows {state.live}. Open the project and press 'Label All Tasks'.")
 

@@ -5,6 +5,7 @@ import json
 import time
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -20,6 +21,7 @@ from backend.project.state import DataDirError, Projects, ProjectState, finetune
 from backend.queue.sightings import sighted
 from backend.queue.work import FINETUNE, QUEUES, Work
 from backend.settings import Settings
+from model.backbone_note import BackboneNote, note_file, read_note, title_of
 from model.version_store import VersionError, VersionStore
 
 NOTHING: dict[str, Any] = {
@@ -78,6 +80,8 @@ def _project(settings: Settings, work: Work, projects: Projects, comparer: Compa
         **indexed,
         "pending_labels": work.pending(project),
         "jobs": [job_values(job) for job in work.active(project)],
+        "backbone": _backbone(projects.folder(project), versions, state),
+        "migration": state.migration or None,
         "finetune": finetune_depth(state, settings) or "off",
         "finetuned": state.finetuned or None,
         "errors": sorted(state.errors.values(), reverse=True),
@@ -104,6 +108,22 @@ def _index(projects: Projects, project: int, state: ProjectState) -> tuple[dict[
     except IndexUnavailable as error:
         trouble = {"kind": "index", "reason": str(error), "count": 0, "tasks": [], "text": str(error)}
         return NOTHING | {"problems": [trouble]}, {}
+
+
+def _backbone(folder: Path, versions: VersionStore, state: ProjectState) -> dict[str, Any] | None:
+    """The backbone of the live version, None before the first."""
+    try:
+        name = versions.about(state.live)["backbone"]
+    except VersionError:
+        return None
+    note = read_note(note_file(folder, name)) or BackboneNote()
+    return {
+        "name": name,
+        "title": title_of(note.network, note.weights),
+        "arithmetic": note.arithmetic,
+        "preprocessing": note.preprocessing,
+        "retrained": note.depth,
+    }
 
 
 def _version(versions: VersionStore, name: str) -> dict[str, Any]:

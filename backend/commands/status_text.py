@@ -6,7 +6,7 @@ from typing import Any
 
 from backend.commands.follow import describe_job
 from backend.connection.comparison import GONE, THERE, UNREACHABLE
-from backend.project.outcome import describe_finetuned
+from backend.project.outcome import DEPTH_NAMES, describe_finetuned, describe_migration
 from backend.queue.work import QUEUES, TRAIN
 from model.metrics import ENOUGH
 
@@ -64,6 +64,7 @@ def _project(p: dict[str, Any], found: dict[str, Any]) -> list[str]:
     lines = [
         f"Project {p['project']}{title} ({', '.join(_words(p))}), strategy {p['strategy']}",
         f"  live version   {_live(p['live'], live)}",
+        f"  backbone       {_backbone(p['backbone'])}",
         f"  macro F1       {f1(live)}",
         f"  {next_labels(live)}",
         f"  tasks          {tasks['labelled']} labelled, {tasks['unlabelled']} to do, {tasks['skipped']} skipped, "
@@ -72,6 +73,7 @@ def _project(p: dict[str, Any], found: dict[str, Any]) -> list[str]:
         f"  versions       {', '.join(version['name'] for version in p['versions']) or 'none yet'}",
     ]
     lines += [f"  fine-tuned     {describe_finetuned(p['finetuned'])}"] if p["finetuned"] else []
+    lines += [f"  switch         {describe_migration(p['migration'], p['project'])}"] if p["migration"] else []
     lines += [f"  {job['status']:<14} {describe_job(job)}" for job in p["jobs"]]
     lines += [f"  differs        {text}" for text in view["differs"]]
     lines += [f"  problem        {_problem(p['project'], problem)}" for problem in p["problems"]]
@@ -97,6 +99,13 @@ def _live(name: str | None, version: dict[str, Any] | None) -> str:
     return f"{name}, {version['labels']} labels, {age(version['created'])}"
 
 
+def _backbone(backbone: dict[str, Any] | None) -> str:
+    if not backbone:
+        return "none yet"
+    retrained = f", its {DEPTH_NAMES[backbone['retrained']]} retrained" if backbone["retrained"] else ""
+    return f"{backbone['title']}{retrained}; {backbone['preprocessing']}, {backbone['arithmetic']}"
+
+
 def _problem(project: int, problem: dict[str, Any]) -> str:
     """A problem with the way out of it, where it is a command."""
     if problem["kind"] == "empty":
@@ -112,7 +121,7 @@ def _error(error: str) -> str:
 def f1(version: dict[str, Any] | None) -> str:
     """A version's macro F1 with its interval, or why there is none. Without enough random slots there is no figure."""
     if not version or version.get("macro_f1") is None:
-        return "not measured yet: no random slot is labelled, or this ResNet50 has learned them all"
+        return "not measured yet: no random slot is labelled, or its backbone has learned them all"
     low, high = version["interval"]
     slots = f"{version['random_slots']} random slot{'' if version['random_slots'] == 1 else 's'}"
     if version["enough"]:

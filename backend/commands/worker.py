@@ -43,12 +43,12 @@ def warm_up(settings: Settings) -> None:
     """Have ready what every job needs, so that a fork inherits it: modules, certificates, what the processor can, and the name
     of the weights, which takes reading the whole file. No tensor is computed: a fork after that would hang."""
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # to look for a GPU without starting CUDA
-    from backend.jobs import clean, embed, finetune, reconcile, rollback, round  # noqa: F401
-    from model.arithmetic import fastest
-    from model.backbone import BackboneSpec, backbone_name
+    from backend.jobs import clean, embed, finetune, migrate, reconcile, rollback, round  # noqa: F401
+    from backend.project.wanted import wanted_base
+    from model.backbone import backbone_name
     from model.weights_file import WeightsError
 
     certificates()
     with suppress(WeightsError):  # a job tells it where people look
-        backbone_name(BackboneSpec.of("resnet50", settings.model_weights, fastest()))
+        backbone_name(wanted_base(settings, "", Projects(settings.data_dir)))
     gc.freeze()  # a job's collector need not look through all this, which would copy it

@@ -12,8 +12,12 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.labelling_config import Target
 from backend.labelstudio.task_data import TaskDataError
 from backend.labelstudio.wiring import Wiring, webhook_host_trouble
+from backend.project.state import Projects
+from backend.project.wanted import wanted_base
 from backend.queue.work import TRAIN, Work
 from backend.settings import Settings
+from model.networks import network
+from model.weights_file import WeightsError
 from strategies import StrategyError, try_strategy
 
 WORKER_SECONDS = 60  # in which a worker that is just starting registers: importing torch takes long on a busy machine
@@ -32,6 +36,28 @@ def check_strategy(name: str) -> None:
         try_strategy(name)
     except StrategyError as error:
         raise CannotConnect(f"{error}") from error
+
+
+def check_backbone(settings: Settings, projects: Projects, wish: str) -> str:
+    """That the network which people name as `wish` is there, with its weights, downloaded where need be. Returns `wish` with
+    the whole path of its file. Raises CannotConnect."""
+    try:
+        spec = wanted_base(settings, wish, projects)
+        from model.torch_backbone import load_module  # imports torch
+
+        load_module(spec)
+    except WeightsError as error:
+        raise CannotConnect(f"--backbone {wish}: {error}") from error
+    return f"{spec.network}={spec.weights.resolve()}" if "=" in wish and spec.weights else spec.network
+
+
+def check_depth(depth: str, backbone: str) -> None:
+    """That a network can be retrained as deep as `depth` says, "off" for not at all. Raises CannotConnect."""
+    known = network(backbone.partition("=")[0])
+    if depth != "off" and not known.tunable:
+        raise CannotConnect(
+            f"{known.name} cannot be retrained on labels, and FINETUNE or --finetune says {depth!r}: add --finetune off."
+        )
 
 
 def check_address(settings: Settings) -> None:

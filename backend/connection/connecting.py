@@ -7,7 +7,7 @@ that nothing is left half made.
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -27,16 +27,27 @@ from model.version_store import VersionStore
 
 Wait = Callable[[str], Any]  # waits for a job of that id and returns what it returned
 Undo = Callable[[str, Callable[[], object]], None]
-KEPT = ("connected", "paused", "strategy", "finetune", "control", "made")  # of the state, what connecting changes
+KEPT = (
+    "connected",
+    "paused",
+    "strategy",
+    "finetune",
+    "control",
+    "backbone",
+    "forced",
+    "made",
+)  # of the state, what connecting changes
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a person asks of `connect`; None leaves a thing as it is."""
+    """What a person asks of `connect`; None leaves a thing as it is. force: use the backbone even where it is no better."""
 
     strategy: str | None = None
     finetune: str | None = None
     control: str | None = None
+    backbone: str | None = None
+    force: bool = False
 
 
 def connect(settings: Settings, work: Work, project: int, say: Say, wait: Wait, wishes: Wishes = Wishes()) -> ProjectState:
@@ -51,6 +62,10 @@ def connect(settings: Settings, work: Work, project: int, say: Say, wait: Wait, 
     projects.prepare()
     info = label_studio.project(project)
     state = _known(projects, project, info.get("created_at") or "")
+    if wishes.backbone:
+        wishes = replace(wishes, backbone=checks.check_backbone(settings, projects, wishes.backbone))
+    backbone = (state.backbone if wishes.backbone is None else wishes.backbone) or settings.backbone
+    checks.check_depth(wishes.finetune or state.finetune or settings.finetune, backbone)
     config = read_label_config(info["label_config"], state.control if wishes.control is None else wishes.control)
     say(f"Project {project}, {info['title']!r}: {info['task_number']} tasks, {len(config.target.classes)} classes")
     for line in describe_controls(config):
@@ -73,6 +88,8 @@ def connect(settings: Settings, work: Work, project: int, say: Say, wait: Wait, 
         say("Empty answers: refused by Label Studio's editor until `disconnect`")
         if not state.connected:
             undo("the waiting jobs", lambda: work.forget(project))
+        if wishes.backbone is not None and now.live:
+            say(f"Backbone: {backbone} is wanted. Where another one is live, `status` tells how far the way to it is")
         result = wait(_start(work, settings, project, config, state, now))
         now = projects.read(project)
         if not now.live:
@@ -182,6 +199,8 @@ def _note(
         now.strategy = wishes.strategy or now.strategy
         now.finetune = wishes.finetune or now.finetune
         now.control = now.control if wishes.control is None else wishes.control
+        if wishes.backbone is not None:
+            now.backbone, now.forced = wishes.backbone, wishes.force
     return now
 
 
@@ -209,6 +228,8 @@ def _start(work: Work, settings: Settings, project: int, config: LabelConfig, be
     reconcile, which changes only what differs."""
     changed = now.strategy != before.strategy or config.target.as_dict() != before.target
     round_needed = not before.live or (changed and not now.paused)
+    if before.live and not now.paused and (now.backbone != before.backbone or now.forced):
+        work.wake("migrate", project)
     reconcile = work.wake("reconcile", project, settings.reconcile_seconds if round_needed else 0)
     return work.wake("round", project) if round_needed else reconcile
 

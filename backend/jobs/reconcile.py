@@ -18,6 +18,7 @@ from backend.learning.places import LAST, refill_places
 from backend.learning.rounds import Labelled, Pool, place_outside_queue, rank_anyway
 from backend.project.embedding import unembedded
 from backend.project.index import SKIPPED, UNLABELLED
+from backend.project.migration import keep_instead, way_to_go
 from backend.project.session import Session
 from model.version_store import Version, VersionError, fingerprint
 
@@ -57,7 +58,10 @@ def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
         done.append("a round: labels changed")
     if session.state.promoting and not session.state.paused and session.backbones.has(session.state.promoting):
         wake("round")
-        done.append("a round: a better ResNet50 waits for it")
+        done.append("a round: another backbone waits for it")
+    if not session.state.paused and (way := way_to_go(session)):
+        wake("migrate")
+        done.append(f"embedding with {way.wanted} beside")
     if any(unembedded(session)):
         wake("embed")
         done.append("embedding new images")
@@ -129,6 +133,7 @@ def _assert_version(session: Session, check: Check, wake: Wake) -> list[str]:
     if by_hand and named in session.label_studio.prediction_counts(session.project):
         with session.edit() as state:
             state.chosen_by_hand(named)
+        keep_instead(session, named)
         wake("reconcile", 1)
         return [f"following {named}, chosen in Label Studio"]
     switch(session, live, check)

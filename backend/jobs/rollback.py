@@ -7,6 +7,7 @@ from backend.jobs.publish import switch
 from backend.jobs.reconcile import recall_published, top_up
 from backend.jobs.round import embed_first
 from backend.labelstudio.labelling_config import LabelConfigError
+from backend.project.migration import keep_instead
 from model.version_store import fingerprint
 
 
@@ -33,6 +34,7 @@ def _roll_back(at: JobAtWork, version: str) -> dict[str, Any]:
     top_up(s, old, labelled, pool, at.check)
     at.work.settle(s.project)
     switch(s, version, at.check)
+    keep_instead(s, version)
     with s.edit() as state:
         state.trained = fingerprint(labelled.tasks, labelled.labels, s.target.as_dict())
     return {"version": version}

@@ -11,6 +11,7 @@ from backend.project.embedding import unembedded
 from backend.project.index import LABELLED, UNLABELLED
 from backend.project.session import Session
 from backend.project.state import ProjectState, finetune_depth
+from model.networks import network
 from model.version_store import VersionError, fingerprint
 
 FINETUNE_FROM = 100  # labels before which ResNet50 is not retrained by itself
@@ -99,7 +100,8 @@ def _finetune_grown(at: JobAtWork, labels: int) -> None:
     """Let ResNet50 be retrained where the project wants that and labels have grown enough since the last time."""
     s = at.session
     depth = finetune_depth(s.state, s.settings)
-    if depth and labels >= max(FINETUNE_FROM, s.settings.finetune_growth * s.state.tuned_labels):
+    tunable = network(s.backbones.wanted.network).tunable
+    if depth and tunable and labels >= max(FINETUNE_FROM, s.settings.finetune_growth * s.state.tuned_labels):
         at.wake(f"finetune_{depth}")
         with s.edit() as state:
             state.tuned_labels = labels

@@ -1,9 +1,11 @@
-"""What came of a fine-tuning, in a sentence for logs and people."""
+"""What came of a fine-tuning, and of a change of backbone, in a sentence for logs and people."""
 
+import shlex
 from typing import Any
 
 from model.metrics import ENOUGH
 
+AS_NOW = " as this version of the software computes it"
 DEPTH_NAMES = {"last": "last stage", "all": "whole network"}
 
 
@@ -21,3 +23,36 @@ def describe_finetuned(result: dict[str, Any]) -> str:
         return f"{judged}: promoted"
     few = f", too few yet (promotions need {ENOUGH})" if result.get("effective", result["n"]) < ENOUGH else ""
     return f"{judged}: not used{few}, kept as {result['version']}"
+
+
+def describe_migration(found: dict[str, Any], project: int) -> str:
+    """How far the way to another base backbone is, or what came of it (see backend/project/migration.py), in one sentence."""
+    title = found["title"]
+    if "promoted" not in found:
+        title += AS_NOW if found["upgrade"] else ""
+        how_far = f"to {title}: {found['done']} of {found['total']} images embedded"
+        if found["lost"]:
+            return (
+                f"{how_far}; {found['lost']} that are known cannot be read any more, so it waits; {_by_force(found, project)}"
+            )
+        return f"{how_far}; the queue goes on as it is meanwhile"
+    if found["kept"]:
+        return f"not to {title}, since the queue was put back to {found['kept']}; {_by_force(found, project)}"
+    if found["upgrade"]:
+        return f"to {title}{AS_NOW}: all images are embedded anew, and used"
+    if found["probability"] is None:
+        judged = "no random slot is labelled to judge it on" if found["labels"] else "no label is there to judge it on"
+    else:
+        low, high = (100 * value for value in found["interval"])
+        few = f", too few random slots yet (it takes {ENOUGH})" if found["effective"] < ENOUGH else ""
+        judged = (
+            f"macro F1 {found['live']:.3f} -> {found['new']:.3f} ({low:+.1f} to {high:+.1f} points, 95 %) on {found['n']} "
+            f"random slots{few}, better with probability {found['probability']:.2f}"
+        )
+    if found["promoted"]:
+        return f"to {title}: {judged}; {'taken because of --force' if found['forced'] else 'taken'}"
+    return f"not to {title}: {judged}; {_by_force(found, project)}"
+
+
+def _by_force(found: dict[str, Any], project: int) -> str:
+    return f"`al-backend connect --project {project} --backbone {shlex.quote(found['wish'])} --force` takes it all the same"

@@ -51,6 +51,7 @@ KINDS = {
     "reconcile": Kind(TRAIN, "backend.jobs.reconcile.reconcile", "publish", 1800),
     "rollback": Kind(TRAIN, "backend.jobs.rollback.roll_back", "publish", 1800, again=()),
     "embed": Kind(EMBED, "backend.jobs.embed.embed", "embed", 900),
+    "migrate": Kind(EMBED, "backend.jobs.migrate.migrate", "migrate", 3600, nice=GIVES_WAY),
     "clean": Kind(HOUSEKEEPING, "backend.jobs.clean.clean", "clean", 900),
 } | {
     f"finetune_{depth}": Kind(

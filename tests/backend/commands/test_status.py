@@ -9,9 +9,11 @@ from backend.commands.follow import describe_job, follow
 from backend.commands.shared import CommandError
 from backend.commands.status import status
 from backend.commands.status_text import age, f1, render
-from backend.project.outcome import describe_finetuned
+from backend.project.migration import Outcome
+from backend.project.outcome import AS_NOW, describe_finetuned, describe_migration
 from backend.project.state import Projects, ProjectState, finetune_depth
 from backend.queue.work import FINETUNE, Work
+from model.backbone_note import BackboneNote, note_file, write_note
 from model.version_store import Version, VersionStore
 
 RESULT = {
@@ -87,6 +89,7 @@ def told(work: Work, make_settings):
         found = status(settings, work)
         return found["projects"][0]["versions"][0], render(found)
 
+    say.again = lambda: render(status(make_settings(), work))
     return say
 
 
@@ -147,3 +150,45 @@ def test_images_that_nobody_has_judged_are_told():
 def test_an_age_is_told_in_its_unit(seconds, said):
     moment = datetime.now() - timedelta(seconds=seconds)
     assert age(moment.isoformat()) == said
+
+
+def test_status_names_the_backbone_of_the_live_version(told, make_settings):
+    _, text = told()
+    assert "  backbone       ResNet50; resize256-crop224-v1, float32\n" in text, "as before notes were kept"
+    note = BackboneNote("vgg16", "/models/mine.pth", "resize256-crop224-v1", "bfloat16", 4096, depth="last")
+    write_note(note_file(Projects(make_settings().data_dir).folder(1), "base"), note)
+    assert "  backbone       vgg16 with mine.pth, its last stage retrained; resize256-crop224-v1, bfloat16\n" in told.again()
+
+
+def test_status_tells_how_far_a_switch_is(told, make_settings):
+    told()
+    with Projects(make_settings().data_dir).edit(1) as state:
+        state.migration = {"backbone": "vgg16-1", "title": "vgg16", "upgrade": False, "done": 12, "total": 400, "lost": 0}
+    assert "  switch         to vgg16: 12 of 400 images embedded; the queue goes on as it is meanwhile\n" in told.again()
+
+
+OUTCOME = Outcome(
+    "vgg16-1", "vgg16", "vgg16", False, 60, n=40, effective=40, live=0.812, new=0.83, probability=0.7, interval=(-0.02, 0.061)
+).as_dict()
+FORCE = "`al-backend connect --project 3 --backbone vgg16 --force` takes it all the same"
+FIGURES = "macro F1 0.812 -> 0.830 (-2.0 to +6.1 points, 95 %) on 40 random slots"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, f"not to vgg16: {FIGURES}, better with probability 0.70; {FORCE}"),
+        ({"promoted": True}, f"to vgg16: {FIGURES}, better with probability 0.70; taken"),
+        ({"promoted": True, "forced": True}, f"to vgg16: {FIGURES}, better with probability 0.70; taken because of --force"),
+        (
+            {"effective": 12.0},
+            f"not to vgg16: {FIGURES}, too few random slots yet (it takes 30), better with probability 0.70; {FORCE}",
+        ),
+        ({"n": 0, "probability": None}, f"not to vgg16: no random slot is labelled to judge it on; {FORCE}"),
+        ({"promoted": True, "labels": 0, "probability": None}, "to vgg16: no label is there to judge it on; taken"),
+        ({"kept": "al-3-0a1b2c"}, f"not to vgg16, since the queue was put back to al-3-0a1b2c; {FORCE}"),
+        ({"promoted": True, "upgrade": True}, f"to vgg16{AS_NOW}: all images are embedded anew, and used"),
+    ],
+)
+def test_what_came_of_a_switch_is_told_in_a_sentence(more, said):
+    assert describe_migration(OUTCOME | more, 3) == said

@@ -401,6 +401,36 @@ def test_our_own_strategies_are_stored(desk, strategy):
     assert desk.state.strategy == strategy
 
 
+def test_a_network_that_is_not_there_is_not_stored(desk):
+    changed_nothing(desk, CannotConnect, "--backbone resnet51: There is no network 'resnet51'.", backbone="resnet51")
+
+
+def test_weights_that_are_not_there_are_not_stored(desk, tmp_path):
+    wish = f"resnet50={tmp_path / 'absent.pth'}"
+    changed_nothing(desk, CannotConnect, "absent.pth", backbone=wish)
+
+
+def test_a_backbone_that_is_there_is_stored_with_the_whole_path_of_its_file(desk, weights, monkeypatch):
+    monkeypatch.chdir(weights.parent)
+    desk.connect(backbone=f"resnet50={weights.name}")
+    assert desk.state.backbone == f"resnet50={weights.resolve()}"
+    assert not desk.state.forced
+
+
+def test_another_backbone_of_a_project_with_a_queue_is_made_beside(desk, weights):
+    desk.connect()
+    desk.connect(backbone=f"resnet50={weights}", force=True)
+    assert desk.state.forced
+    assert desk.work.job(f"migrate-{desk.project}-0")
+    assert any(line.startswith(f"Backbone: resnet50={weights.resolve()} is wanted") for line in desk.said)
+
+
+def test_connecting_again_asks_for_no_other_backbone(desk):
+    desk.connect()
+    desk.connect()
+    assert desk.work.job(f"migrate-{desk.project}-0") is None
+
+
 def test_images_that_cannot_be_read_are_said_before_anything_is_changed(desk):
     desk.label_studio.files.clear()
     changed_nothing(desk, CannotConnect, "No image can be read, of 3 that were tried. task ")

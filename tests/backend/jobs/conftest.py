@@ -16,27 +16,37 @@ IMAGES = 24
 
 
 @pytest.fixture
-def place(label_studio, redis, redis_settings, tmp_path, monkeypatch):
+def make_place(label_studio, redis, redis_settings, tmp_path, monkeypatch):
+    """Makes a connected project of some photos, whose plugin has these settings."""
+
+    def make(images: int, **more: str) -> Place:
+        project = label_studio.add_project(label_config(CLASSES), [f"/data/upload/{n}.png" for n in range(images)])
+        label_studio.files |= {f"/data/upload/{n}.png": photo(n) for n in range(images)}
+        values = {
+            "LABEL_STUDIO_URL": label_studio.url,
+            "LABEL_STUDIO_API_KEY": TOKEN,
+            "DATA_DIR": str(tmp_path / "data"),
+            "REDIS_URL": redis_url(redis_settings),
+            "QUEUE_SIZE": "8",
+            "RETRAIN_AFTER": "3",
+        }
+        for name, value in (values | more).items():
+            monkeypatch.setenv(name, value)
+        get_settings.cache_clear()
+        settings = get_settings()
+        with Projects(settings.data_dir).edit(project) as state:
+            state.connected = True
+        return Place(label_studio, project, label_studio.task_ids(project), settings, Work(redis, settings.retrain_after))
+
+    yield make
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def place(make_place, monkeypatch):
     """A connected project of IMAGES photos."""
-    project = label_studio.add_project(label_config(CLASSES), [f"/data/upload/{n}.png" for n in range(IMAGES)])
-    label_studio.files |= {f"/data/upload/{n}.png": photo(n) for n in range(IMAGES)}
-    values = {
-        "LABEL_STUDIO_URL": label_studio.url,
-        "LABEL_STUDIO_API_KEY": TOKEN,
-        "DATA_DIR": str(tmp_path / "data"),
-        "REDIS_URL": redis_url(redis_settings),
-        "QUEUE_SIZE": "8",
-        "RETRAIN_AFTER": "3",
-    }
-    for name, value in values.items():
-        monkeypatch.setenv(name, value)
-    get_settings.cache_clear()
     monkeypatch.setattr(embedding, "get_backbone", lambda *_: Colours())
-    settings = get_settings()
-    with Projects(settings.data_dir).edit(project) as state:
-        state.connected = True
-    yield Place(label_studio, project, label_studio.task_ids(project), settings, Work(redis, settings.retrain_after))
-    get_settings.cache_clear()
+    return make_place(IMAGES)
 
 
 @pytest.fixture
