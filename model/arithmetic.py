@@ -24,6 +24,8 @@ FLOAT16 = "float16"  # by torch on a GPU
 ARITHMETICS = (FLOAT32, BFLOAT16, FLOAT16)
 _PRECISION = {FLOAT32: "f32", BFLOAT16: "bf16"}
 
+PROCESSOR_BATCH, GPU_BATCH = 8, 64  # images at once: more do not fit a processor's cache, fewer do not fill a GPU
+
 Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # images (N, H, W, 3) of one shape -> embeddings (N, D)
 
 
@@ -71,7 +73,7 @@ def on_torch(network: "nn.Module", device: Any, dtype: Any) -> Forward:
     network = network.eval().to(device, dtype).to(memory_format=torch.channels_last)
 
     def run(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        batch = torch.from_numpy(np.ascontiguousarray(images))
+        batch = torch.from_numpy(np.require(images, requirements=("C", "W")))
         if device.type == "cuda":
             batch = batch.pin_memory().to(device, non_blocking=True)
         with torch.inference_mode():

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.arithmetic import FLOAT32, Forward, forward
+from model.arithmetic import FLOAT16, FLOAT32, GPU_BATCH, PROCESSOR_BATCH, Forward, forward
 from model.networks import network
 from model.preprocessing import Pixels
 from model.weights_file import WeightsError
@@ -44,12 +44,13 @@ class BackboneSpec:
 
 
 class Backbone:
-    """A network that makes embeddings of images."""
+    """A network that makes embeddings of images. batch: how many images at once it is fastest with."""
 
     def __init__(self, spec: BackboneSpec, compute: Forward) -> None:
         self.spec = spec
         self.name = backbone_name(spec)
         self.width = network(spec.network).width
+        self.batch = GPU_BATCH if spec.arithmetic == FLOAT16 else PROCESSOR_BATCH
         self._preprocessing = network(spec.network).preprocessing(spec.preprocessing)
         self._compute = compute
 

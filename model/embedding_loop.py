@@ -3,6 +3,7 @@
 Where images come from is the caller's business: Label Studio for a project, a folder for a simulation.
 """
 
+import os
 import threading
 import time
 from collections import deque
@@ -20,13 +21,12 @@ from model.images import ImageError
 
 Item = TypeVar("Item")
 
-BATCH = 8  # images of one shape through the network at once: more do not fit a processor's cache
 STREAMS = 2  # batches in the network at once
 SHARD = 128  # images per shard: what a crash can cost, beside those that wait
-READERS = 8  # threads that fetch and decode
+READERS = max(8, os.cpu_count() or 1)  # threads that fetch and decode
 LARGEST = float(np.finfo(np.float16).max)  # as which embeddings are stored
-AHEAD = 64  # images being read, or read and waiting to be taken: up to 400 KB each
-WAITING = 64  # images that may wait for others of their shape
+AHEAD = 8  # batches of images being read, or read and waiting to be taken: up to 400 KB an image
+WAITING = 8  # batches of images that may wait for others of their shape
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,15 @@ def embed_images(
     embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
     store: EmbeddingStore,
     note: Callable[[list[Outcome[Item]]], None],
+    batch: int,
     progress: Callable[[int], None] = lambda _: None,
     seconds: float = float("inf"),
 ) -> int:
     """Embed `items`, about in their order, for about `seconds`; returns how many were tried.
 
     read: an item's image; embed: embeddings, float32 (n, D), of n images of one shape, uint8 (n, H, W, 3), called by STREAMS
-    threads; note: told, shard by shard, what became of the items; progress: told how many were tried so far.
+    threads; note: told, shard by shard, what became of the items; batch: how many images `embed` is given at once; progress:
+    told how many were tried so far.
 
     An ImageError of `read` costs that item alone. Anything else that it raises speaks of all items: reading stops, what is
     there is stored, and it is raised.
@@ -83,10 +85,10 @@ def embed_images(
 
     with ThreadPoolExecutor(READERS) as readers, ThreadPoolExecutor(STREAMS) as network:
         outcomes = _Outcomes(key, store, note, progress)
-        batches = _Batches(network, embed, outcomes)
+        batches = _Batches(network, embed, batch, outcomes)
         try:
             trouble: list[BaseException] = []
-            for item, found in _settled(_ahead(readers, attempt, items, stopped), trouble):
+            for item, found in _settled(_ahead(readers, attempt, items, AHEAD * batch, stopped), trouble):
                 if isinstance(found, ImageError):
                     outcomes.add(Outcome(item, found))
                 else:
@@ -108,11 +110,15 @@ def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
 
 
 def _ahead(
-    readers: ThreadPoolExecutor, attempt: Callable[[Item], Any], items: Sequence[Item], stopped: Callable[[], bool]
+    readers: ThreadPoolExecutor,
+    attempt: Callable[[Item], Any],
+    items: Sequence[Item],
+    ahead: int,
+    stopped: Callable[[], bool],
 ) -> Iterator[tuple[Item, Future[Any]]]:
-    """Items in their order with their readings, AHEAD of which are on their way; no new ones once `stopped`."""
+    """Items in their order with their readings, `ahead` of which are on their way; no new ones once `stopped`."""
     rest = iter(items)
-    waiting = deque((item, readers.submit(attempt, item)) for item in islice(rest, AHEAD))
+    waiting = deque((item, readers.submit(attempt, item)) for item in islice(rest, ahead))
     while waiting:
         yield waiting.popleft()
         if not stopped():
@@ -137,9 +143,10 @@ class _Batches(Generic[Item]):
         self,
         network: ThreadPoolExecutor,
         embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+        batch: int,
         outcomes: "_Outcomes[Item]",
     ) -> None:
-        self._network, self._embed, self._outcomes = network, embed, outcomes
+        self._network, self._embed, self._batch, self._outcomes = network, embed, batch, outcomes
         self._waiting: dict[tuple[int, ...], list[tuple[Item, Prepared]]] = {}
         self._running: deque[tuple[list[tuple[Item, Prepared]], Future[NDArray[np.float32]]]] = deque()
 
@@ -147,9 +154,9 @@ class _Batches(Generic[Item]):
         """Take an image; where enough wait, a batch begins."""
         same = self._waiting.setdefault(found.pixels.shape, [])
         same.append((item, found))
-        if len(same) == BATCH:
+        if len(same) == self._batch:
             self._begin(found.pixels.shape)
-        elif sum(map(len, self._waiting.values())) > WAITING:
+        elif sum(map(len, self._waiting.values())) > WAITING * self._batch:
             self._begin(max(self._waiting, key=lambda shape: len(self._waiting[shape])))
 
     def finish(self) -> None:

@@ -6,7 +6,7 @@ of a camera. Nothing here depends on what they show.
 
 import io
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from PIL import Image
 from backend.bench.figures import Bench, Row, Skipped
 from model.arithmetic import FLOAT32, Forward, fastest, on_torch
 from model.backbone import Backbone, BackboneSpec, load_backbone
-from model.embedding_loop import BATCH, STREAMS, Prepared, batched, embed_images
+from model.embedding_loop import STREAMS, Prepared, batched, embed_images
 from model.embedding_store import EmbeddingStore
 from model.images import decode
 from model.preprocessing import CENTRE_CROP, WHOLE_IMAGE
@@ -62,12 +62,12 @@ def measure(bench: Bench) -> Iterator[Row]:
 def _over_network(bench: Bench, backbone: Backbone, size: str, arithmetic: str) -> Iterator[Row]:
     photos = made_up_photos(size)
     prepared = [backbone.prepare(decode(photo, PIXELS, backbone.least_side)) for photo in photos[:DIFFERENT]]
-    runs = [(pipeline(bench.folder, backbone, photos), bare(backbone.embed, prepared, len(photos))) for _ in range(1 + TRIES)][
+    runs = [(pipeline(bench.folder, backbone, photos), bare(backbone, prepared, len(photos))) for _ in range(1 + TRIES)][
         1:
     ]  # the first warms up
     ratio = median(ours / network for ours, network in runs)
     speeds = [f"{median(each):.0f}" for each in zip(*runs, strict=True)]
-    about = f"the forward pass alone in {arithmetic}, batches of {BATCH}: {speeds[0]} of {speeds[1]} photos a second"
+    about = f"the forward pass alone in {arithmetic}, batches of {backbone.batch}: {speeds[0]} of {speeds[1]} photos a second"
     yield Row.at_least(f"embed.whole_{size}", ratio, "x", about, GPU_GOAL if arithmetic == "float16" else GOALS[size])
     if size == "0.3mp":
         yield Row.at_least(SPEED, median(ours for ours, _ in runs), "/s", f"0.3 megapixels each, whole, {arithmetic}")
@@ -101,20 +101,21 @@ def pipeline(folder: Path, backbone: Backbone, photos: Photos) -> float:
         embed=backbone.embed,
         store=store,
         note=lambda _: None,
+        batch=backbone.batch,
     )
     return len(photos) / (time.perf_counter() - started)
 
 
-def bare(embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]], prepared: Sequence[NDArray[np.uint8]], count: int) -> float:
+def bare(backbone: Backbone, prepared: Sequence[NDArray[np.uint8]], count: int) -> float:
     """Photos a second through the network alone, as many at once as in the product's loop."""
     by_shape: dict[tuple[int, ...], list[NDArray[np.uint8]]] = {}
     for number in range(count):
         pixels = prepared[number % len(prepared)]
         by_shape.setdefault(pixels.shape, []).append(pixels)
-    batches = [np.stack(batch) for same in by_shape.values() for batch in batched(same, BATCH)]
+    batches = [np.stack(batch) for same in by_shape.values() for batch in batched(same, backbone.batch)]
     started = time.perf_counter()
     with ThreadPoolExecutor(STREAMS) as network:
-        list(network.map(embed, batches))
+        list(network.map(backbone.embed, batches))
     return count / (time.perf_counter() - started)
 
 

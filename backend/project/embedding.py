@@ -74,6 +74,7 @@ def embed(session: Session, rows: Sequence[Row], seconds: float = float("inf")) 
         embed=backbone.embed,
         store=session.store,
         note=note,
+        batch=backbone.batch,
         progress=lambda done: session.progress("embedding images", done, len(rows)),
         seconds=seconds,
     )

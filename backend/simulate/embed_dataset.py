@@ -116,6 +116,7 @@ def _embed(
         embed=backbone.embed,
         store=store,
         note=note,
+        batch=backbone.batch,
     )
     store.refresh()
     return unreadable

@@ -6,9 +6,13 @@ import time
 import numpy as np
 import pytest
 
-from model.embedding_loop import AHEAD, BATCH, SHARD, STREAMS, WAITING, Prepared, embed_images
+from model import embedding_loop
+from model.embedding_loop import SHARD, STREAMS, Prepared, embed_images
 from model.embedding_store import EmbeddingStore
 from model.images import ImageError
+
+BATCH = 8
+AHEAD, WAITING = embedding_loop.AHEAD * BATCH, embedding_loop.WAITING * BATCH  # images
 
 
 def image(number):
@@ -34,7 +38,7 @@ def run(tmp_path):
             start.noted |= {outcome.item: outcome.error for outcome in outcomes}
 
         try:
-            return embed_images(list(items), lambda item: item, read, embed, start.store, note, **more)
+            return embed_images(list(items), lambda item: item, read, embed, start.store, note, BATCH, **more)
         finally:
             start.store.refresh()
 

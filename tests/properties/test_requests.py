@@ -59,7 +59,7 @@ def app(tmp_path_factory, redis_settings):
     """The server in this process, with project 1 connected. It has no weights, which are not asked for here."""
     with pytest.MonkeyPatch.context() as patch:
         network = SimpleNamespace(
-            least_side=256, prepare=np.asarray, embed=lambda images: np.zeros((len(images), 2048), np.float32)
+            least_side=256, batch=8, prepare=np.asarray, embed=lambda images: np.zeros((len(images), 2048), np.float32)
         )
         patch.setattr(embedding, "get_backbone", lambda *_: network)
         yield connected_app(server_settings(tmp_path_factory.mktemp("data"), redis_url(redis_settings)))

@@ -102,7 +102,7 @@ def settings_for(make_settings, **values: object) -> Settings:
 class Colours:
     """In ResNet50's place: an image's mean colour, in as many numbers."""
 
-    least_side = 256
+    least_side, batch = 256, 8
 
     def prepare(self, image: Image.Image) -> np.ndarray:
         """The image as it is, uint8 (H, W, 3)."""

@@ -32,7 +32,10 @@ def png(shade):
 def project(label_studio, make_settings, monkeypatch):
     """Open a project with an image for each of the references given; every image has a file unless it is in `without`."""
     network = SimpleNamespace(
-        least_side=256, prepare=np.asarray, embed=lambda images: np.repeat(images.mean((1, 2, 3))[:, None], DIMENSIONS, 1)
+        least_side=256,
+        batch=8,
+        prepare=np.asarray,
+        embed=lambda images: np.repeat(images.mean((1, 2, 3))[:, None], DIMENSIONS, 1),
     )
     monkeypatch.setattr(embedding, "get_backbone", lambda *_: network)
     opened = []
