@@ -8,7 +8,7 @@ import click
 
 from backend.commands.shared import say, with_settings
 from backend.settings import Settings
-from backend.simulate.protocol import BACKBONE, HEADS
+from backend.simulate.protocol import HEADS
 from strategies import REGISTRY
 
 EXAMPLES = """\
@@ -157,10 +157,10 @@ def _option(name: str, **about: Any) -> Any:
     "--backbone",
     several=True,
     type=str,
-    default=(BACKBONE,),
+    default=(),
     metavar="NAME...",
     help="Network that makes the embeddings, or several, to be compared by random and default; NAME=FILE takes its weights "
-    f"from a file (default: {BACKBONE}).",
+    "from a file (default: BACKBONE).",
 )
 @_option(
     "--weights", type=FILE, metavar="FILE", help="Weights of the network, where one is asked for (default: MODEL_WEIGHTS)."
@@ -173,7 +173,7 @@ def _option(name: str, **about: Any) -> Any:
 @_option("--plot", type=FILE, metavar="FILE", help="Write the PNG with the curves there (default: below the cache).")
 @with_settings
 def simulate_command(
-    settings: Settings, strategies: tuple[str, ...], cache: Path | None, weights: Path | None, **options: Any
+    settings: Settings, strategies: tuple[str, ...], cache: Path | None, backbone: tuple[str, ...], **options: Any
 ) -> None:
     """Measure on your own labelled images what each query strategy saves: the folder DIR with a sub-folder for each class
     answers for the annotator, round after round, by the code that real rounds run. Needs neither Label Studio nor Redis.
@@ -185,7 +185,7 @@ def simulate_command(
     wanted = Options(
         strategies=names,
         cache=cache or settings.data_dir / "simulate",
-        weights=weights,
+        backbone=tuple(dict.fromkeys(backbone)) or (settings.backbone,),
         **options,
     )
     Simulation(wanted, settings, say).run()

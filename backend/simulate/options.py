@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from backend.simulate.errors import OptionsError
-from backend.simulate.protocol import BACKBONE, PRODUCT, Protocol
+from backend.simulate.protocol import PRODUCT, Protocol
 from strategies import StrategyError, get
 
 LABELS = 300  # at the end, unless told otherwise
@@ -23,6 +23,7 @@ class Options:
     folder: Path
     cache: Path
     strategies: tuple[str, ...]
+    backbone: tuple[str, ...]
     start: int | None = None
     batch: int | None = None
     rounds: int | None = None
@@ -37,7 +38,6 @@ class Options:
     standard: bool = True
     finetune: str | None = None
     finetune_at: tuple[int, ...] = ()
-    backbone: tuple[str, ...] = (BACKBONE,)
     weights: Path | None = None
     jobs: int = 1
     fresh: bool = False

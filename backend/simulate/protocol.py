@@ -8,7 +8,6 @@ HEADS = ("plain", "default")  # what `--head` takes; "default" is the head that 
 BASELINE = "random"  # the curve that all others are compared with: random sampling, plain head
 STANDARD = "standard"  # the same labels and head on torchvision's standard embeddings: what one has without this product
 PRODUCT = "default"  # what a new project gets
-BACKBONE = "resnet50"  # the network, unless told otherwise
 QUEUE = 6  # batches in a queue, as QUEUE_SIZE has it
 
 

@@ -20,7 +20,8 @@ CLASSES = ("bread", "meat", "vegetables")
 
 
 @pytest.fixture(autouse=True)
-def _fresh_settings():
+def _fresh_settings(monkeypatch, tmp_path):
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
     get_settings.cache_clear()
     yield
     get_settings.cache_clear()
@@ -66,13 +67,13 @@ def place(tmp_path):
 def simulate(place, capsys):
     """Run the command on the folder: exit status, what it said, and the JSON it wrote."""
 
-    def run(*options, folder=None):
+    def run(*options, folder=None, weights=True):
         out = place.cache.parent / "result.json"
         out.unlink(missing_ok=True)
         short = ["--start", "6", "--batch", "4", "--rounds", "3", "--seeds", "2", "--jobs", "1", "--strategies", "margin"]
         fixed = ["--cache", str(place.cache), "--no-standard", "--json", str(out)]
-        weights = [] if "--backbone" in options else ["--weights", str(place.weights)]
-        status = main(["simulate", str(folder or place.folder), *short, *fixed, *weights, *options])
+        fixed += ["--weights", str(place.weights)] if weights else []
+        status = main(["simulate", str(folder or place.folder), *short, *fixed, *options])
         said = capsys.readouterr()
         results = json.loads(out.read_text()) if out.exists() else None
         return SimpleNamespace(status=status, out=said.out, error=said.err, json=results)

@@ -97,7 +97,7 @@ def test_networks_are_compared_by_random_and_default_on_the_same_draws(simulate,
     other.write_bytes(b"other weights")
     embed_made_up(place.folder, place.cache, other, blur=0.6)
     names = f"resnet50={place.weights}", f"resnet50={other}"
-    run = simulate("--backbone", *names)
+    run = simulate("--backbone", *names, weights=False)
     assert run.status == 0
     assert list(run.json["backbones"]) == sorted(names)
     assert run.json["strategies"] == run.json["backbones"][names[0]]["strategies"]
@@ -108,6 +108,13 @@ def test_networks_are_compared_by_random_and_default_on_the_same_draws(simulate,
     assert f"| {names[1]} " in run.out
     assert re.search("Best for these images: |but not beyond chance: ", run.out)
     assert run.json["protocol"]["backbones"].keys() == set(names)
+
+
+def test_the_network_is_the_setting_s_unless_told_otherwise(simulate, place, monkeypatch):
+    monkeypatch.setenv("BACKBONE", f"resnet50={place.weights}")
+    from_setting, told = simulate("--rounds", "1", weights=False), simulate("--rounds", "1")
+    assert from_setting.json["strategies"] == told.json["strategies"]
+    assert list(from_setting.json["protocol"]["backbones"]) == [f"resnet50={place.weights}"]
 
 
 def test_the_csv_has_a_line_for_each_point(simulate, tmp_path):
@@ -199,8 +206,7 @@ def test_copies_are_labelled_and_never_tested_on(simulate, place):
         (["--finetune", "last", "--finetune-at", "7"], "--finetune-at 7: there are figures at 6, 10, 14, 18 labels only"),
         (["--finetune-at", "10"], "--finetune-at needs --finetune last or --finetune all"),
         (["--weights", "nowhere.pth"], "MODEL_WEIGHTS=nowhere.pth is no file"),
-        (["--backbone", "resnet5"], "There is no network 'resnet5'. Did you mean 'resnet50'?"),
-        (["--backbone", "resnet50=nowhere.pth"], "MODEL_WEIGHTS=nowhere.pth is no file"),
+        (["--backbone", "resnet5"], "There is no network 'resnet5'"),
     ],
 )
 def test_what_cannot_be_is_named_with_the_next_step(simulate, options, message):

@@ -10,7 +10,7 @@ from backend.simulate.options import Options
 
 
 def options(**given):
-    return Options(folder=Path("photos"), cache=Path("cache"), **{"strategies": ("margin",)} | given)
+    return Options(folder=Path("photos"), cache=Path("cache"), **{"strategies": ("margin",), "backbone": ("resnet50",)} | given)
 
 
 def test_labels_are_given_from_20_to_300_ten_at_a_time():
