@@ -39,7 +39,9 @@ def find(text: str) -> Network:
     if weights is None:
         near = difflib.get_close_matches(name, timm.list_models() + timm.list_pretrained(), 3, 0.7)
         raise WeightsError(f"timm has no network {name!r}" + (f": did you mean {' or '.join(near)}?" if near else "."))
-    classifiers = (weights.classifier,) if isinstance(weights.classifier, str) else tuple(weights.classifier or ())
+    if not weights.classifier:
+        raise WeightsError(f"{text} gives many vectors for an image, where embeddings take one: take another network.")
+    classifiers = (weights.classifier,) if isinstance(weights.classifier, str) else tuple(weights.classifier)
     return Network(
         text,
         _width(_build(name, "meta")),
@@ -113,10 +115,7 @@ def _state(name: str) -> "State":
 
 def _vector(module: "nn.Module", images: "torch.Tensor") -> "torch.Tensor":
     """What a classifier would be fed, (N, D)."""
-    vectors = module(images)
-    if vectors.ndim != 2:
-        raise WeightsError(f"{type(module).__name__} gives more than one vector for an image: take another network.")
-    return vectors
+    return module(images)
 
 
 def _renamed(text: str, state: "State", module: "nn.Module") -> "State":

@@ -106,6 +106,7 @@ def test_a_file_is_named_after_the_network(tmp_path):
         ),
         ("timm:resnet50.my_own", "timm has no network 'resnet50.my_own'"),
         ("timm:hf_hub:somebody/something", "timm has no network 'hf_hub:somebody/something'"),
+        ("timm:qwen3_vit_88m_enc", "timm:qwen3_vit_88m_enc gives many vectors for an image"),
         ("timm:deepseek_vit_412m", "timm:deepseek_vit_412m wants images with a border, which are not made here"),
     ],
 )

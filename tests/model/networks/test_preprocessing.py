@@ -10,18 +10,8 @@ from torchvision.models import get_model_weights
 from model.networks import network, of_torchvision
 
 TORCHVISION = (
-    *("alexnet", "convnext_small", "convnext_tiny", "densenet121", "efficientnet_b0", "efficientnet_b1", "efficientnet_v2_l"),
-    *(
-        "inception_v3",
-        "maxvit_t",
-        "mobilenet_v3_large",
-        "regnet_y_16gf",
-        "resnet18",
-        "swin_v2_t",
-        "vgg16",
-        "vit_l_16",
-        "vit_h_14",
-    ),
+    *("alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "efficientnet_b1", "efficientnet_v2_s", "inception_v3"),
+    *("maxvit_t", "mobilenet_v3_large", "regnet_y_400mf", "resnet18", "swin_t", "vgg16", "vit_l_16", "vit_h_14"),
 )
 TIMM = (
     *("tf_efficientnet_lite0", "efficientnet_lite0", "vit_small_patch14_dinov2.lvd142m", "vit_base_patch16_siglip_224"),
