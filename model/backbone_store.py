@@ -24,6 +24,12 @@ class About:
     tasks: tuple[int, ...] = ()
 
 
+def noted_backbone(folder: Path, name: str) -> BackboneSpec:
+    """What `load_backbone` takes to load the backbone `name` of the project in `folder`, as the note on it says. Raises
+    WeightsError where there is none, or its weights are gone."""
+    return BackboneStore(folder, BackboneSpec.of("resnet50", None, "float32")).spec(name)
+
+
 class BackboneStore:
     """Backbones under `folder`. Embeddings of two are never mixed.
 

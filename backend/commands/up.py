@@ -19,10 +19,10 @@ from backend.commands.shared import CHILD_OF_UP, with_settings
 from backend.connection.answering import local_url, who_answers
 from backend.processes import die_with_parent
 from backend.project.state import Projects
+from backend.project.wanted import check_settings
 from backend.queue.redis_server import EmbeddedRedis, RedisUnavailable, connect_redis
 from backend.queue.work import EMBED, FINETUNE, HOUSEKEEPING, TRAIN
 from backend.settings import Settings
-from model.weights_file import check_weights
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.1  # between looks at what runs
@@ -57,8 +57,7 @@ def up(settings: Settings) -> None:
     """Run until SIGINT or SIGTERM. Raises an error of our own where it cannot begin."""
     projects = Projects(settings.data_dir)
     projects.prepare()
-    if settings.model_weights:
-        check_weights(settings.model_weights)
+    check_settings(settings)
     check_port(settings, projects.identity())
     if not settings.label_studio_api_key.get_secret_value():
         log.warning("LABEL_STUDIO_API_KEY is not set: without it nothing can be read from Label Studio")

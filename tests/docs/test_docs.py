@@ -14,6 +14,9 @@ from PIL import Image
 
 from backend.__main__ import commands
 from backend.settings import Settings
+from model.arithmetic import fastest
+from model.backbone import BackboneSpec, backbone_name
+from model.backbone_store import BackboneStore
 from model.head import Head
 from model.version_store import Version, VersionStore
 from strategies import REGISTRY, WRAPPERS, Query, score
@@ -224,11 +227,11 @@ def test_the_strategy_that_it_shows_works(page, function, tmp_path, monkeypatch)
 
 
 @pytest.mark.usefixtures("trained_version")
-def test_the_model_is_taken_away_as_the_page_shows(tmp_path, weights):
-    """With a version on disk, a photo and the weights, the page's own lines print a probability for each class."""
+def test_the_model_is_taken_away_as_the_page_shows(tmp_path):
+    """With a version on disk, its backbone's note and a photo, the page's own lines print a probability for each class."""
     (source,) = blocks(TEXT["docs/connect.md"], "python")
     (tmp_path / "away.py").write_text(source)
-    environment = {"PYTHONPATH": str(ROOT), "MODEL_WEIGHTS": str(weights), "PATH": ""}
+    environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
     done = subprocess.run(
         [sys.executable, "away.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
@@ -238,15 +241,17 @@ def test_the_model_is_taken_away_as_the_page_shows(tmp_path, weights):
 
 
 @pytest.fixture
-def trained_version(tmp_path):
+def trained_version(tmp_path, weights):
     """A version of project 1 and a photo, where the page's lines look for them."""
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(tmp_path / "photo.jpg")
     head = Head(rng.normal(size=(2, 2048)).astype(np.float32), np.zeros(2, np.float32), 1.0, np.ones(2, np.int64))
     target = {"classes": ["ant", "bee"]}
     labels = np.zeros(0, np.int64)
-    version = Version("al-1-0a1b2c", 0.0, target, "", "bait", head, labels, labels, 0)
-    VersionStore(tmp_path / "data" / "projects" / "1" / "versions").write(version)
+    project, base = tmp_path / "data" / "projects" / "1", BackboneSpec.of("resnet50", weights, fastest())
+    BackboneStore(project, base).embeddings(backbone_name(base))
+    version = Version("al-1-0a1b2c", 0.0, target, backbone_name(base), "bait", head, labels, labels, 0)
+    VersionStore(project / "versions").write(version)
 
 
 def test_messages_name_the_command_as_it_is_installed():

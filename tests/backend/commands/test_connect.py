@@ -136,3 +136,9 @@ def test_an_old_failure_does_not_end_waiting(settings, label_studio, work, monke
     monkeypatch.setattr(follow, "NO_WORKER_SECONDS", 0.5)
     with pytest.raises(CommandError, match="no worker takes jobs"):
         waiting(settings, work, project)(job)
+
+
+def test_force_without_a_backbone_is_wrong_usage(run):
+    status, said = run("connect", "--project", "1", "--force")
+    assert status == 2
+    assert "name it" in said

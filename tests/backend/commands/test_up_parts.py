@@ -17,7 +17,8 @@ from backend.commands.shared import CommandError
 from backend.commands.up import LONGEST_PAUSE, Part, Pauses, end, up
 from backend.connection.answering import local_url
 from backend.project.state import Projects
-from backend.settings import get_settings
+from backend.project.wanted import check_settings
+from backend.settings import SettingsError, get_settings
 from model.weights_file import WeightsError
 from tests.e2e.conftest import free_port, wait_until
 
@@ -109,6 +110,22 @@ def test_wrong_weights_are_refused_before_anything_starts(make_settings, tmp_pat
     with pytest.raises(WeightsError, match=r"nowhere.pth is no file"):
         up(settings)
     assert not (settings.data_dir / "redis").exists()
+
+
+def test_a_network_that_is_not_there_is_refused_before_anything_starts(make_settings):
+    with pytest.raises(WeightsError, match="There is no network 'vgg61'"):
+        up(make_settings(port=free_port(), backbone="vgg61"))
+
+
+def test_weights_of_another_network_are_not_held_to_be_those_of_resnet50(make_settings, tmp_path):
+    (tmp_path / "vgg.pth").write_bytes(b"weights")
+    check_settings(make_settings(backbone="vgg16", model_weights=tmp_path / "vgg.pth"))
+
+
+def test_finetune_is_refused_for_a_network_that_cannot_be_retrained(make_settings):
+    check_settings(make_settings(finetune="last"))
+    with pytest.raises(SettingsError, match="FINETUNE=last, but BACKBONE=vgg16 cannot be retrained on labels"):
+        check_settings(make_settings(backbone="vgg16", finetune="last"))
 
 
 @pytest.mark.parametrize(

@@ -425,6 +425,13 @@ def test_another_backbone_of_a_project_with_a_queue_is_made_beside(desk, weights
     assert any(line.startswith(f"Backbone: resnet50={weights.resolve()} is wanted") for line in desk.said)
 
 
+def test_a_network_that_cannot_be_retrained_is_refused_where_it_is_to_be(desk, monkeypatch):
+    monkeypatch.setattr("model.torch_backbone.load_module", lambda _: None)
+    changed_nothing(desk, CannotConnect, "vgg16 cannot be retrained on labels", backbone="vgg16", finetune="last")
+    desk.connect(backbone="vgg16", finetune="off")
+    assert desk.state.backbone == "vgg16"
+
+
 def test_connecting_again_asks_for_no_other_backbone(desk):
     desk.connect()
     desk.connect()

@@ -240,3 +240,10 @@ def test_two_processes_are_never_at_one_fine_tuning(session):
             pass
     with finetuning._alone(folder):
         pass
+
+
+def test_a_network_that_cannot_be_retrained_is_refused_with_the_way_out(make_place):
+    place = make_place(4, BACKBONE="vgg16")
+    assert place.run(finetuning.finetune, "last") == {
+        "ignored": "vgg16 cannot be retrained on labels; `connect --backbone resnet50` takes a network that can be"
+    }

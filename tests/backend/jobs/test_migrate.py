@@ -416,4 +416,5 @@ def test_model_weights_are_of_the_network_that_backbone_names_alone(make_setting
     projects = session.Projects(settings.data_dir)
     assert wanted_base(settings, "", projects).weights == tmp_path / "weights.pth"
     assert wanted_base(settings, "resnet50", projects).weights == tmp_path / "weights.pth"
+    assert wanted_base(settings, "vgg16", projects).weights is None
     assert wanted_base(settings, "resnet50=other.pth", projects).weights.name == "other.pth"
