@@ -111,19 +111,19 @@ class EmbeddingStore:
         """Those of `keys` that have no embedding yet, in their order."""
         return [key for key in keys if key not in self._rows]
 
-    def get(self, keys: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def get(self, keys: Sequence[int]) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
         """The embeddings of `keys` as (values, found).
 
-        values: float32 of shape (len(keys), D), zeros where not found; found: bool of shape (len(keys),).
+        values: float16 of shape (len(keys), D), zeros where not found; found: bool of shape (len(keys),).
         """
-        values = np.zeros((len(keys), self.dimensions), np.float32)
+        values = np.zeros((len(keys), self.dimensions), np.float16)
         found = np.zeros(len(keys), bool)
         if not self._fill(keys, values, found):
             self.refresh()  # another process merged shards meanwhile
             self._fill(keys, values, found)
         return values, found
 
-    def _fill(self, keys: Sequence[int], values: NDArray[np.float32], found: NDArray[np.bool_]) -> bool:
+    def _fill(self, keys: Sequence[int], values: NDArray[np.float16], found: NDArray[np.bool_]) -> bool:
         """Read what is not found yet, shard by shard; returns whether every shard was there."""
         by_shard: dict[Path, list[tuple[int, int]]] = {}
         for position in np.flatnonzero(~found).tolist():
@@ -140,6 +140,9 @@ class EmbeddingStore:
                 whole = False
                 continue
             finite = finite_rows(read)
+            if finite.all():  # else to choose would copy them all
+                values[positions], found[positions] = read, True
+                continue
             values[positions[finite]], found[positions[finite]] = read[finite], True
             for position in positions[~finite].tolist():  # damaged since the shard was looked at
                 self._rows.pop(keys[position], None)

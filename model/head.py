@@ -20,6 +20,7 @@ from model.learner import Learner
 from model.logistic import Coefficients, Floats
 
 FOLDS = 5
+PART = 4096  # images whose embeddings are read at once
 TEMPERATURE_PRIOR = 0.7  # standard deviation of log temperature: with few labels it stays near 1
 
 
@@ -36,10 +37,11 @@ class Head:
     temperature: float
     counts: NDArray[np.int64]
 
-    def probabilities(self, embeddings: Floats) -> Floats:
-        """Calibrated class probabilities, float32 of shape (N, C), of `embeddings` of shape (N, D)."""
+    def probabilities(self, embeddings: NDArray[np.floating]) -> Floats:
+        """Calibrated class probabilities, float32 of shape (N, C), of `embeddings` of shape (N, D) and any float type, read in
+        parts. Those of a row that is not finite are NaN."""
         seen = self.counts > 0
-        return self._probabilities(embeddings @ self.weights[seen].T)
+        return self._probabilities(_products(embeddings, self.weights[seen]))
 
     def _probabilities(self, products: Floats) -> Floats:
         """From the products with the weights of the classes that have labels, of shape (N, those)."""
@@ -72,12 +74,20 @@ class Head:
             )
 
 
-def probabilities_of_each(heads: Sequence[Head], embeddings: Floats) -> Floats:
+def probabilities_of_each(heads: Sequence[Head], embeddings: NDArray[np.floating]) -> Floats:
     """What each of T heads gives for `embeddings`, (N, D), float32 of shape (T, N, C): as one by one, in a single matrix
     product, which is several times as fast."""
     weights = [head.weights[head.counts > 0] for head in heads]
-    products = np.split(embeddings @ np.vstack(weights).T, np.cumsum([len(w) for w in weights])[:-1], axis=1)
+    products = np.split(_products(embeddings, np.vstack(weights)), np.cumsum([len(w) for w in weights])[:-1], axis=1)
     return np.stack([head._probabilities(part) for head, part in zip(heads, products, strict=True)])
+
+
+def _products(embeddings: NDArray[np.floating], weights: Floats) -> Floats:
+    """Of `embeddings`, (N, D), read in parts, with each of `weights`, (K, D): float32 (N, K)."""
+    out = np.empty((len(embeddings), len(weights)), np.float32)
+    for start in range(0, len(embeddings), PART):
+        np.matmul(embeddings[start : start + PART].astype(np.float32, copy=False), weights.T, out=out[start : start + PART])
+    return out
 
 
 def fit_head(learner: Learner, unseen: NDArray[np.bool_] | None = None) -> Head:

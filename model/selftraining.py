@@ -49,11 +49,11 @@ class SelfTraining:
     ) -> "SelfTraining":
         """From embeddings, float32 (n, D), and those of a pool of N >= 1 images, (N, D) of any float type.
 
-        `seed` draws at most SAMPLE of the pool. O((n + N) D R).
+        `seed` draws at most SAMPLE of the pool, of which those that are not finite teach nothing. O((n + N) D R).
         """
         if len(pool) > SAMPLE:
             pool = pool[np.sort(np.random.default_rng(seed).choice(len(pool), SAMPLE, replace=False))]
-        both = np.vstack([embeddings, pool], dtype=np.float32)
+        both = np.vstack([embeddings, pool[np.isfinite(pool).all(axis=1)]], dtype=np.float32)
         basis = principal_basis(both, int(np.clip(len(labels), *DIMENSIONS)), seed)
         return cls(with_ones(both @ basis.T), basis, labels, classes)
 

@@ -20,6 +20,7 @@ from strategies.query import Committee, Query
 log = logging.getLogger(__name__)
 COLD_START = "typiclust"  # draws the queue while the head cannot tell images apart
 COMMITTEE = 10  # heads
+PART = 4096  # images whose embeddings are looked at together
 Rows = NDArray[np.int64] | NDArray[np.bool_] | slice
 
 
@@ -58,11 +59,11 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Pool:
-    """N unlabelled images. tasks: int64 (N,); embeddings: float32 (N, D); turns: int64 (N,), in which they are drawn for the
-    random sample (`RandomSample.turns`): the lowest come first in random slots."""
+    """N unlabelled images. tasks: int64 (N,); embeddings: (N, D), of any float type; turns: int64 (N,), in which they are drawn
+    for the random sample (`RandomSample.turns`): the lowest come first in random slots."""
 
     tasks: NDArray[np.int64]
-    embeddings: NDArray[np.float32]
+    embeddings: NDArray[np.floating]
     turns: NDArray[np.int64]
 
     def only(self, rows: Rows) -> "Pool":
@@ -110,7 +111,7 @@ def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[
 
     "gain" among them is what the next labels are expected to bring. Without labels there is no head.
     """
-    pool, labelled = pool.only(_finite_rows(pool.embeddings)), labelled.only(_finite_rows(labelled.embeddings))
+    labelled = labelled.only(_finite_rows(labelled.embeddings))
     if not len(labelled.labels):
         return None, {}
     learner = Learner(labelled.embeddings, labelled.labels, classes, pool.embeddings, seed)
@@ -149,10 +150,11 @@ def _gain(
     return expected_gain(sizes_and_all, answers, learner.labels[fair], known, ahead, weights, seed=learner.seed)
 
 
-def _finite_rows(embeddings: NDArray[np.float32]) -> Rows:
-    """The rows of `embeddings`, (N, D), without NaN or infinity, bool (N,); a slice of all, which copies nothing, where that is
-    all of them. Such a row would make every weight of a head NaN."""
-    finite = np.isfinite(embeddings.sum(axis=1))
+def _finite_rows(rows: NDArray[np.floating]) -> Rows:
+    """Those of `rows`, (N, D), without NaN or infinity, bool (N,); a slice of all, which copies nothing, where that is all of
+    them. An embedding that is not finite would make every weight of a head NaN."""
+    parts = [rows[start : start + PART] for start in range(0, len(rows), PART)]
+    finite = np.concatenate([np.zeros(0, bool), *(np.isfinite(part.sum(axis=1, dtype=np.float32)) for part in parts)])
     if finite.all():
         return slice(None)
     log.error("The embeddings of %d of %d images are not finite: these are left out", (~finite).sum(), len(finite))
@@ -172,8 +174,10 @@ def rank(
     waiting: embeddings of images that will be labelled before these, float32 (W, D). To the strategy they are labelled, by the
     head's own guess.
     """
-    pool, labelled = pool.only(_finite_rows(pool.embeddings)), labelled.only(_finite_rows(labelled.embeddings))
+    labelled = labelled.only(_finite_rows(labelled.embeddings))
     probabilities = head.probabilities(pool.embeddings) if head else np.ones((len(pool.tasks), 1), np.float32)
+    finite = _finite_rows(probabilities if head else pool.embeddings)  # without a head nothing has read the embeddings yet
+    pool, probabilities = pool.only(finite), probabilities[finite]
     known = labelled.embeddings if waiting is None else np.vstack([labelled.embeddings, waiting])
     of_known = head.probabilities(known) if head else None
     query = Query(

@@ -28,29 +28,29 @@ def labelled_and_pool(
     embeddings of the pool are not read, and the pool is empty.
     """
     store.refresh()
-    wanted = np.array([whole or row.state == LABELLED for row in rows], bool)
-    embeddings, there = store.get([row.key for row, want in zip(rows, wanted, strict=True) if want])
-    at = np.cumsum(wanted) - 1  # where a wanted row's embedding is
-    embedded = wanted.copy()
-    embedded[wanted] = there
     states = np.array([row.state for row in rows], "U10")
     tasks = np.array([row.task for row in rows], np.int64)
+    keys = np.array([row.key for row in rows], np.int64)
     numbers = {name: number for number, name in enumerate(classes)}
     labels = np.array([numbers.get(row.label or "", -1) for row in rows], np.int64)
-    usable = (states == LABELLED) & (labels >= 0)
+    usable, unlabelled = (states == LABELLED) & (labels >= 0), states == UNLABELLED
+    taught, pool = np.flatnonzero(usable), np.flatnonzero(unlabelled if whole else np.zeros(len(rows), bool))
+    (of_taught, read), (of_pool, read_too) = store.get(keys[taught].tolist()), store.get(keys[pool].tolist())
+    embedded = ~np.isin(keys, store.missing(keys.tolist()))
     unreadable = np.array([row.error is not None for row in rows], bool) & ~embedded
-    left = ((states != UNLABELLED) & ~usable) | unreadable
+    left = (~unlabelled & ~usable) | unreadable
     sample = draw(tasks, usable & ~left, left)
-    taught = np.flatnonzero(usable & embedded)
-    pool = np.flatnonzero((states == UNLABELLED) & embedded)
+    taught = taught[read]
+    if not read_too.all():  # else to choose would copy them all
+        pool, of_pool = pool[read_too], of_pool[read_too]
     return (
         Labelled(
             tasks[taught],
             labels[taught],
-            embeddings[at[taught]],
+            of_taught[read].astype(np.float32),
             sample.weights[taught],
             unseen(tasks[taught]),
             sample.unjudged,
         ),
-        Pool(tasks[pool], embeddings[at[pool]], sample.turns[pool]),
+        Pool(tasks[pool], of_pool, sample.turns[pool]),
     )

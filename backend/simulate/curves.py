@@ -94,7 +94,7 @@ def state(images: Dataset, drawn: Draw, picked: Rows, sample: RandomSample) -> t
         np.ones(len(picked), bool),
         sample.unjudged,
     )
-    return labelled, Pool(tasks[~done], images.embeddings[drawn.pool[~done]].astype(np.float32), sample.turns[~done])
+    return labelled, Pool(tasks[~done], images.embeddings[drawn.pool[~done]], sample.turns[~done])
 
 
 def rules(protocol: Protocol, method: Method, pool: int) -> Rules:

@@ -52,8 +52,8 @@ def embed_dataset(
 
 def embeddings_of(
     sources: Sequence[Source], spec: BackboneSpec, cache: Path, max_pixels: int, line: StepLine
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], list[Unreadable]]:
-    """Embeddings, float32 (n, D), of n images, which of them there are, bool (n,), and the files that cannot be read. What the
+) -> tuple[NDArray[np.float16], NDArray[np.bool_], list[Unreadable]]:
+    """Embeddings, float16 (n, D), of n images, which of them there are, bool (n,), and the files that cannot be read. What the
     cache lacks is embedded. Raises WeightsError."""
     store = EmbeddingStore(cache / "embeddings" / backbone_name(spec), network(spec.network).width)
     store.refresh()

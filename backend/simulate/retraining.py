@@ -118,7 +118,7 @@ def _retrain(
     made = finetune(photos, labels, stop, depth=how.depth, spec=how.spec, folder=folder, seed=seed, report=report)
     sources = [images.sources[row] for row in (*picked, *test)]
     embeddings, _, _ = embeddings_of(sources, replace(how.spec, weights=made.weights), folder, how.max_pixels, line)
-    head = fit_head(Learner(embeddings[: len(picked)], labels, len(images.classes), seed=seed))
+    head = fit_head(Learner(embeddings[: len(picked)].astype(np.float32), labels, len(images.classes), seed=seed))
     guesses = head.probabilities(embeddings[len(picked) :]).argmax(axis=1)
     return macro_f1(guesses, images.labels[test], len(images.classes))
 
