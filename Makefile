@@ -5,7 +5,7 @@ LABEL_STUDIO := .venv-label-studio/.ready
 TWO := -n 2 --dist loadscope --no-loadscope-reorder  # processes; tests/conftest.py says which test goes to which
 PIP := -m pip install --disable-pip-version-check --quiet
 
-.PHONY: help demo test soak check measure clean
+.PHONY: help demo test soak check clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,7 +14,6 @@ help:
 	@echo "make test              the tests, those on a real Label Studio included"
 	@echo "make soak              the tests that take long by nature"
 	@echo "make check             lint and types"
-	@echo "make measure IMAGES=DIR  seconds from Submit to the switched queue; webhook latency"
 	@echo "make clean             remove both virtual environments (data/ stays)"
 
 demo: $(VENV) $(LABEL_STUDIO)
@@ -25,9 +24,6 @@ test: $(VENV) $(LABEL_STUDIO)
 
 soak: $(VENV) $(LABEL_STUDIO)
 	@.venv/bin/python -m pytest -m soak $(TWO) $(TESTS)
-
-measure: $(VENV) $(LABEL_STUDIO)
-	@.venv/bin/python -m tools.measure --images "$(IMAGES)"
 
 check: $(VENV)
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy

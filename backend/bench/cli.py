@@ -35,6 +35,12 @@ in the same run."""
 )
 @click.option("--size", type=click.IntRange(min=1), default=200, metavar="N", help="Picks asked of them (default: 200).")
 @click.option(
+    "--photos", type=click.IntRange(min=100), default=1000, metavar="N", help="Photos in Label Studio (default: 1000)."
+)
+@click.option(
+    "--tasks", type=click.IntRange(min=1), default=100_000, metavar="N", help="Tasks of connect.tasks (default: 100000)."
+)
+@click.option(
     "--folder",
     type=click.Path(path_type=Path),
     metavar="DIR",
@@ -53,6 +59,8 @@ def bench_command(
     only: tuple[str, ...],
     rows: int,
     size: int,
+    photos: int,
+    tasks: int,
     folder: Path | None,
     label_studio: Path | None,
     json_only: bool,
@@ -66,7 +74,7 @@ def bench_command(
     if not folder.is_dir():
         raise BenchError(f"--folder {folder} is no folder: make it first, or choose another")
     names = chosen(only)
-    outcomes = run(Bench(settings, folder.resolve(), only, rows, size, find_label_studio(label_studio)), names)
+    outcomes = run(Bench(settings, folder.resolve(), only, rows, size, photos, tasks, find_label_studio(label_studio)), names)
     found = [row for outcome in outcomes.values() for row in outcome.rows]
     if json_only:
         say(json.dumps({"machine": describe(), "rows": [asdict(row) for row in found]}, indent=1))

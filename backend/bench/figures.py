@@ -1,7 +1,8 @@
 """What a measure is given, and what it gives: rows.
 
 A measure is a module of this room with two public names: `ROWS`, the names of all its rows, and `measure(bench)`, which yields
-those that are wanted, or more. It runs in a process of its own. Where it cannot run at all it raises Skipped; whatever else it
+those that are wanted, or more. It runs in a process of its own. One with `HOUSE = True` needs a Label Studio, and is given one
+that such measures share: `measure(bench, house)`. Where it cannot run at all it raises Skipped; whatever else it
 raises costs the rows it has not yielded yet.
 """
 
@@ -53,7 +54,8 @@ class Bench:
 
     settings: those of the command. folder: an empty one of its own, removed afterwards. only: the measures and beginnings of
     row names that were asked for; empty for all. rows, size: the pool of the strategies, in images, and the picks asked for.
-    label_studio: the command that starts a Label Studio, None where there is none.
+    photos, tasks: how many the projects in Label Studio have. label_studio: the command that starts one, None where there is
+    none.
     """
 
     settings: Settings
@@ -61,6 +63,8 @@ class Bench:
     only: tuple[str, ...] = ()
     rows: int = 1_000_000
     size: int = 200
+    photos: int = 1000
+    tasks: int = 100_000
     label_studio: Path | None = None
 
     def wants(self, row: str) -> bool:

@@ -1,4 +1,4 @@
-"""`python -m backend up` as a child of the demo, the measurements and the tests."""
+"""`al-backend up` as a child of the demo, the measurements and the tests."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ class Plugin(Child):
         self.launch([sys.executable, "-m", "backend", "up"], self._environment, self._folder, self._log, wait)
 
     def command(self, *arguments: str, capture: bool = False) -> "subprocess.CompletedProcess[str]":
-        """Run `python -m backend ARGUMENTS` with the same settings."""
+        """Run `al-backend ARGUMENTS` with the same settings."""
         command = [sys.executable, "-m", "backend", *arguments]
         return subprocess.run(
             command, env=self._environment, cwd=self._folder, capture_output=capture, text=True, timeout=3600, check=False

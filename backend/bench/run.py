@@ -7,9 +7,11 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from backend.bench.figures import Bench, BenchError, Row, Skipped, asks_for
 
@@ -17,6 +19,9 @@ log = logging.getLogger(__name__)
 ROOM = "backend.bench"
 MEASURES = {
     "embed": "photos a second, from JPEG bytes to stored embeddings",
+    "connect": "`connect` to the first queue, with 1,000 photos and with 100,000 tasks",
+    "submit": "the last Submit of a round to the switched queue",
+    "predict": "/predict of one task and of many",
     "webhook": "50 webhooks at once while a worker trains",
     "start": "a cold server to its first answer, an enqueued job to its first act",
     "strategies": "each query strategy on a large made-up pool",
@@ -47,31 +52,47 @@ def chosen(only: Sequence[str], room: str = ROOM, measures: Sequence[str] = tupl
 
 def run(bench: Bench, names: Sequence[str], room: str = ROOM) -> dict[str, Outcome]:
     """Run the measures `names`, one after the other, telling how far it is; what each came to."""
-    outcomes = {}
-    for name in names:
-        bench.say(f"{name} ...")
+    shared = [name for name in names if getattr(importlib.import_module(f"{room}.{name}"), "HOUSE", False)]
+    groups = [[name] for name in names if name not in shared] + ([shared] if shared else [])
+    outcomes: dict[str, Outcome] = {}
+    for group in groups:
         with (
             tempfile.TemporaryDirectory(prefix="al-bench-", dir=bench.folder, ignore_cleanup_errors=True) as folder,
             ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process,
         ):
             try:
-                outcome = process.submit(_measure, f"{room}.{name}", replace(bench, folder=Path(folder))).result()
+                outcomes |= process.submit(_measure_all, room, group, replace(bench, folder=Path(folder))).result()
             except BrokenProcessPool:
-                outcome = Outcome(failed="its process was killed: out of memory?")
-        if outcome.failed or outcome.skipped:
-            bench.say(f"{name}: {f'failed: {outcome.failed}' if outcome.failed else f'skipped: {outcome.skipped}'}")
-        outcomes[name] = outcome
+                outcomes |= dict.fromkeys(group, Outcome(failed="its process was killed: out of memory?"))
+        for name in group:
+            found = outcomes[name]
+            if found.failed or found.skipped:
+                bench.say(f"{name}: {f'failed: {found.failed}' if found.failed else f'skipped: {found.skipped}'}")
+    return {name: outcomes[name] for name in names}
+
+
+def _measure_all(room: str, names: Sequence[str], bench: Bench) -> dict[str, Outcome]:
+    """Run measures in this process; those that need a Label Studio share one."""
+    outcomes = {}
+    with ExitStack() as held:
+        house: list[Any] = []  # once it stands
+        for name in names:
+            bench.say(f"{name} ...")
+            outcomes[name] = _measure(importlib.import_module(f"{room}.{name}"), bench, house, held)
     return outcomes
 
 
-def _measure(module: str, bench: Bench) -> Outcome:
-    """Run one measure in this process."""
-    measure = importlib.import_module(module)
+def _measure(measure: Any, bench: Bench, house: list[Any], held: ExitStack) -> Outcome:
+    """Run one measure."""
     rows: list[Row] = []
     try:
-        for row in measure.measure(bench):
+        if getattr(measure, "HOUSE", False) and not house:
+            from backend.bench.house import open_house
+
+            house.append(held.enter_context(open_house(bench)))
+        for row in measure.measure(bench, *house):
             if row.name not in measure.ROWS:
-                raise BenchError(f"{row.name} is none of the rows that {module} promises")
+                raise BenchError(f"{row.name} is none of the rows that {measure.__name__} promises")
             if bench.wants(row.name):
                 rows.append(row)
     except Skipped as reason:
@@ -79,6 +100,6 @@ def _measure(module: str, bench: Bench) -> Outcome:
     except BenchError as error:
         return Outcome(tuple(rows), failed=str(error))
     except Exception as error:  # whatever it is, it costs this measure alone
-        log.exception("%s", module)
+        log.exception("%s", measure.__name__)
         return Outcome(tuple(rows), failed=f"{type(error).__name__}: {error}")
     return Outcome(tuple(rows))
