@@ -1,11 +1,12 @@
 """The benchmark of the strategies, on a pool small enough for a test."""
 
 import mmap
+import sys
 
 import numpy as np
 import pytest
 
-from backend.bench import strategies
+from backend.bench import scikit_activeml, strategies
 from backend.bench.figures import Bench, BenchError
 from backend.bench.strategies import GIB, PeakMemory, make_pool
 from backend.settings import Settings
@@ -33,9 +34,29 @@ def test_the_goals_stand_at_a_million_images_alone(rows):
     assert {row.goal for row in rows} == {None}
 
 
+def compare(tmp_path):
+    return list(strategies.measure(Bench(Settings(), tmp_path, ("strategies.over_scikit_activeml",))))
+
+
+def test_a_comparison_with_scikit_activeml_makes_no_large_pool(monkeypatch, tmp_path):
+    monkeypatch.setattr(scikit_activeml, "POOL", 300)
+    monkeypatch.setattr(scikit_activeml, "PICKS", 5)
+    found = compare(tmp_path)
+    assert [row.name for row in found] == list(scikit_activeml.ROWS)
+    assert {(row.unit, row.goal, row.met) for row in found} <= {("x", 20, True), ("x", 20, False)}
+    assert all(row.value > 1 and row.against.startswith("scikit-activeml 1.0.0, 5 picks from 300 x 512") for row in found)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_scikit_activeml_its_rows_are_skipped_and_it_says_why(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "skactiveml.pool", None)
+    assert compare(tmp_path) == []
+    assert "skipped, as it is not installed: pip install scikit-activeml" in capsys.readouterr().err
+
+
 def test_too_little_space_is_refused_with_what_to_do(tmp_path):
     with pytest.raises(BenchError, match="choose another place with --folder, or fewer images with --rows"):
-        list(strategies.measure(Bench(Settings(), tmp_path, rows=10**12)))
+        list(strategies.measure(Bench(Settings(), tmp_path, ("strategies.margin",), rows=10**12)))
 
 
 def test_the_pool_is_in_clusters_with_probabilities_that_follow_from_them(tmp_path):
