@@ -16,7 +16,7 @@ from model.version_store import VersionError, fingerprint
 
 FINETUNE_FROM = 100  # labels before which ResNet50 is not retrained by itself
 PLENTY = 200  # embedded images of the pool from which a first queue can be drawn
-FIRST = 1000  # images a round embeds itself before it publishes; the embed job does the rest
+FIRST, FIRST_SECONDS = 1000, 15.0  # that a round gives to images itself before it publishes; the embed job does the rest
 PATIENCE = 60  # times that a round waits for images of labels, half an hour in all
 SOON = 120  # seconds: an image that is tried again sooner is one that may only be out of reach for the moment
 
@@ -108,12 +108,17 @@ def _finetune_grown(at: JobAtWork, labels: int) -> None:
 
 
 def embed_first(session: Session) -> bool:
-    """Embed what a queue cannot wait for: labelled images, and a first part of a pool that has hardly any embeddings.
+    """Embed what a queue cannot wait for: labelled images, and a first part of a pool that has hardly any embeddings, which is
+    PLENTY images and as many more as FIRST_SECONDS allow.
 
     Returns whether images are left for the embed job.
     """
     labelled, others = unembedded(session)
     unlabelled = session.index.counts()[UNLABELLED]
     first = others[: FIRST // 2 if labelled else FIRST] if unlabelled - len(others) < PLENTY else []
-    embed_rows(session, [*labelled[: FIRST // 2], *first])
-    return len(labelled) > FIRST // 2 or len(others) > len(first)
+    deadline = time.monotonic() + FIRST_SECONDS
+    embed_rows(session, [*labelled[: FIRST // 2], *first[:PLENTY]])
+    tried = len(first[:PLENTY])
+    if more := first[PLENTY:]:
+        tried += embed_rows(session, more, deadline - time.monotonic())
+    return len(labelled) > FIRST // 2 or len(others) > tried

@@ -8,6 +8,7 @@ from rq import Retry
 from backend.jobs import job
 from backend.jobs import round as rounds
 from backend.jobs.round import run_round
+from backend.project.embedding import unembedded
 from backend.project.state import Projects
 from tests.label_studio_in_memory import Fault
 
@@ -19,6 +20,29 @@ def test_a_round_publishes_a_queue_and_lets_it_be_followed(place):
     assert place.live() == summary["version"]
     assert len(place.predictions(place.live())) == 8
     assert place.versions == [place.live()]
+
+
+def embedded(place):
+    """How many images have embeddings."""
+    with place.session() as session:
+        labelled, others = unembedded(session)
+        return len(place.tasks) - len(labelled) - len(others)
+
+
+def test_the_first_queue_waits_for_no_more_images_than_it_needs_when_they_take_long(place, monkeypatch):
+    monkeypatch.setattr(rounds, "PLENTY", 5)
+    monkeypatch.setattr(rounds, "FIRST_SECONDS", 0)
+    assert place.run(run_round)["published"] == 5
+    assert embedded(place) == 5
+    assert place.state.partial
+    assert any(job.id.startswith("embed-") for job in place.work.active(place.project))
+
+
+def test_the_first_queue_has_every_image_where_they_are_quick(place, monkeypatch):
+    monkeypatch.setattr(rounds, "PLENTY", 5)
+    place.run(run_round)
+    assert embedded(place) == len(place.tasks)
+    assert not place.state.partial
 
 
 def test_a_failed_round_leaves_no_version(place):
