@@ -135,6 +135,7 @@ def _converted(network: "nn.Module", example: tuple[int, int]) -> Any:
     frontend = FrontEndManager().load_by_framework("pytorch")
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of torch.jit.trace, by which OpenVINO reads a network
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # of checks that a network makes of its images' size
         images = torch.zeros(1, *example, 3, dtype=torch.uint8)
         decoder = TorchScriptPythonDecoder(network.eval(), example_input=images, trace_kwargs={"check_trace": False})
         model = frontend.convert(frontend.load(decoder))

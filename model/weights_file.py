@@ -1,4 +1,4 @@
-"""Whether a file holds ResNet50's weights, told from the names in it in milliseconds: without torch, and without unpickling."""
+"""Whether a file can hold a network's weights, told from the names in it in milliseconds: without torch, and without unpickling."""
 
 import pickletools
 import zipfile
@@ -13,15 +13,22 @@ TORCH_ZIP, TORCH_LEGACY = b"PK", b"\x80\x02\x8a\nl\xfc\x9cF\xf9"  # how files of
 
 
 class WeightsError(RuntimeError):
-    """ResNet50 weights that cannot be had or do not fit; the message says what to set."""
+    """A network or weights that cannot be had or do not fit; the message says what to set."""
 
 
-def check_weights(path: Path) -> None:
-    """Raise WeightsError where `path` cannot be a ResNet50 state dict (.safetensors or .pth). Its last layer may be any."""
+def check_weights(path: Path, network: str = "resnet50") -> None:
+    """Raise WeightsError where `path` cannot be a state dict of `network` (.safetensors or .pth). Its last layer may be any.
+
+    Which arrays other networks than ResNet50 have, only their libraries know, and those bring torch: of their files it is seen
+    that they can be read.
+    """
     if not path.is_file():
-        raise WeightsError(f"MODEL_WEIGHTS={path} is no file: set it to a ResNet50 state dict (.safetensors or .pth)")
+        raise WeightsError(f"MODEL_WEIGHTS={path} is no file: set it to a state dict of {network} (.safetensors or .pth)")
     try:
         names = _in_safetensors(path) if path.suffix == ".safetensors" else _in_torch_file(path)
+        if network != "resnet50":
+            return
+        _check_width(path, names)
     except (OSError, SafetensorError, ValueError, LookupError, zipfile.BadZipFile) as error:
         raise WeightsError(f"MODEL_WEIGHTS={path} cannot be read: {error}") from error
     prefix = prefix_of(names, resnet50_names())
@@ -63,11 +70,17 @@ def _norm(name: str) -> set[str]:
 
 def _in_safetensors(path: Path) -> set[str]:
     with safe_open(path, "np") as file:
-        names = set(file.keys())
-        name = prefix_of(names, resnet50_names()) + "layer1.0.conv2.weight"
-        if name in names and (shape := list(file.get_slice(name).get_shape())) != WIDTH:
+        return set(file.keys())
+
+
+def _check_width(path: Path, names: set[str]) -> None:
+    """Raise ValueError where a safetensors file holds a network that is wider than ResNet50 and has the same names."""
+    name = prefix_of(names, resnet50_names()) + "layer1.0.conv2.weight"
+    if path.suffix == ".safetensors" and name in names:
+        with safe_open(path, "np") as file:
+            shape = list(file.get_slice(name).get_shape())
+        if shape != WIDTH:
             raise ValueError(f"{name} has shape {shape}, ResNet50's has {WIDTH}")
-    return names
 
 
 def _in_torch_file(path: Path) -> set[str]:

@@ -97,6 +97,16 @@ def test_a_pickle_in_the_file_is_not_run(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
+def test_of_other_networks_it_is_seen_that_the_file_can_be_read(tmp_path):
+    torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "w.pth")
+    check_weights(tmp_path / "w.pth", "vgg16")
+    (tmp_path / "page.pth").write_bytes(b"<html>")
+    with pytest.raises(WeightsError, match="cannot be read"):
+        check_weights(tmp_path / "page.pth", "vgg16")
+    with pytest.raises(WeightsError, match="set it to a state dict of vgg16"):
+        check_weights(tmp_path / "nowhere.pth", "vgg16")
+
+
 def test_it_does_without_torch():
     code = "import sys, model.weights_file; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

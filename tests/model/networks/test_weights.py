@@ -126,6 +126,20 @@ def test_a_network_without_tensorflows_borders_refuses_tensorflows_weights(lite)
     )
 
 
+def test_weights_that_cannot_be_downloaded_say_what_to_set(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody listens
+    said = refused("alexnet", None)
+    assert said.startswith("The weights of alexnet cannot be downloaded (")
+    assert said.endswith("set MODEL_WEIGHTS to a file with its state dict, or name one in BACKBONE=alexnet=FILE.")
+
+
+def test_a_network_that_timm_has_no_weights_for_says_so():
+    said = refused("timm:nest_tiny", None)
+    assert said.startswith("The weights of timm:nest_tiny cannot be downloaded (timm has none): set MODEL_WEIGHTS")
+
+
 @pytest.fixture(scope="module")
 def insects(lite, shared):
     """40 ants and 40 bees: ImageNet's class of each, and what EfficientNet-Lite0's classifier is fed, float32 (80, 1280)."""
