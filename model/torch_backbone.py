@@ -105,6 +105,6 @@ def _library_state(known: Network) -> State:
             else ""
         )
         raise WeightsError(
-            f"The weights of {known.name} cannot be downloaded ({error}): set MODEL_WEIGHTS to a file with its state dict, or name "
-            f"one in BACKBONE={known.name}=FILE{registries}."
+            f"The weights of {known.name} cannot be downloaded ({error}): set MODEL_WEIGHTS to a file with its state dict, or "
+            f"name one in BACKBONE={known.name}=FILE{registries}."
         ) from error

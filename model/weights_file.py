@@ -1,4 +1,4 @@
-"""Whether a file can hold a network's weights, told from the names in it in milliseconds: without torch, and without unpickling."""
+"""Whether a file can hold a network's weights, told from the names in it in milliseconds: no torch, no unpickling."""
 
 import pickletools
 import zipfile

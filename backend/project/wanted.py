@@ -22,8 +22,8 @@ def check_settings(settings: Settings) -> None:
     """That there is a network BACKBONE, that its file of weights is one, and that it can be retrained where FINETUNE says so.
     Nothing is downloaded. Raises WeightsError, SettingsError."""
     spec = BackboneSpec.of(settings.backbone, settings.model_weights, "float32")
-    if spec.network == "resnet50" and spec.weights:
-        check_weights(spec.weights)
+    if spec.weights:
+        check_weights(spec.weights, spec.network)
     backbone_name(spec)
     if settings.finetune != "off" and not network(spec.network).tunable:
         raise SettingsError(

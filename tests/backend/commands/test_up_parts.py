@@ -9,7 +9,9 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from backend.__main__ import main
 from backend.commands.listening import check_port, listen
@@ -118,8 +120,8 @@ def test_a_network_that_is_not_there_is_refused_before_anything_starts(make_sett
 
 
 def test_weights_of_another_network_are_not_held_to_be_those_of_resnet50(make_settings, tmp_path):
-    (tmp_path / "vgg.pth").write_bytes(b"weights")
-    check_settings(make_settings(backbone="vgg16", model_weights=tmp_path / "vgg.pth"))
+    save_file({"features.0.weight": np.zeros(1)}, tmp_path / "vgg.safetensors")
+    check_settings(make_settings(backbone="vgg16", model_weights=tmp_path / "vgg.safetensors"))
 
 
 def test_finetune_is_refused_for_a_network_that_cannot_be_retrained(make_settings):
