@@ -6,6 +6,7 @@ cuts short ends the process.
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -43,17 +44,28 @@ def read_keys(shard: Path, dimensions: int) -> NDArray[np.int64]:
 
 def read_rows(shard: Path, rows: NDArray[np.int64], dimensions: int) -> NDArray[np.float16]:
     """The embeddings of `rows`, float16 (len(rows), dimensions). Raises ShardError, OSError."""
+    values = np.empty((len(rows), dimensions), np.float16)
+    for where, embeddings in read_parts(shard, rows, dimensions):
+        values[where] = embeddings
+    return values
+
+
+def read_parts(
+    shard: Path, rows: NDArray[np.int64], dimensions: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
+    """The embeddings of `rows` in parts as they lie in the file: positions in `rows`, int64 (n,), and float16 (n, dimensions),
+    not to be written to. Raises ShardError, OSError."""
     with shard.open("rb", buffering=0) as file:
         layout = _layout(file.fileno(), dimensions)
         if len(rows) and (rows.min() < 0 or rows.max() >= layout.rows):
             raise ShardError(f"it has {layout.rows} rows, not {rows.max() + 1}")
-        values = np.empty((len(rows), dimensions), np.float16)
         order = np.argsort(rows, kind="stable")
         for part in _neighbours(rows[order]):
-            first, last = int(rows[order[part.start]]), int(rows[order[part.stop - 1]])
+            where = order[part]
+            first, last = int(rows[where[0]]), int(rows[where[-1]])
             block = _block(file.fileno(), layout, first, last + 1, dimensions)
-            values[order[part]] = block[rows[order[part]] - first]
-    return values
+            in_order = len(where) == len(block) and (np.diff(rows[where]) == 1).all()
+            yield where, block if in_order else block[rows[where] - first]
 
 
 def finite_rows(embeddings: NDArray[np.float16]) -> NDArray[np.bool_]:
@@ -84,8 +96,9 @@ def _neighbours(rows: NDArray[np.int64]) -> list[slice]:
 
 def _block(file: int, layout: Layout, first: int, end: int, dimensions: int) -> NDArray[np.float16]:
     width = HALF * dimensions
-    content = _read(file, layout.embeddings + first * width, (end - first) * width)
-    return np.frombuffer(content, "<f2").reshape(end - first, dimensions)
+    block = np.empty((end - first, dimensions), "<f2")
+    _read_into(file, layout.embeddings + first * width, block.reshape(-1).view(np.uint8).data)
+    return block
 
 
 def _layout(file: int, dimensions: int) -> Layout:
@@ -110,10 +123,16 @@ def _layout(file: int, dimensions: int) -> Layout:
 
 
 def _read(file: int, start: int, count: int) -> bytes:
-    content = bytearray()
-    while len(content) < count:
-        part = os.pread(file, count - len(content), start + len(content))
-        if not part:
-            raise ShardError("it is cut short")
-        content += part
+    content = bytearray(count)
+    _read_into(file, start, memoryview(content))
     return bytes(content)
+
+
+def _read_into(file: int, start: int, content: memoryview) -> None:
+    """Fill `content` from the file's byte `start` on."""
+    done = 0
+    while done < len(content):
+        count = os.preadv(file, [content[done:]], start + done)
+        if not count:
+            raise ShardError("it is cut short")
+        done += count

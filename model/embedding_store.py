@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from model.embedding_shard import DAMAGED, ShardError, finite_rows, read_keys, read_rows
+from model.embedding_shard import DAMAGED, ShardError, finite_rows, read_keys, read_parts
 from model.files import write_atomically
 
 log = logging.getLogger(__name__)
@@ -134,18 +134,17 @@ class EmbeddingStore:
         for shard, pairs in by_shard.items():
             positions, rows = np.array(pairs).T
             try:
-                read = read_rows(shard, rows, self.dimensions)
+                for where, read in read_parts(shard, rows, self.dimensions):
+                    finite, into = finite_rows(read), positions[where]
+                    if finite.all():  # else to choose would copy them all
+                        values[into], found[into] = read, True
+                        continue
+                    values[into[finite]], found[into[finite]] = read[finite], True
+                    for position in into[~finite].tolist():  # damaged since the shard was looked at
+                        self._rows.pop(keys[position], None)
             except (ShardError, OSError) as error:
                 self._drop(shard, error)
                 whole = False
-                continue
-            finite = finite_rows(read)
-            if finite.all():  # else to choose would copy them all
-                values[positions], found[positions] = read, True
-                continue
-            values[positions[finite]], found[positions[finite]] = read[finite], True
-            for position in positions[~finite].tolist():  # damaged since the shard was looked at
-                self._rows.pop(keys[position], None)
         return whole
 
     def compact(self) -> None:

@@ -6,9 +6,8 @@ another from being taken in; what cannot be used stays here with its reason, and
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +39,7 @@ NEVER = float("inf")
 LONGEST_ID = 2**63  # what SQLite and the arrays of task ids can hold
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A task: its image `reference`, the embedding's key, its state, and its label where it has one.
 
     error: why its image cannot be read; remark: why its answer cannot be used. redacted: the reference is not the whole one,
@@ -167,16 +165,18 @@ class Index:
         with self._file.reading() as db:
             return [task for (task,) in db.execute("SELECT task FROM tasks WHERE trouble = ? ORDER BY task", (kind,))]
 
+    def newest(self) -> int:
+        """The highest id of a task, 0 where there is none."""
+        with self._file.reading() as db:
+            return int(db.execute("SELECT coalesce(max(task), 0) FROM tasks").fetchone()[0])
+
     def rows(self) -> list[Row]:
         """Every task, in the order of their ids."""
         with self._file.reading() as db:
             found = db.execute(
                 "SELECT task, reference, key, state, label, error, remark, redacted FROM tasks ORDER BY task"
             ).fetchall()
-        return [
-            Row(task, reference, key, state, label, error, remark, bool(redacted))
-            for task, reference, key, state, label, error, remark, redacted in found
-        ]
+        return [Row._make(row) for row in found]
 
     def set_errors(self, errors: Mapping[int, str | None], again_in: Mapping[int, float | None] | None = None) -> None:
         """Remember by embedding key why images could not be read; None where they now can.

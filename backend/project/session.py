@@ -185,7 +185,7 @@ class Session:
             metrics,
             target=self.target.as_dict(),
             strategy=self.rules().strategy,
-            newest_task=max((row.task for row in self.index.rows()), default=0),
+            newest_task=self.index.newest(),
         )
 
     def collect_backbones(self) -> None:
