@@ -56,6 +56,9 @@ def of_library(name, photos):
         options = {"transform_input": True, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
         module = models.get_model(name, **options)
         transform = models.get_model_weights(name)[network(name).weights.upper()].transforms()
+    for key, value in module.named_parameters():
+        if key.endswith("gamma"):  # of layers that are all but switched off at first, which would make all photos alike
+            nn.init.ones_(value)
     fed = []
     if not name.startswith("timm:"):
         last = [layer for layer in module.modules() if isinstance(layer, nn.Linear | nn.Conv2d)][-1]
