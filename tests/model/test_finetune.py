@@ -9,12 +9,14 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torchvision import models
 
 from model import finetune as module
-from model.backbone import load_backbone
+from model.backbone import BackboneSpec, load_backbone
 from model.finetune import RECIPES, Recipe, TooFewLabels, finetune
 from model.photos import store_photo
 from model.torch_backbone import load_module
+from model.weights_file import WeightsError
 from tests.conftest import ROOT
 from tests.model.made_up import DIMENSIONS, resnet50
 
@@ -146,3 +148,16 @@ def test_too_few_labels_are_refused_with_the_number_it_takes(bees_and_ants, weig
     paths = bees_and_ants.paths[: len(labels)]
     with pytest.raises(TooFewLabels, match="at least 6 labelled images of two classes"):
         finetune(paths, np.array(labels), np.zeros(len(labels), bool), depth="last", spec=resnet50(weights), folder=tmp_path)
+
+
+def test_another_resnet_of_torchvisions_is_retrained_as_well(retrain, tmp_path):
+    torch.save(models.resnet18().state_dict(), tmp_path / "own.pth")
+    result = retrain("last", spec=BackboneSpec.of("resnet18", tmp_path / "own.pth", "float32"))
+    assert result.name.startswith("resnet18-")
+    assert load_backbone(BackboneSpec.of("resnet18", result.weights, "float32")).width == 512
+
+
+def test_a_network_without_such_stages_is_not_retrained(retrain, tmp_path):
+    torch.save(models.squeezenet1_1().state_dict(), tmp_path / "own.pth")
+    with pytest.raises(WeightsError, match="squeezenet1_1 cannot be retrained: only ResNets can, such as resnet50"):
+        retrain("last", spec=BackboneSpec.of("squeezenet1_1", tmp_path / "own.pth", "float32"))
