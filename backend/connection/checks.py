@@ -9,6 +9,7 @@ from rq import Worker
 
 from backend.connection.answering import local_url, who_answers
 from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.images import ImageSource
 from backend.labelstudio.labelling_config import Target
 from backend.labelstudio.task_data import TaskDataError
 from backend.labelstudio.wiring import Wiring, webhook_host_trouble
@@ -16,6 +17,7 @@ from backend.project.state import Projects
 from backend.project.wanted import wanted_base
 from backend.queue.work import TRAIN, Work
 from backend.settings import Settings
+from model.images import ImageError, read
 from model.networks import network
 from model.weights_file import WeightsError
 from strategies import StrategyError, try_strategy
@@ -128,9 +130,6 @@ def check_images(settings: Settings, label_studio: LabelStudio, project: int, ta
 
     Raises CannotConnect where none can be read, LabelStudioError.
     """
-    from backend.labelstudio.images import ImageSource  # both import torch
-    from model.images import ImageError, read
-
     page: list[dict[str, Any]] = next(iter(label_studio.tasks(project)), [])
     images = ImageSource(settings, label_studio)
     problems: list[str] = []

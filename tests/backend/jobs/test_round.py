@@ -1,6 +1,7 @@
 """A round: what it publishes, what a failed one leaves behind, and what it does not publish over."""
 
 import shutil
+from collections import Counter
 
 import pytest
 from rq import Retry
@@ -20,6 +21,25 @@ def test_a_round_publishes_a_queue_and_lets_it_be_followed(place):
     assert place.live() == summary["version"]
     assert len(place.predictions(place.live())) == 8
     assert place.versions == [place.live()]
+
+
+def test_a_round_asks_label_studio_for_few_things_however_long_its_queue(place):
+    place.label(0, 1)
+    place.run(run_round)
+    place.label(2, 3)
+    place.studio.requests.clear()
+    published = place.run(run_round)["published"]
+    asked = Counter(f"{request.method} {request.path}" for request in place.studio.requests)
+    project = f"/api/projects/{place.project}"
+    assert published > 1
+    assert asked == {
+        "POST /api/token/refresh/": 1,
+        f"GET {project}": 2,  # before it reads labels, and before it publishes: the labelling config may have changed
+        "GET /api/tasks": 1,
+        f"GET {project}/model-versions/": 1,
+        f"POST {project}/import/predictions": 1,
+        f"PATCH {project}": 1,
+    }
 
 
 def embedded(place):
