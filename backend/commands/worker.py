@@ -45,10 +45,13 @@ def warm_up(settings: Settings) -> None:
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # to look for a GPU without starting CUDA
     from backend.jobs import clean, embed, finetune, migrate, reconcile, rollback, round  # noqa: F401
     from backend.project.wanted import wanted_base
+    from model.arithmetic import check_available
     from model.backbone import backbone_name
     from model.weights_file import WeightsError
 
     certificates()
     with suppress(WeightsError):  # a job tells it where people look
-        backbone_name(wanted_base(settings, "", Projects(settings.data_dir)))
+        base = wanted_base(settings, "", Projects(settings.data_dir))
+        backbone_name(base)
+        check_available(base.arithmetic)  # brings OpenVINO
     gc.freeze()  # a job's collector need not look through all this, which would copy it

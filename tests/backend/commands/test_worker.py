@@ -16,11 +16,17 @@ from pathlib import Path
 from backend.commands.worker import warm_up
 from backend.project.session import Session
 from backend.settings import Settings
+from model.weights_file import WeightsError
 settings = Settings(data_dir=Path(sys.argv[1]), model_weights=Path(sys.argv[2]), label_studio_api_key="x")
 warm_up(settings)
+from backend.project.embedding import get_backbone
 before = set(sys.modules)
 with Session(settings, 1) as session:
     session.store
+    try:
+        get_backbone(session.backbones.spec(session.backbone), Path(sys.argv[1]))
+    except WeightsError:
+        pass  # there are none in that file
 print(sorted(set(sys.modules) - before))
 """
 
