@@ -14,7 +14,7 @@ from backend.jobs.judging import ConfigChanged, judge
 from backend.jobs.publish import Superseded
 from backend.project.embedding import embed, unembedded
 from backend.project.index import RETRY_SECONDS, UNUSABLE, Row
-from backend.project.migration import Outcome, Way, about, way_to_go
+from backend.project.migration import Outcome, Way, about, settle, way_to_go
 from backend.project.outcome import describe_migration
 from backend.project.session import Session
 
@@ -36,6 +36,7 @@ def _migrate(at: JobAtWork) -> dict[str, Any]:
     s.sync()
     way = way_to_go(s)
     if not way:
+        settle(s)
         return {"ignored": "the project has the backbone that it is to have"}
     wait = _embed_slice(s, way)
     if wait is not None:

@@ -18,7 +18,7 @@ from backend.learning.places import LAST, refill_places
 from backend.learning.rounds import Labelled, Pool, place_outside_queue, rank_anyway
 from backend.project.embedding import unembedded
 from backend.project.index import SKIPPED, UNLABELLED
-from backend.project.migration import keep_instead, way_to_go
+from backend.project.migration import keep_instead, settle, way_to_go
 from backend.project.session import Session
 from model.version_store import Version, VersionError, fingerprint
 
@@ -59,6 +59,7 @@ def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
     if session.state.promoting and not session.state.paused and session.backbones.has(session.state.promoting):
         wake("round")
         done.append("a round: another backbone waits for it")
+    settle(session)
     if not session.state.paused and (way := way_to_go(session)):
         wake("migrate")
         done.append(f"embedding with {way.wanted} beside")

@@ -71,6 +71,16 @@ def way_to_go(s: Session) -> Way | None:
     return Way(live, wanted, upgrade=backbone_name(alike) == wanted)
 
 
+def settle(s: Session) -> None:
+    """Where the live backbone is what is wanted, forget a wish that was given up on the way, and that it was to be by force."""
+    state = s.state
+    arrived = state.live and not state.promoting and s.learned.is_wanted(s.learned.backbone_of(state.live))
+    on_the_way = state.migration and "promoted" not in state.migration
+    if arrived and (state.forced or on_the_way):
+        with s.edit() as state:
+            state.forced, state.migration = False, {} if on_the_way else state.migration
+
+
 def keep_instead(s: Session, version: str) -> None:
     """Somebody put the queue back to `version`: where its backbone is not the wanted one, that is not to be undone."""
     if s.learned.is_wanted(s.learned.backbone_of(version)):

@@ -22,6 +22,7 @@ from model.backbone_note import OLD_PREPROCESSING
 from model.backbone_store import About
 from model.metrics import ENOUGH
 from model.networks import network
+from tests.backend.jobs.made_up import Colours
 
 IMAGES = 48
 OLD = BackboneSpec("resnet50", None, OLD_PREPROCESSING, "float32")
@@ -29,7 +30,7 @@ LIBRARY, OTHER, THIRD = "the library's", "other.pth", "third.pth"  # weights
 MARK = 5  # the dimension in which embeddings say by which backbone they were made
 
 
-class Eyes:
+class Eyes(Colours):
     """In the place of a backbone: the mean colour of an image, or of a blind one nothing that tells classes apart."""
 
     seen: ClassVar[Counter] = Counter()  # how often each image was embedded, by backbone
@@ -37,14 +38,8 @@ class Eyes:
     def __init__(self, spec, _cache=None, blind=()):
         self.spec, self.blind = spec, source(spec) in blind
 
-    least_side = 8
-
-    def prepare(self, image):
-        """Pixels, uint8 (8, 8, 3)."""
-        return np.asarray(image.resize((8, 8)))
-
     def embed(self, images):
-        """Embeddings of images, uint8 (n, 8, 8, 3): float32 (n, width)."""
+        """Embeddings of images, uint8 (n, H, W, 3): float32 (n, width)."""
         colours = images.mean((1, 2)).astype(np.float32) / 255
         Eyes.seen.update((self.spec, tuple(row)) for row in colours.round(5).tolist())
         found = np.zeros((len(colours), network(self.spec.network).width), np.float32)
@@ -418,3 +413,14 @@ def test_model_weights_are_of_the_network_that_backbone_names_alone(make_setting
     assert wanted_base(settings, "resnet50", projects).weights == tmp_path / "weights.pth"
     assert wanted_base(settings, "vgg16", projects).weights is None
     assert wanted_base(settings, "resnet50=other.pth", projects).weights.name == "other.pth"
+
+
+def test_a_wish_that_is_given_up_on_the_way_is_forgotten(current, monkeypatch):
+    with monkeypatch.context() as slow:
+        slow.setattr(migrating, "embed", lambda s, rows, _: embedding.embed(s, rows[:10]))
+        want(current, OTHER)
+        current.run(migrate)
+    assert current.state.migration["done"] == 10
+    want(current, "", force=True)
+    current.run(reconcile)
+    assert (current.state.migration, current.state.forced) == ({}, False)
