@@ -20,6 +20,7 @@ ROOM = "backend.bench"
 MEASURES = {
     "embed": "photos a second, from JPEG bytes to stored embeddings",
     "connect": "`connect` to the first queue, with 1,000 photos and with 100,000 tasks",
+    "requeue": "new labels to a ranked, versioned queue, over the network on every image",
     "submit": "the last Submit of a round to the switched queue",
     "predict": "/predict of one task and of many",
     "webhook": "50 webhooks at once while a worker trains",
