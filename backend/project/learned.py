@@ -10,10 +10,11 @@ from typing import Any
 from backend.learning.rounds import Labelled
 from backend.project.state import ProjectState
 from model.backbone import BackboneSpec
-from model.backbone_store import BackboneStore
+from model.backbone_store import BackboneStore, noted_backbone
 from model.embedding_store import EmbeddingStore
 from model.head import Head
 from model.version_store import Version, VersionError, VersionStore
+from model.weights_file import WeightsError
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,14 @@ class Learned:
     def want(self, base: BackboneSpec) -> None:
         """Have `base` as the wanted base: what a first version is made with, and what others are to come to."""
         self.backbones = BackboneStore(self.folder, base, self._old_weights)
+
+    def stay_with(self, version: str) -> bool:
+        """Have the backbone of `version` as the wanted one; returns whether it can be loaded."""
+        try:
+            self.want(noted_backbone(self.folder, str(self.versions.about(version)["backbone"])))
+        except (VersionError, WeightsError):
+            return False
+        return True
 
     @property
     def backbone(self) -> str:

@@ -24,6 +24,7 @@ from model.backbone_store import BackboneStore
 from model.embedding_store import EmbeddingStore, embedding_key
 from model.head import Head
 from model.version_store import Version
+from model.weights_file import WeightsError
 
 log = logging.getLogger(__name__)
 Progress = Callable[..., None]  # (step, done, total), and what else the job's meta should tell
@@ -74,7 +75,12 @@ class Session:
     def reread(self) -> None:
         """Take up what other processes have changed in the project's state since, the live version's backbone too."""
         self.state = self.projects.read(self.project)
-        self.learned.want(wanted_base(self.settings, self.state.backbone, self.projects))
+        try:
+            self.learned.want(wanted_base(self.settings, self.state.backbone, self.projects))
+        except WeightsError as error:
+            if not self.learned.stay_with(self.state.live):
+                raise
+            log.warning("Project %s stays with its backbone, since the wanted one cannot be had: %s", self.project, error)
         self.use_backbone(self.learned.backbone_of(self.state.live))
 
     @property

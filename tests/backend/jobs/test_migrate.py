@@ -424,3 +424,12 @@ def test_a_wish_that_is_given_up_on_the_way_is_forgotten(current, monkeypatch):
     want(current, "", force=True)
     current.run(reconcile)
     assert (current.state.migration, current.state.forced) == ({}, False)
+
+
+def test_a_wanted_backbone_whose_file_is_gone_costs_itself_alone(current, caplog):
+    want(current, OTHER)
+    (current.settings.data_dir / OTHER).unlink()
+    assert current.run(run_round)["labels"] == ENOUGH
+    assert backbone(current).weights is None
+    assert "other.pth is no file" in caplog.text
+    assert not due(current)
