@@ -38,7 +38,7 @@ LARGE = (
         "timm:swin_tiny_patch4_window7_224",
     ),
     *("timm:beit_base_patch16_224", "timm:eva02_tiny_patch14_224", "timm:mobilenetv4_conv_small", "timm:levit_128s"),
-    *("timm:efficientvit_b0", "timm:naflexvit_base_patch16_gap", "timm:hgnet_tiny"),
+    *("timm:naflexvit_base_patch16_gap", "timm:hgnet_tiny"),
 )
 
 
