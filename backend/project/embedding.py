@@ -12,7 +12,7 @@ from backend.learning.slots import slot_order
 from backend.project.index import LABELLED, UNUSABLE, Row
 from backend.project.references import References
 from backend.project.session import Session
-from backend.project.state import ARITHMETIC
+from backend.project.state import ARITHMETIC, NETWORKS
 from model.arithmetic import check_available
 from model.backbone import Backbone, BackboneSpec, load_backbone
 from model.backbone_note import title_of
@@ -21,7 +21,6 @@ from model.images import ImageError, read
 from model.weights_file import WeightsError
 
 log = logging.getLogger(__name__)
-NETWORKS = "networks"  # in DATA_DIR: networks as the processor takes them
 
 
 @lru_cache(maxsize=2)

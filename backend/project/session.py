@@ -16,7 +16,7 @@ from backend.project.index_file import IndexLost
 from backend.project.learned import Learned
 from backend.project.references import References
 from backend.project.sample import KeptSample
-from backend.project.state import Projects, ProjectState
+from backend.project.state import NETWORKS, Projects, ProjectState
 from backend.project.sync import moment_of, sync_index
 from backend.project.wanted import wanted_base
 from backend.settings import Settings
@@ -198,6 +198,8 @@ class Session:
         """Remove backbones and embeddings that no version on disk and no job needs any more."""
         self.reread()  # another base may be wanted since
         for name in self.learned.collect(self.projects.read(self.project)):
+            for kept in (self.settings.data_dir / NETWORKS).glob(f"{name}.*"):
+                kept.unlink(missing_ok=True)  # another project that has this backbone makes it again, in seconds
             log.info("Project %s: removed backbone %s and its embeddings", self.project, name)
 
     def as_row(self, task: dict[str, Any]) -> Row:

@@ -18,6 +18,7 @@ FORMAT = 1
 STATE, COPY = "project.json", "project.copy.json"  # the copy holds the same, and is read where the other is damaged
 
 ARITHMETIC = "arithmetic.json"  # in DATA_DIR: in which arithmetic networks compute
+NETWORKS = "networks"  # in DATA_DIR: networks as the processor takes them, by the names of backbones
 
 
 class DataDirError(RuntimeError):

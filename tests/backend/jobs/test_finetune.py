@@ -12,6 +12,7 @@ from backend.jobs.finetune import MADE
 from backend.jobs.publish import Superseded, switch
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.session import Session
+from backend.project.state import NETWORKS
 from model.backbone_store import About
 from model.files import write_json
 from model.finetune import TooFewLabels
@@ -191,6 +192,17 @@ def test_backbones_that_something_needs_are_spared(session):
         True,
         False,
     ]
+
+
+def test_what_the_processor_takes_goes_with_its_backbone(session):
+    networks = session.settings.data_dir / NETWORKS
+    networks.mkdir()
+    for name in ("old", "waiting", "older"):
+        (networks / f"{name}.xml").touch()
+        (networks / f"{name}.bin").touch()
+    session.backbones.adopt(_file(session), "old", About("last", ()))
+    session.collect_backbones()
+    assert sorted(path.stem for path in networks.iterdir()) == ["older", "older", "waiting", "waiting"]
 
 
 def test_a_session_works_with_the_live_versions_backbone(session):

@@ -10,8 +10,9 @@ from PIL import Image
 
 from backend.labelstudio.client import LabelStudioError
 from backend.project import embedding
-from backend.project.embedding import NETWORKS, embed, get_backbone, unembedded
+from backend.project.embedding import embed, get_backbone, unembedded
 from backend.project.session import Session
+from backend.project.state import NETWORKS
 from model.backbone import BackboneSpec
 from model.embedding_loop import SHARD
 from model.weights_file import WeightsError
