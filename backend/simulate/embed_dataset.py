@@ -108,7 +108,7 @@ def _embed(
         line.advance(len(outcomes))
 
     backbone = load_backbone(spec, networks)
-    line.start("embedding images", len(items))
+    line.start(f"embedding images by {spec.network}, {spec.preprocessing}", len(items))
     embed_images(
         items,
         key=lambda item: item[1],

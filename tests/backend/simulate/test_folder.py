@@ -73,7 +73,7 @@ def test_embeddings_are_made_once_and_copies_lie_near_their_original(drawn, weig
     copies = likeness[np.arange(0, 12, 2), np.arange(1, 12, 2)]
     others = likeness[::2, ::2][~np.eye(6, dtype=bool)]
     assert copies.mean() > others.mean() + 0.1
-    assert "embedding images" in capsys.readouterr().out
+    assert "embedding images by resnet50, " in capsys.readouterr().out
     (again,), _ = embed_dataset(listed, [resnet50(weights)], tmp_path, MOST, StepLine())
     assert capsys.readouterr().out == ""
     assert again.digest == images.digest

@@ -51,6 +51,14 @@ def test_another_run_takes_up_finished_curves_and_fresh_does_not(simulate, place
     assert all(path.stat().st_mtime_ns > before for path, before in times.items())
 
 
+def test_each_baseline_keeps_the_curves_of_its_own_embeddings(simulate, place):
+    simulate("--standard")
+    methods = {
+        frozenset(path.name.split("-")[0] for path in folder.glob("*-*.json")) for folder in place.cache.glob("curves/*")
+    }
+    assert methods == {frozenset({"random", "margin", "ceiling"}), frozenset({"random"})}
+
+
 def test_more_seeds_run_only_what_is_new(simulate):
     simulate()
     assert "6 of 9 curves are there from before" in simulate("--seeds", "3").out
