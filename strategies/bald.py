@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.arrays.chunks import chunks
+from strategies.arrays.chunks import chunks, side_by_side
 from strategies.entropy import entropy, shannon
 from strategies.query import Query
 from strategies.strategy import Strategy, lowest
@@ -24,12 +24,16 @@ def disagreement(query: Query) -> NDArray[np.float64]:
     if classes == 1:
         return np.ones(len(query))
     scores = np.ones(len(query))
-    for rows in chunks(len(query), max(T * classes, _width(query))):
-        p = query.committee(rows)
+    committee = query.committee
+
+    def ask(rows: slice) -> None:
+        p = committee(rows)
         if p.ndim != 3 or p.shape[1:] != (rows.stop - rows.start, classes):
             raise ValueError(f"the committee gave shape {p.shape} for {rows.stop - rows.start} rows of {classes} classes")
         information = shannon(p.mean(axis=0, dtype=np.float64)) - shannon(p).mean(axis=0)
         scores[rows] = 1 - information / np.log(classes)
+
+    side_by_side(ask, chunks(len(query), max(T * classes, _width(query))))
     return np.clip(scores, 0, 1)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from strategies.arrays.chunks import chunks
+from strategies.arrays.chunks import chunks, side_by_side
 from strategies.arrays.vectors import EXACT, Floats, nearest_by_products, squares
 from strategies.query import Query
 
@@ -22,16 +22,20 @@ class Estimates:
     def __init__(self, query: Query) -> None:
         self.exact = len(query) <= EXACT
         self.dimensions = query.vectors(slice(0, 0)).shape[1]
-        self._basis = None if self.exact else _principal(query)
-        if self._basis is None:
+        self._basis: Floats | None = None
+        if self.exact:
             self._pool = query.vectors()
             self._squares = squares(self._pool)
             return
-        self._pool, self._squares = np.empty((len(query), self._basis.shape[1]), np.float32), np.empty(len(query), np.float32)
-        for rows in chunks(len(query), self.dimensions):
+        self._basis = basis = _principal(query)
+        self._pool, self._squares = np.empty((len(query), basis.shape[1]), np.float32), np.empty(len(query), np.float32)
+
+        def reduce(rows: slice) -> None:
             vectors = query.vectors(rows)
-            np.matmul(vectors, self._basis, out=self._pool[rows])
+            np.matmul(vectors, basis, out=self._pool[rows])
             self._squares[rows] = squares(vectors)
+
+        side_by_side(reduce, chunks(len(query), self.dimensions))
 
     def nearest(self, among: Floats) -> Floats:
         """From each image of the pool to the nearest row of `among`, (m, D), of shape (N,); infinite where there is none."""

@@ -51,7 +51,7 @@ def test_bald_asks_the_committee_for_each_row_once(monkeypatch):
         return np.full((3, len(range(25)[rows]), 2), 0.5)
 
     pick("bald", pool(at(*range(25)), committee=committee), 5)
-    assert asked == list(range(25))
+    assert sorted(asked) == list(range(25))
 
 
 def test_k_center_goes_to_the_farthest_each_time():
