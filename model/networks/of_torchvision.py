@@ -2,8 +2,11 @@
 
 import re
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from PIL import Image
 
@@ -110,7 +113,7 @@ def _build(name: str) -> "nn.Module":
 
 
 def _whole(name: str) -> "nn.Module":
-    """The network with its classifier: on torch's meta device where it can be built there, which takes no time."""
+    """The network with its classifier, on torch's meta device: that takes no time, and no memory for weights."""
     import torch
     from torchvision.models import get_model_builder
 
@@ -119,8 +122,24 @@ def _whole(name: str) -> "nn.Module":
         options = {"transform_input": True, "aux_logits": False, "init_weights": False}  # as it is with weights
     elif name.startswith("vit_"):
         options = {"image_size": _weights(name).meta["min_size"][0]}
-    with torch.device("cpu" if name.startswith("regnet_") else "meta"):
+    with torch.device("meta"), _sizes_are_numbers():
         return get_model_builder(name)(weights=None, **options)
+
+
+@contextmanager
+def _sizes_are_numbers() -> Iterator[None]:
+    """RegNet computes its layers' sizes as tensors, which have no values on torch's meta device."""
+    import torch
+    from torchvision.models.regnet import BlockParams
+
+    computed = BlockParams.from_init_params
+
+    def on_processor(*args: Any, **kwargs: Any) -> BlockParams:
+        with torch.device("cpu"):
+            return computed(*args, **kwargs)
+
+    with patch.object(BlockParams, "from_init_params", on_processor):
+        yield
 
 
 def _last_layer(module: "nn.Module") -> tuple[str, int]:

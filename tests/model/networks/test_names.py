@@ -67,6 +67,31 @@ def test_the_networks_of_the_specification_are_known_without_torch():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+@pytest.mark.parametrize("name", ["regnet_y_400mf", "swin_t", "vgg16"])
+def test_a_network_takes_no_memory_before_it_has_weights(name):
+    assert {value.device.type for value in network(name).build().parameters()} == {"meta"}
+
+
+FORK = """
+import os, sys
+from model.networks import network
+for name in sys.argv[1:]:
+    network(name)
+child = os.fork()
+if not child:
+    import torch
+    torch.conv2d(torch.zeros(8, 64, 64, 64), torch.zeros(64, 64, 3, 3))  # by several threads
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_process_that_asked_for_a_network_may_fork():
+    """A tensor computed by several threads would leave the child waiting for threads that it does not have."""
+    names = ["regnet_y_400mf", "timm:swin_tiny_patch4_window7_224"]
+    subprocess.run([sys.executable, "-c", FORK, *names], check=True, cwd=ROOT, timeout=120)
+
+
 @pytest.mark.parametrize(("name", "tunable"), [("resnet18", True), ("wide_resnet50_2", True), ("vgg16", False)])
 def test_only_resnets_can_be_retrained(name, tunable):
     assert network(name).tunable == tunable
