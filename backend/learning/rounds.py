@@ -1,6 +1,7 @@
 """One active-learning round: labels and a pool in, a head, its metrics and a ranking out. No Label Studio, no RQ in here."""
 
 import logging
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -14,6 +15,7 @@ from model.head import FOLDS, Head, cross_fit, fit_head, out_of_bag, probabiliti
 from model.learner import Learner
 from model.learning_curve import NEXT, Gain, curve_sizes, expected_gain
 from model.metrics import measure
+from model.threads import one_thread
 from strategies import StrategyError, get, score
 from strategies.query import Committee, Query
 
@@ -21,6 +23,7 @@ log = logging.getLogger(__name__)
 COLD_START = "typiclust"  # draws the queue while the head cannot tell images apart
 COMMITTEE = 10  # heads
 PART = 4096  # images whose embeddings are looked at together
+FEW = 20_000  # images up to which threads in a strategy's products wait for each other more than they help
 Rows = NDArray[np.int64] | NDArray[np.bool_] | slice
 
 
@@ -192,7 +195,8 @@ def rank(
         seed=version,
     )
     strategy = get(rules.strategy)
-    chosen = (strategy if strategy.headless or separates(head) else get(COLD_START)).order(query, rules.size)
+    with one_thread() if len(pool.tasks) <= FEW else nullcontext():
+        chosen = (strategy if strategy.headless or separates(head) else get(COLD_START)).order(query, rules.size)
     slots = np.argsort(pool.turns, kind="stable")[: rules.size]
     picks, before = pool.tasks[chosen], len(known)
     tasks, is_slot = interleave(picks, pool.tasks[slots], pool.turns[slots], rules.size, rules.explore, before)

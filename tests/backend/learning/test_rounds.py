@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from backend.learning import rounds
 from backend.learning.rounds import Labelled, Pool, Rules, place_outside_queue, rank, rank_anyway, train
 from backend.learning.slots import slot_order
 from model import selftraining
-from strategies import REGISTRY, StrategyError, pick
+from strategies import REGISTRY, Strategy, StrategyError, pick
 from strategies.query import Query
 from tests.strategies.made_up import clusters
 
@@ -42,6 +44,21 @@ def queue(made_up, strategy, explore=0.0, labelled=None):
 @pytest.mark.parametrize("strategy", [*REGISTRY, "margin+distinct", "badge+distinct+balanced"])
 def test_every_strategy_finds_in_a_round_what_it_needs(made_up, strategy):
     assert len(set(queue(made_up, strategy))) == SIZE
+
+
+@pytest.mark.parametrize(("few", "threads"), [(160, {1}), (159, {2})])
+def test_a_strategy_has_one_thread_in_a_pool_so_small_that_more_wait_for_each_other(made_up, few, threads, monkeypatch):
+    used = set()
+
+    def watched(_, size):
+        used.update(library["num_threads"] for library in threadpool_info())
+        return np.arange(size)
+
+    monkeypatch.setitem(REGISTRY, "watched", Strategy(REGISTRY["random"].score, watched))
+    monkeypatch.setattr(rounds, "FEW", few)
+    with threadpool_limits(2):
+        queue(made_up, "watched")
+    assert used == threads
 
 
 def test_the_strategy_sees_embeddings_labels_and_the_batch(made_up):
