@@ -78,7 +78,8 @@ def farthest_first(query, size):
 @pytest.mark.parametrize("known", [0, 10])
 @pytest.mark.parametrize("copies", [1, 4])
 def test_k_center_makes_the_same_picks_when_it_looks_at_a_few_images_at_a_time(known, copies, monkeypatch):
-    monkeypatch.setattr(sys.modules["strategies.k_center"], "CANDIDATES", 15)
+    monkeypatch.setattr(sys.modules["strategies.k_center"], "AT_LEAST", 15)
+    monkeypatch.setattr(sys.modules["strategies.k_center"], "AT_MOST", 15)
     found = clusters([20] * 6, noise=0.5)[0].repeat(copies, axis=0)
     q = pool(found, labelled=found[:known])
     assert pick("k_center", q, 60).tolist() == farthest_first(q, 60)
@@ -92,7 +93,8 @@ def radius(query, picks):
 
 def test_k_center_covers_a_large_pool_as_well_by_estimates_as_by_exact_distances(monkeypatch):
     monkeypatch.setattr(sys.modules["strategies.arrays.estimates"], "EXACT", 1000)
-    monkeypatch.setattr(sys.modules["strategies.k_center"], "CANDIDATES", 200)
+    monkeypatch.setattr(sys.modules["strategies.k_center"], "AT_LEAST", 200)
+    monkeypatch.setattr(sys.modules["strategies.k_center"], "AT_MOST", 200)
     random = np.random.default_rng(0)
     fading = np.arange(1, 257) ** -0.75  # from the principal dimension to the last, as those of images do
     q = pool(normalised(random.normal(size=(3000, 256)) * fading).astype(np.float16))
@@ -266,7 +268,7 @@ def test_a_large_pool_is_covered_too(name, monkeypatch):
         ("typiclust", "MEMBERS", 30),
         ("badge", "EXACT", 50),
         ("arrays.estimates", "EXACT", 50),
-        ("k_center", "CANDIDATES", 50),
+        ("k_center", "AT_LEAST", 50),
         ("bait", "CROWD", 100),
         ("bait", "CANDIDATES", (50, 300)),
         ("arrays.clusters", "SAMPLE", 300),
