@@ -18,27 +18,22 @@ from tests.model.networks.test_preprocessing import photo, timm_transform
 
 SMALL = ("alexnet", "mnasnet0_5", "squeezenet1_1")
 LARGE = (
+    *("convnext_tiny", "densenet121", "efficientnet_v2_s", "googlenet", "inception_v3", "maxvit_t", "mobilenet_v3_small"),
     *(
-        "convnext_tiny",
-        "densenet121",
-        "efficientnet_v2_s",
-        "googlenet",
-        "inception_v3",
-        "maxvit_t",
         "regnet_y_400mf",
         "resnet18",
         "resnext50_32x4d",
+        "shufflenet_v2_x0_5",
         "swin_t",
+        "swin_v2_t",
+        "vgg11",
+        "vgg16",
+        "vit_b_32",
     ),
-    *("swin_v2_t", "vgg11", "vgg16", "vit_b_32", "timm:tf_efficientnet_lite0", "timm:vit_small_patch14_dinov2.lvd142m"),
-    *(
-        "timm:vit_base_patch16_siglip_224",
-        "timm:vit_base_patch16_clip_224.openai",
-        "timm:convnext_atto",
-        "timm:swin_tiny_patch4_window7_224",
-    ),
-    *("timm:beit_base_patch16_224", "timm:eva02_tiny_patch14_224", "timm:mobilenetv4_conv_small", "timm:levit_128s"),
-    *("timm:naflexvit_base_patch16_gap", "timm:hgnet_tiny"),
+    *("timm:beit_base_patch16_224", "timm:convnext_atto", "timm:eva02_tiny_patch14_224", "timm:hgnet_tiny", "timm:levit_128s"),
+    *("timm:mobilenetv4_conv_small", "timm:naflexvit_base_patch16_gap", "timm:swin_tiny_patch4_window7_224"),
+    *("timm:tf_efficientnet_lite0", "timm:vit_base_patch16_clip_224.openai", "timm:vit_base_patch16_siglip_224"),
+    "timm:vit_small_patch14_dinov2.lvd142m",
 )
 
 
