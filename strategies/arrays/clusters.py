@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from strategies.arrays.chunks import chunks
 from strategies.arrays.vectors import Floats, squares
 
-SAMPLE = 20_000  # points that centres are fitted on; every point is then assigned
+SAMPLE = 5000, 25  # at least so many points, and so many x clusters, that centres are fitted on; every point is then assigned
 START = 1000, 5  # at least so many points, and so many x clusters, among which k-means++ finds the first centres
 ITERATIONS = 20  # centres hardly move after that
 
@@ -49,8 +49,10 @@ def spread_out(
 
 def cluster(points: Floats, count: int, random: np.random.Generator) -> tuple[NDArray[np.int64], Floats]:
     """k-means (Lloyd 1982): the cluster of each point, int64 of shape (n,), and the centres, of shape (k, D), k at most
-    `count`. Points that are equal share a cluster, so some may be empty. O(n k D), for centres of a sample of 20,000."""
-    sample = points if len(points) <= SAMPLE else points[np.sort(random.choice(len(points), SAMPLE, replace=False))]
+    `count`. Points that are equal share a cluster, so some may be empty. O(n k D), for centres of a sample of 5,000 or 25 k."""
+    fewest, times = SAMPLE
+    enough = max(fewest, times * count)
+    sample = points if len(points) <= enough else points[np.sort(random.choice(len(points), enough, replace=False))]
     count = min(count, len(sample))
     fewest, times = START
     order = random.permutation(len(sample))[: max(fewest, times * count)]

@@ -209,7 +209,7 @@ def test_k_means_finds_clear_clusters():
 
 
 def test_k_means_on_a_sample_assigns_every_point(monkeypatch):
-    monkeypatch.setattr(sys.modules["strategies.arrays.clusters"], "SAMPLE", 60)
+    monkeypatch.setattr(sys.modules["strategies.arrays.clusters"], "SAMPLE", (60, 1))
     found, of = clusters([100, 100, 100], noise=0.2)
     assigned, _ = cluster(found, 3, np.random.default_rng(0))
     assert len({(a, b) for a, b in zip(assigned.tolist(), of.tolist(), strict=True)}) == 3
@@ -271,7 +271,7 @@ def test_a_large_pool_is_covered_too(name, monkeypatch):
         ("k_center", "AT_LEAST", 50),
         ("bait", "CROWD", 100),
         ("bait", "CANDIDATES", (50, 300)),
-        ("arrays.clusters", "SAMPLE", 300),
+        ("arrays.clusters", "SAMPLE", (300, 1)),
         ("arrays.chunks", "CHUNK", 2**12),
     ]:
         monkeypatch.setattr(sys.modules[f"strategies.{module}"], limit, value)
