@@ -72,6 +72,15 @@ def weights(shared: Path) -> Path:
     return shared / "weights" / "resnet50-imagenet.safetensors"
 
 
+@pytest.fixture(scope="session")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for converted networks that tests may link DATA_DIR/networks to: converting one takes seconds."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own) / "networks"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A developer's own settings and .env must not reach the tests."""

@@ -19,9 +19,9 @@ from tests.model.made_up import resnet50
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory):
+def kept(networks):
     """The folder in which the networks of this module's tests are kept."""
-    return tmp_path_factory.mktemp("networks")
+    return networks
 
 
 @pytest.fixture(scope="module")

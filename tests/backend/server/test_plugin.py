@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from backend.labelstudio.labelling_config import parse_label_config
+from backend.project.embedding import NETWORKS
 from backend.project.state import Projects
 from backend.server import plugin
 from backend.settings import get_settings
@@ -43,7 +44,7 @@ BROKEN = {"id": 9, "project": 1, "data": {"image": "data:image/png;base64,AAAA"}
 
 
 @pytest.fixture
-def environment(tmp_path, weights, monkeypatch):
+def environment(tmp_path, weights, networks, monkeypatch):
     """Settings in the environment, and project 1 with a live version."""
     values = {
         "LABEL_STUDIO_URL": "http://127.0.0.1:1",
@@ -61,6 +62,7 @@ def environment(tmp_path, weights, monkeypatch):
     target = parse_label_config(CONFIG).as_dict()
     projects = Projects(tmp_path / "data")
     projects.prepare()
+    (tmp_path / "data" / NETWORKS).symlink_to(networks)
     store = VersionStore(projects.folder(1) / "versions")
     store.write(Version(NAME, 0.0, target, backbone_name(resnet50(weights)), "margin", head, np.arange(20), labels, 0))
     with projects.edit(1) as state:
