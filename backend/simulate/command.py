@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.settings import Settings
-from backend.simulate.backbones import spec_of, standard_of
+from backend.simulate.backbones import specs_of, standard_of
 from backend.simulate.comparison import as_comparison
 from backend.simulate.curves import Curve
 from backend.simulate.dataset import Dataset, list_dataset
@@ -46,7 +46,7 @@ class Simulation:
     def __init__(self, options: Options, settings: Settings, say: Callable[[str], None]) -> None:
         self.options, self.settings, self.say = options, settings, say
         self.line = StepLine()
-        self.specs = {text: spec_of(text, options.weights, settings) for text in options.backbone}
+        self.specs = specs_of(options.backbone, options.weights, settings)
         product = Method(PRODUCT, settings.strategy, "default", settings.explore, options.cold or not options.one_shot)
         names = [*options.strategies, *([PRODUCT] if len(self.specs) > 1 else [])]  # by which networks are compared
         self.methods = methods(names, options.head, options.cold, product)
@@ -90,17 +90,17 @@ class Simulation:
         listed, left_out = list_dataset(options.folder, split, options.copies)
         check_size(listed, options.protocol)
         most = self.settings.max_image_pixels
-        own = list(self.specs.values())
-        standard = [standard_of(spec) for spec in own] if options.standard else []
-        embedded, unreadable = embed_dataset(listed, [*own, *standard], options.cache, most, self.line)
+        own = self.specs.values()
+        specs = list(dict.fromkeys([*own, *(standard_of(spec) for spec in own if options.standard)]))
+        embedded, unreadable = embed_dataset(listed, specs, options.cache, most, self.line)
         if unreadable:
             self.say(_describe_unreadable(unreadable))
         if split and not embedded[0].test.any():
             raise OptionsError(f"--split: no image whose name starts with {split[1]!r} can be read, so there is no test.")
         if split and left_out:
             self.say(f"{left_out} images have neither of the prefixes {' and '.join(split)}: left out.")
-        of_standard = dict(zip(self.specs, embedded[len(own) :], strict=False))
-        return {text: Network(seen, of_standard.get(text)) for text, seen in zip(self.specs, embedded, strict=False)}
+        seen = dict(zip(specs, embedded, strict=True))
+        return {name: Network(seen[spec], seen.get(standard_of(spec))) for name, spec in self.specs.items()}
 
     def _label(self, network: Network) -> Results:
         """The curves of a network."""
@@ -109,9 +109,10 @@ class Simulation:
         curves = {method.name: [own[Trial(method, seed)] for seed in seeds] for method in self.methods}
         if network.standard:
             trials = [Trial(self.methods[0], seed) for seed in seeds]
-            of_standard = self._curves(network.standard, trials, " on standard embeddings")
-            baseline = {BASELINE: curves[BASELINE], STANDARD: [of_standard[trial] for trial in trials]}
-            curves = baseline | curves
+            same = network.standard is network.images
+            of_standard = own if same else self._curves(network.standard, trials, " on standard embeddings")
+            baselines = {BASELINE: curves[BASELINE], STANDARD: [of_standard[trial] for trial in trials]}
+            curves = baselines | curves
         return Results(curves, [own[Trial(CEILING, seed)] for seed in seeds])
 
     def _curves(self, images: Dataset, trials: Sequence[Trial], on: str = "") -> dict[Trial, Curve]:
