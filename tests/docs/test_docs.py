@@ -189,9 +189,9 @@ def test_the_readme_is_a_face():
     assert (ROOT / "README.md").stat().st_size <= README_BYTES
 
 
-def test_the_readme_shows_one_picture_and_one_table_of_evidence():
+def test_the_readme_shows_the_labelling_page_and_one_plot_and_one_table_of_evidence():
     text = TEXT["README.md"]
-    assert len(re.findall(r"!\[", text)) == 1
+    assert re.findall(r"!\[[^]]*\]\(([^)]*)\)", text) == ["docs/labelling.png", "docs/saving.png"]
     assert len(re.findall(r"^\| random ", text, re.MULTILINE)) == 1
 
 
