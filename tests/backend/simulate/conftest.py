@@ -12,6 +12,7 @@ from backend.simulate.backbones import standard_of
 from backend.simulate.dataset import list_dataset
 from model.backbone import backbone_name
 from model.embedding_store import EmbeddingStore, embedding_key
+from model.networks import network
 from tests.model.made_up import DIMENSIONS, resnet50
 from tests.model.made_up import images as embedded
 
@@ -32,10 +33,11 @@ def embed_made_up(folder, cache, weights, copies=0, blur=0.0):
     worse ones of the centre crop. blur: from 0 to 1, makes both worse."""
     spec = resnet50(weights)
     for share, backbone in ((blur, spec), (blur + 0.4 * (1 - blur), standard_of(spec))):
-        _put(folder, cache / "embeddings" / backbone_name(backbone), copies, share)
+        put_made_up(folder, cache, backbone, copies, share)
 
 
-def _put(folder, place, copies, blur):
+def put_made_up(folder, cache, spec, copies=0, blur=0.0):
+    """Put made-up embeddings by the backbone `spec` into the cache."""
     images, _ = list_dataset(folder, None, copies)
     values, _ = embedded(len(images.labels), DIMENSIONS, len(images.classes), 0.02)
     by_class = np.empty_like(values)
@@ -46,7 +48,9 @@ def _put(folder, place, copies, blur):
     near = (1 - blur) * near + blur * near[np.random.default_rng(0).permutation(len(near))]
     near /= np.linalg.norm(near, axis=1, keepdims=True)
     keys = [embedding_key(0, source.reference) for source in images.sources]
-    EmbeddingStore(place, DIMENSIONS).add(keys, near)
+    width = network(spec.network).width
+    store = EmbeddingStore(cache / "embeddings" / backbone_name(spec), width)
+    store.add(keys, np.pad(near, ((0, 0), (0, width - DIMENSIONS))))
 
 
 @pytest.fixture

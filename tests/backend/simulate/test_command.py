@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from PIL import Image
 
 from backend.__main__ import main
 from backend.simulate.cli import simulate_command
-from tests.backend.simulate.conftest import CLASSES, EACH, embed_made_up
+from model.preprocessing import CENTRE_CROP
+from tests.backend.simulate.conftest import CLASSES, EACH, embed_made_up, put_made_up
+from tests.model.made_up import resnet50
 
 
 def curves(run, name="margin"):
@@ -90,6 +93,14 @@ def test_standard_is_random_sampling_on_the_library_s_own_embeddings(simulate):
     assert {"labels_saved_ratio_standard", "ci95_standard"} <= margin.keys()
     assert "| fewer labels than standard" in run.out
     assert "3 of 3 curves on standard embeddings are there from before" in simulate("--standard", "--seeds", "3").out
+
+
+def test_a_network_that_is_its_own_standard_is_run_once(simulate, place):
+    put_made_up(place.folder, place.cache, replace(resnet50(place.weights), network="vgg16", preprocessing=CENTRE_CROP.name))
+    run = simulate("--standard", "--backbone", f"vgg16={place.weights}", weights=False)
+    assert curves(run, "standard") == curves(run, "random")
+    assert run.json["strategies"]["standard"]["labels_saved_ratio"] == run.json["strategies"]["random"]["labels_saved_ratio"]
+    assert len(list(place.cache.glob("curves/*"))) == 1
 
 
 def test_networks_are_compared_by_random_and_default_on_the_same_draws(simulate, place):
