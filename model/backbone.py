@@ -1,7 +1,7 @@
 """Backbones: networks with weights, and the embeddings of images that they make. No random weights, ever."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.arithmetic import FLOAT16, FLOAT32, GPU_BATCH, PROCESSOR_BATCH, Forward, forward
+from model.arithmetic import ARITHMETICS, FLOAT16, FLOAT32, GPU_BATCH, PROCESSOR_BATCH, Forward, forward
 from model.networks import network
 from model.preprocessing import Pixels
 from model.weights_file import WeightsError
@@ -77,7 +77,6 @@ def load_backbone(spec: BackboneSpec, cache: Path | None = None) -> Backbone:
     of layer2 to layer4 sits in conv1. The classifier may have any number of classes, and the names a common beginning
     such as `module.`: one's own ResNet50 will do. Raises WeightsError where network, weights or arithmetic cannot be had.
     """
-    name = backbone_name(replace(spec, arithmetic=FLOAT32))  # what is kept is the same for any arithmetic
 
     def make() -> "nn.Module":
         from model.torch_backbone import Embedder
@@ -85,7 +84,7 @@ def load_backbone(spec: BackboneSpec, cache: Path | None = None) -> Backbone:
         return Embedder(spec)
 
     height, width, _ = network(spec.network).preprocessing(spec.preprocessing).prepare(Image.new("RGB", (256, 256))).shape
-    return Backbone(spec, forward(spec.arithmetic, make, (height, width), cache and cache / name))
+    return Backbone(spec, forward(spec.arithmetic, make, (height, width), cache and cache / kept_name(backbone_name(spec))))
 
 
 def backbone_name(spec: BackboneSpec) -> str:
@@ -96,6 +95,14 @@ def backbone_name(spec: BackboneSpec) -> str:
     source = _digest(spec.weights) if spec.weights else network(spec.network).weights
     arithmetic = "" if spec.arithmetic == FLOAT32 else f"-{spec.arithmetic}"
     return f"{spec.network}-{source}-{spec.preprocessing}{arithmetic}".replace(":", "-").replace("/", "-")
+
+
+def kept_name(name: str) -> str:
+    """The beginning of the files in which `load_backbone` keeps the network of the backbone `name`: the same for any
+    arithmetic."""
+    for arithmetic in ARITHMETICS:
+        name = name.removesuffix(f"-{arithmetic}")
+    return name
 
 
 def _digest(path: Path) -> str:

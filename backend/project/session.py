@@ -20,6 +20,7 @@ from backend.project.state import NETWORKS, Projects, ProjectState
 from backend.project.sync import moment_of, sync_index
 from backend.project.wanted import wanted_base
 from backend.settings import Settings
+from model.backbone import kept_name
 from model.backbone_store import BackboneStore
 from model.embedding_store import EmbeddingStore, embedding_key
 from model.head import Head
@@ -198,7 +199,7 @@ class Session:
         """Remove backbones and embeddings that no version on disk and no job needs any more."""
         self.reread()  # another base may be wanted since
         for name in self.learned.collect(self.projects.read(self.project)):
-            for kept in (self.settings.data_dir / NETWORKS).glob(f"{name}.*"):
+            for kept in (self.settings.data_dir / NETWORKS).glob(f"{kept_name(name)}.*"):
                 kept.unlink(missing_ok=True)  # another project that has this backbone makes it again, in seconds
             log.info("Project %s: removed backbone %s and its embeddings", self.project, name)
 

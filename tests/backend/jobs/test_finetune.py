@@ -194,13 +194,14 @@ def test_backbones_that_something_needs_are_spared(session):
     ]
 
 
-def test_what_the_processor_takes_goes_with_its_backbone(session):
+@pytest.mark.parametrize("arithmetic", ["", "-bfloat16"])
+def test_what_the_processor_takes_goes_with_its_backbone(session, arithmetic):
     networks = session.settings.data_dir / NETWORKS
     networks.mkdir()
     for name in ("old", "waiting", "older"):
         (networks / f"{name}.xml").touch()
         (networks / f"{name}.bin").touch()
-    session.backbones.adopt(_file(session), "old", About("last", ()))
+    session.backbones.adopt(_file(session), f"old{arithmetic}", About("last", ()))
     session.collect_backbones()
     assert sorted(path.stem for path in networks.iterdir()) == ["older", "older", "waiting", "waiting"]
 
