@@ -53,6 +53,7 @@ def _migrate(at: JobAtWork) -> dict[str, Any]:
 
 def _embed_slice(s: Session, way: Way) -> int | None:
     """Embed images with the wanted base for some time. Returns the seconds after which to go on, None where all are there."""
+    before = s.state.migration
     s.use_backbone(way.wanted)
     labelled, others = unembedded(s)
     embed(s, [*labelled, *others], SLICE)
@@ -69,7 +70,8 @@ def _embed_slice(s: Session, way: Way) -> int | None:
         wait, lost = RETRY_SECONDS, _lost(s, way)
     told = about(s) | {"upgrade": way.upgrade, "done": len(rows) - len(missing), "total": len(rows), "lost": lost}
     with s.edit() as state:
-        state.migration = told
+        if state.migration == before:  # else a rollback has refused the base meanwhile, and that is to stay
+            state.migration = told
     return wait
 
 

@@ -363,6 +363,22 @@ def test_a_rollback_to_an_older_backbone_is_not_undone(old):
     assert f"put back to {old.first}" in describe_migration(old.state.migration, old.project)
 
 
+@pytest.mark.parametrize("images", [10, IMAGES])
+def test_a_rollback_while_images_are_embedded_is_not_undone(old, monkeypatch, images):
+    def meanwhile(s, rows, _):
+        embedding.embed(s, rows[:images])
+        roll_back(old.project, old.first)
+
+    old.run(run_round)
+    with monkeypatch.context() as slow:
+        slow.setattr(migrating, "embed", meanwhile)
+        old.run(migrate)
+    old.run(migrate)
+    assert old.live() == old.first
+    assert not old.state.promoting
+    assert f"put back to {old.first}" in describe_migration(old.state.migration, old.project)
+
+
 def test_images_that_nobody_can_read_any_more_keep_a_project_where_it_is(old):
     for number in range(6):
         old.studio.files[f"/data/upload/{number}.png"] = b"no image"
