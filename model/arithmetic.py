@@ -25,6 +25,7 @@ ARITHMETICS = (FLOAT32, BFLOAT16, FLOAT16)
 _PRECISION = {FLOAT32: "f32", BFLOAT16: "bf16"}
 
 PROCESSOR_BATCH, GPU_BATCH = 8, 64  # images at once: more do not fit a processor's cache, fewer do not fill a GPU
+STREAMS = 2  # batches at once
 
 Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # images (N, H, W, 3) of one shape -> embeddings (N, D)
 
@@ -90,10 +91,7 @@ def _on_openvino(precision: str, make: "Callable[[], nn.Module]", example: tuple
         model = _converted(make(), example)
         if kept:
             _keep(openvino, model, kept)
-    # One stream a core: a batch waits for no other thread, least of all one that a decoder has taken the core from.
-    options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
-    compiled = core.compile_model(model, "CPU", options)
-
+    compiled = _compiled(core, model, precision)
     requests = threading.local()  # one a thread: a request holds the images and embeddings of one batch
 
     def run(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -102,6 +100,13 @@ def _on_openvino(precision: str, make: "Callable[[], nn.Module]", example: tuple
         return requests.own.infer([np.ascontiguousarray(images)])[0].copy()
 
     return run
+
+
+def _compiled(core: Any, model: Any, precision: str) -> Any:
+    """`model` for STREAMS batches at once, between which all cores are shared out: OpenVINO by itself would see to one a core,
+    and leave those idle that no batch comes for. A batch waits for no thread of another's."""
+    options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": STREAMS}
+    return core.compile_model(model, "CPU", options)
 
 
 def _read(core: Any, kept: Path) -> Any:

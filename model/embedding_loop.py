@@ -16,12 +16,12 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from model.arithmetic import STREAMS
 from model.embedding_store import EmbeddingStore
 from model.images import ImageError
 
 Item = TypeVar("Item")
 
-STREAMS = 2  # batches in the network at once
 SHARD = 128  # images per shard: what a crash can cost, beside those that wait
 READERS = max(8, os.cpu_count() or 1)  # threads that fetch and decode
 LARGEST = float(np.finfo(np.float16).max)  # as which embeddings are stored

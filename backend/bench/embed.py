@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from backend.bench.figures import Bench, Row, Skipped
-from model.arithmetic import FLOAT32, Forward, fastest, on_torch
+from model.arithmetic import FLOAT32, STREAMS, Forward, fastest, on_torch
 from model.backbone import Backbone, BackboneSpec, load_backbone
-from model.embedding_loop import STREAMS, Prepared, batched, embed_images
+from model.embedding_loop import Prepared, batched, embed_images
 from model.embedding_store import EmbeddingStore
 from model.images import decode
 from model.preprocessing import CENTRE_CROP, WHOLE_IMAGE

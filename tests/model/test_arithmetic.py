@@ -84,6 +84,13 @@ def test_a_kept_network_that_is_damaged_is_made_anew(weights, by_float32, photos
     assert likeness(again.embed, by_float32.embed, photos[:1]) > 0.99999
 
 
+def test_the_batches_that_come_at_once_share_all_cores(monkeypatch):
+    monkeypatch.setattr(arithmetic, "STREAMS", 1)
+    core = arithmetic._openvino().Core()
+    compiled = arithmetic._compiled(core, arithmetic._converted(torch.nn.Flatten(), (8, 8)), "f32")
+    assert compiled.get_property("NUM_STREAMS") == 1, "by itself OpenVINO takes as many as there are cores"
+
+
 def test_openvinos_telemetry_cannot_even_be_imported():
     code = """
 import sys

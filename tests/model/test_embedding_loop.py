@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from model import embedding_loop
-from model.embedding_loop import SHARD, STREAMS, Prepared, embed_images
+from model.arithmetic import STREAMS
+from model.embedding_loop import SHARD, Prepared, embed_images
 from model.embedding_store import EmbeddingStore
 from model.images import ImageError
 
