@@ -23,6 +23,7 @@ from backend.simulate.results import Results
 from backend.simulate.store import CurveStore, Trial
 from model.backbone import backbone_name
 from model.files import write_atomically, write_json
+from model.networks import network
 
 ALL_LABELLED = (
     "All {labels} images of the pool are labelled at the end, so every method ends with the same labels: the last F1 and the "
@@ -32,7 +33,7 @@ NAMED = 3  # files that are named where more cannot be read
 
 
 @dataclass(frozen=True)
-class Network:
+class Seen:
     """The images as one network sees them. standard: as it sees them where they are prepared as its library does it, None where
     that is left out."""
 
@@ -47,6 +48,10 @@ class Simulation:
         self.options, self.settings, self.say = options, settings, say
         self.line = StepLine()
         self.specs = specs_of(options.backbone, options.weights, settings)
+        if options.finetune and (fixed := [spec.network for spec in self.specs.values() if not network(spec.network).tunable]):
+            raise OptionsError(
+                f"--finetune retrains ResNets, and {fixed[0]} is none: leave it out, or take --backbone resnet50."
+            )
         product = Method(PRODUCT, settings.strategy, "default", settings.explore, options.cold or not options.one_shot)
         names = [*options.strategies, *([PRODUCT] if len(self.specs) > 1 else [])]  # by which networks are compared
         self.methods = methods(names, options.head, options.cold, product)
@@ -59,8 +64,8 @@ class Simulation:
         grid = check_size(images, protocol)
         retrain_at = options.retrain_at(grid)
         results = {}
-        for name, network in networks.items():
-            results[name] = self._label(network)
+        for name, seen in networks.items():
+            results[name] = self._label(seen)
             self.say((f"{name}:\n" if len(networks) > 1 else "") + as_table(results[name], protocol))
         if grid[-1] == len(draw(images, protocol, seed=0).pool):
             self.say(ALL_LABELLED.format(labels=grid[-1]))
@@ -83,7 +88,7 @@ class Simulation:
         seeds, copies = self.options.seeds, self.options.copies
         return {"seeds": seeds, "copies": copies, "methods": by_name, "backbones": backbones}
 
-    def _networks(self) -> dict[str, Network]:
+    def _networks(self) -> dict[str, Seen]:
         """The folder's images with the embeddings of each network, by its name as it was asked for: the same images for each.
         Whether there are enough is looked at before embedding takes its minutes."""
         options, split = self.options, self.options.split
@@ -99,18 +104,19 @@ class Simulation:
             raise OptionsError(f"--split: no image whose name starts with {split[1]!r} can be read, so there is no test.")
         if split and left_out:
             self.say(f"{left_out} images have neither of the prefixes {' and '.join(split)}: left out.")
-        seen = dict(zip(specs, embedded, strict=True))
-        return {name: Network(seen[spec], seen.get(standard_of(spec))) for name, spec in self.specs.items()}
+        embedded_by = dict(zip(specs, embedded, strict=True))
+        standards = {spec: embedded_by[standard_of(spec)] for spec in own} if options.standard else {}
+        return {name: Seen(embedded_by[spec], standards.get(spec)) for name, spec in self.specs.items()}
 
-    def _label(self, network: Network) -> Results:
+    def _label(self, seen: Seen) -> Results:
         """The curves of a network."""
         seeds = range(self.options.seeds)
-        own = self._curves(network.images, [Trial(method, seed) for seed in seeds for method in (*self.methods, CEILING)])
+        own = self._curves(seen.images, [Trial(method, seed) for seed in seeds for method in (*self.methods, CEILING)])
         curves = {method.name: [own[Trial(method, seed)] for seed in seeds] for method in self.methods}
-        if network.standard:
+        if seen.standard:
             trials = [Trial(self.methods[0], seed) for seed in seeds]
-            same = network.standard is network.images
-            of_standard = own if same else self._curves(network.standard, trials, " on standard embeddings")
+            same = seen.standard is seen.images
+            of_standard = own if same else self._curves(seen.standard, trials, " on standard embeddings")
             baselines = {BASELINE: curves[BASELINE], STANDARD: [of_standard[trial] for trial in trials]}
             curves = baselines | curves
         return Results(curves, [own[Trial(CEILING, seed)] for seed in seeds])

@@ -103,6 +103,12 @@ def test_a_network_that_is_its_own_standard_is_run_once(simulate, place):
     assert len(list(place.cache.glob("curves/*"))) == 1
 
 
+def test_without_standard_a_network_that_is_its_own_is_not_its_own_baseline(simulate, place):
+    put_made_up(place.folder, place.cache, replace(resnet50(place.weights), network="vgg16", preprocessing=CENTRE_CROP.name))
+    run = simulate("--backbone", f"vgg16={place.weights}", weights=False)
+    assert set(run.json["strategies"]) == {"random", "margin"}
+
+
 def test_networks_are_compared_by_random_and_default_on_the_same_draws(simulate, place):
     other = place.weights.with_name("other.pth")
     other.write_bytes(b"other weights")
@@ -216,6 +222,7 @@ def test_copies_are_labelled_and_never_tested_on(simulate, place):
         (["--start", "60"], "Only 51 images can be labelled, the others are for the test: too few to start with 60"),
         (["--one-shot", "--rounds", "1", "--batch", "50"], "too few for 6 and a query of 50"),
         (["--finetune", "last", "--finetune-at", "7"], "--finetune-at 7: there are figures at 6, 10, 14, 18 labels only"),
+        (["--finetune", "last", "--backbone", "vgg16"], "--finetune retrains ResNets, and vgg16 is none"),
         (["--finetune-at", "10"], "--finetune-at needs --finetune last or --finetune all"),
         (["--weights", "nowhere.pth"], "MODEL_WEIGHTS=nowhere.pth is no file"),
         (["--backbone", "resnet5"], "There is no network 'resnet5'"),
