@@ -1,1 +1,1 @@
-"""ResNet50, embeddings, heads and versions: torch and disk. Knows nothing of Label Studio, HTTP or Redis."""
+"""Networks, embeddings, heads and versions: torch and disk. Knows nothing of Label Studio, HTTP or Redis."""

@@ -1,7 +1,7 @@
 """The server that Label Studio calls: its routes, and how each kind of failure is answered.
 
 Torch is imported by the first /predict, not before: /health, /setup and /webhook answer in milliseconds. Whatever waits, for
-a disk, for Redis or for ResNet50, does so in a thread of its own, so that the event loop never does.
+a disk, for Redis or for a network, does so in a thread of its own, so that the event loop never does.
 """
 
 import asyncio
