@@ -31,7 +31,8 @@ ENV PATH=/venv/bin:$PATH \
     PYTHONPATH=/app \
     PYTHONUNBUFFERED=1 \
     DATA_DIR=/data \
-    TORCH_HOME=/weights
+    TORCH_HOME=/weights \
+    HF_HOME=/weights/huggingface
 
 # A fixed uid, so that volumes keep their owner from image to image; new named volumes take the folders' owner over.
 RUN useradd --uid 1000 --create-home plugin \

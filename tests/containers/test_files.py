@@ -111,6 +111,11 @@ def test_label_studio_is_of_the_version_that_the_tests_run(compose):
     assert compose["services"]["label-studio"]["image"].split(":")[1] in (ROOT / "requirements-label-studio.txt").read_text()
 
 
+def test_weights_that_libraries_download_lie_in_the_volume_for_them(compose):
+    assert "weights:/weights" in compose["services"]["worker"]["volumes"]
+    assert {Path(DOCKERFILE.envs[name]).parts[1] for name in ("TORCH_HOME", "HF_HOME")} == {"weights"}
+
+
 def hadolint(path):
     """Run the linter; its exit status."""
     return subprocess.run([Path(sys.executable).with_name("hadolint"), path], check=False).returncode
