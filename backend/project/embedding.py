@@ -14,7 +14,7 @@ from backend.project.references import References
 from backend.project.session import Session
 from backend.project.state import ARITHMETIC, NETWORKS
 from model.arithmetic import check_available
-from model.backbone import Backbone, BackboneSpec, load_backbone
+from model.backbone import Backbone, BackboneSpec, backbone_name, load_backbone
 from model.backbone_note import title_of
 from model.embedding_loop import Outcome, Prepared, embed_images
 from model.images import ImageError, read
@@ -23,9 +23,14 @@ from model.weights_file import WeightsError
 log = logging.getLogger(__name__)
 
 
-@lru_cache(maxsize=2)
 def get_backbone(spec: BackboneSpec, cache: Path) -> Backbone:
-    """The backbone, loaded once per process; two, for projects that have another one. Raises WeightsError."""
+    """The backbone, loaded once per process; two, for projects that have another one. Other weights in the same file are
+    another backbone. Raises WeightsError."""
+    return _loaded(backbone_name(spec), spec, cache)
+
+
+@lru_cache(maxsize=2)
+def _loaded(_name: str, spec: BackboneSpec, cache: Path) -> Backbone:
     try:
         check_available(spec.arithmetic)
     except WeightsError as error:

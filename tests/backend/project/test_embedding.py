@@ -13,7 +13,7 @@ from backend.project import embedding
 from backend.project.embedding import embed, get_backbone, unembedded
 from backend.project.session import Session
 from backend.project.state import NETWORKS
-from model.backbone import BackboneSpec
+from model.backbone import BackboneSpec, backbone_name
 from model.embedding_loop import SHARD
 from model.weights_file import WeightsError
 from tests.label_studio_in_memory import TOKEN, Fault
@@ -197,3 +197,15 @@ def test_a_machine_without_the_arithmetic_of_a_data_dir_says_what_to_do(tmp_path
     spec = BackboneSpec.of("resnet50", None, "bfloat16")
     with pytest.raises(WeightsError, match=rf"no bfloat16 here. Run .* or remove {tmp_path}/arithmetic.json"):
         get_backbone(spec, tmp_path / NETWORKS)
+
+
+def test_weights_that_were_replaced_in_their_file_are_loaded_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(embedding, "load_backbone", lambda spec, _: backbone_name(spec))
+    file = tmp_path / "own.pth"
+    spec = BackboneSpec.of("resnet50", file, "float32")
+    loaded = []
+    for weights in (b"before", b"afterwards"):
+        file.write_bytes(weights)
+        loaded.append(get_backbone(spec, tmp_path))
+    assert loaded[0] != loaded[1]
+    assert loaded[1] == backbone_name(spec)
