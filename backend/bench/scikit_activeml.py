@@ -30,7 +30,7 @@ def over_scikit_activeml(bench: Bench) -> Iterator[Row]:
     try:
         import skactiveml.pool  # noqa: F401
     except ImportError:
-        bench.say("  over scikit-activeml: skipped, as it is not installed: pip install scikit-activeml")
+        bench.say("  over scikit-activeml: skipped, as it is not installed: pip install scikit-activeml==1.0.0")
         return
     against = f"scikit-activeml {version('scikit-activeml')}, {PICKS} picks from {POOL:,} x {DIMENSIONS}, one thread each"
     embeddings, labels = in_clusters()
