@@ -74,7 +74,7 @@ def way_to_go(s: Session) -> Way | None:
 def settle(s: Session) -> None:
     """Where the live backbone is what is wanted, forget a wish that was given up on the way, and that it was to be by force."""
     state = s.state
-    arrived = state.live and not state.promoting and s.learned.is_wanted(s.learned.backbone_of(state.live))
+    arrived = state.live and not state.promoting and s.has_wanted and s.learned.is_wanted(s.learned.backbone_of(state.live))
     on_the_way = state.migration and "promoted" not in state.migration
     if arrived and (state.forced or on_the_way):
         with s.edit() as state:

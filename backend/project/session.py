@@ -36,9 +36,12 @@ class Session:
 
     It holds the parts and says what they are about; what they do stands with each: `Learned`, `Index`, `KeptSample`,
     `sync_index`, `labelled_and_pool`, `References`.
+
+    has_wanted: whether the backbone that the project is to have can be had; where not, it stays with its own.
     """
 
     state: ProjectState
+    has_wanted: bool
     label_studio: LabelStudio
     images: ImageSource
     index: Index
@@ -76,11 +79,13 @@ class Session:
     def reread(self) -> None:
         """Take up what other processes have changed in the project's state since, the live version's backbone too."""
         self.state = self.projects.read(self.project)
+        self.has_wanted = True
         try:
             self.learned.want(wanted_base(self.settings, self.state.backbone, self.projects))
         except WeightsError as error:
             if not self.learned.stay_with(self.state.live):
                 raise
+            self.has_wanted = False
             log.warning("Project %s stays with its backbone, since the wanted one cannot be had: %s", self.project, error)
         self.use_backbone(self.learned.backbone_of(self.state.live))
 
@@ -196,8 +201,11 @@ class Session:
         )
 
     def collect_backbones(self) -> None:
-        """Remove backbones and embeddings that no version on disk and no job needs any more."""
+        """Remove backbones and embeddings that no version on disk and no job needs any more; nothing while the wanted backbone
+        cannot be had, whose embeddings may be there already."""
         self.reread()  # another base may be wanted since
+        if not self.has_wanted:
+            return
         for name in self.learned.collect(self.projects.read(self.project)):
             for kept in (self.settings.data_dir / NETWORKS).glob(f"{kept_name(name)}.*"):
                 kept.unlink(missing_ok=True)  # another project that has this backbone makes it again, in seconds

@@ -442,6 +442,30 @@ def test_a_wish_that_is_given_up_on_the_way_is_forgotten(current, monkeypatch):
     assert (current.state.migration, current.state.forced) == ({}, False)
 
 
+def test_a_wish_whose_file_is_out_of_reach_for_a_while_is_not_forgotten(current):
+    want(current, OTHER, force=True)
+    file = current.settings.data_dir / OTHER
+    file.rename(file.with_name("elsewhere"))
+    current.run(reconcile)
+    current.run(migrate)
+    file.with_name("elsewhere").rename(file)
+    assert current.state.forced
+    assert current.run(migrate)["promoted"]
+
+
+def test_nor_is_what_was_embedded_for_it_removed(current, seen, monkeypatch):
+    want(current, OTHER)
+    with monkeypatch.context() as slow:
+        slow.setattr(migrating, "embed", lambda s, rows, _: embedding.embed(s, rows[:10]))
+        current.run(migrate)
+    file = current.settings.data_dir / OTHER
+    file.rename(file.with_name("elsewhere"))
+    current.run(run_round)
+    file.with_name("elsewhere").rename(file)
+    current.run(migrate)
+    assert set(seen().values()) == {1}, "no network sees an image twice"
+
+
 def test_a_wanted_backbone_whose_file_is_gone_costs_itself_alone(current, caplog):
     want(current, OTHER)
     (current.settings.data_dir / OTHER).unlink()
