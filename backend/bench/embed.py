@@ -46,7 +46,7 @@ Photos = Sequence[bytes]
 def measure(bench: Bench) -> Iterator[Row]:
     """The rows that are wanted. Raises Skipped where there are no weights."""
     arithmetic = fastest()
-    spec = BackboneSpec.of("resnet50", bench.settings.model_weights, arithmetic, WHOLE_IMAGE.name)
+    spec = BackboneSpec.of("resnet50", bench.weights, arithmetic, WHOLE_IMAGE.name)
     cropped = replace(spec, preprocessing=CENTRE_CROP.name)
     try:
         whole, crop = (load_backbone(each, bench.folder / "networks") for each in (spec, cropped))

@@ -67,6 +67,14 @@ class Bench:
     tasks: int = 100_000
     label_studio: Path | None = None
 
+    @property
+    def weights(self) -> Path | None:
+        """The file of ResNet50's weights, which is the network that is measured; None for the library's."""
+        network, _, file = self.settings.backbone.partition("=")
+        if network != "resnet50":
+            return None  # the settings' file is another network's
+        return Path(file) if file else self.settings.model_weights
+
     def wants(self, row: str) -> bool:
         """Whether the row of this name is asked for."""
         return not self.only or any(asks_for(name, row) for name in self.only)

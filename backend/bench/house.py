@@ -94,7 +94,7 @@ def open_house(bench: Bench) -> Iterator[House]:
             "RETRAIN_AFTER": str(RETRAIN_AFTER),
             "LOG_LEVEL": "WARNING",
         }
-        values |= {"MODEL_WEIGHTS": str(bench.settings.model_weights.resolve())} if bench.settings.model_weights else {}
+        values |= {"MODEL_WEIGHTS": str(bench.weights.resolve())} if bench.weights else {}
         log = held.enter_context((bench.folder / "plugin.log").open("wb"))
         plugin = Plugin(values, log)
         held.callback(plugin.stop)

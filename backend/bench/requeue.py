@@ -72,7 +72,7 @@ def measure(bench: Bench) -> Iterator[Row]:
 def _network_speed(bench: Bench) -> float:
     """Photos a second of the network alone: they are decoded and prepared already."""
     try:
-        spec = BackboneSpec.of("resnet50", bench.settings.model_weights, fastest())
+        spec = BackboneSpec.of("resnet50", bench.weights, fastest())
         backbone = load_backbone(spec, bench.folder / "networks")
     except WeightsError as error:
         raise Skipped(str(error)) from error

@@ -28,7 +28,7 @@ def measure(bench: Bench) -> Iterator[Row]:
     line of work, in a worker that waits."""
     port = free_port()
     values = {"DATA_DIR": str(bench.folder / "data"), "PORT": str(port), "LABEL_STUDIO_API_KEY": "none", "LOG_LEVEL": "WARNING"}
-    values |= {"MODEL_WEIGHTS": str(bench.settings.model_weights)} if bench.settings.model_weights else {}
+    values |= {"MODEL_WEIGHTS": str(bench.weights.resolve())} if bench.weights else {}
     settings = Settings(data_dir=bench.folder / "data")
     redis = EmbeddedRedis(settings.data_dir)
     redis.start()

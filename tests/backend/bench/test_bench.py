@@ -34,6 +34,16 @@ def made_up(monkeypatch):
     return use
 
 
+@pytest.mark.parametrize(
+    ("backbone", "weights"),
+    [("resnet50", "mine.pth"), ("resnet50=own.pth", "own.pth"), ("vgg16", None), ("vgg16=own.pth", None)],
+)
+def test_the_file_of_weights_is_resnet50s_own(backbone, weights, tmp_path):
+    settings = Settings(backbone=backbone, model_weights=tmp_path / "mine.pth", _env_file=None)
+    found = Bench(settings, tmp_path).weights
+    assert (found and found.name) == weights
+
+
 def test_a_measure_gives_its_rows(outcomes):
     assert [(row.name, row.met) for row in outcomes[0]["sound"].rows] == [
         ("sound.fast", True),
