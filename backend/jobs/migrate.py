@@ -20,6 +20,7 @@ from backend.project.session import Session
 
 log = logging.getLogger(__name__)
 SLICE = 60  # seconds of one job, so that new images and other projects get their turn
+BETWEEN = 1  # seconds between two, in which the worker takes what waits in its other queues
 SOON = 120  # seconds: an image that is tried again sooner is one that may only be out of reach for the moment
 BEARABLE = 0.05  # share of the images that may have an embedding by the live backbone alone, because nobody can read them now
 
@@ -63,7 +64,7 @@ def _embed_slice(s: Session, way: Way) -> int | None:
     awaited = s.index.awaited(SOON)
     wait, lost = None, 0
     if any(unembedded(s)):
-        wait = 0
+        wait = BETWEEN
     elif any(row.key in missing and row.task in awaited for row in rows):
         wait = SOON
     elif not s.state.forced and _lost(s, way) > BEARABLE * len(rows):

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from rq.registry import ScheduledJobRegistry
 
 from backend.jobs import migrate as migrating
 from backend.jobs.migrate import migrate
@@ -17,6 +18,7 @@ from backend.project import embedding, session
 from backend.project.migration import way_to_go
 from backend.project.outcome import describe_migration
 from backend.project.wanted import wanted_base
+from backend.queue.work import EMBED
 from model.backbone import BackboneSpec
 from model.backbone_note import OLD_PREPROCESSING
 from model.backbone_store import About
@@ -218,12 +220,13 @@ def test_a_job_that_is_killed_goes_on_where_it_was(old, seen, monkeypatch):
     assert set(seen().values()) == {1}
 
 
-def test_a_slice_tells_how_far_it_is_and_wakes_the_next(old, monkeypatch):
+def test_a_slice_tells_how_far_it_is_and_lets_other_queues_go_before_the_next(old, monkeypatch):
     monkeypatch.setattr(migrating, "embed", lambda s, rows, _: embedding.embed(s, rows[:10]))
     told = old.run(migrate)
     assert (told["done"], told["total"]) == (10, IMAGES)
     assert "10 of 48 images embedded" in describe_migration(told, old.project)
-    assert waits(old, "migrate")
+    assert not waits(old, "migrate")
+    assert f"migrate-{old.project}-1" in ScheduledJobRegistry(EMBED, old.work.redis).get_job_ids()
 
 
 def test_another_network_that_is_better_is_taken(current, monkeypatch):
