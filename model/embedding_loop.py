@@ -23,7 +23,7 @@ from model.images import ImageError
 Item = TypeVar("Item")
 
 SHARD = 128  # images per shard: what a crash can cost, beside those that wait
-READERS = max(8, os.cpu_count() or 1)  # threads that fetch and decode
+READERS = min(max(8, os.cpu_count() or 1), 16)  # threads that fetch and decode; an image may take 300 MB meanwhile
 LARGEST = float(np.finfo(np.float16).max)  # as which embeddings are stored
 AHEAD = 8  # batches of images being read, or read and waiting to be taken: up to 400 KB an image
 WAITING = 8  # batches of images that may wait for others of their shape

@@ -122,6 +122,7 @@ def project(house, annotator, insects):
         given.add(choice)
     labelled = IMAGES - len(house.open_tasks(project))
     wait_until(lambda: len(house.version(project, house.live(project)).tasks) == labelled, what="the labels are trained on")
+    house.cli("pause", "--project", str(project))  # no round of a slow machine's may change what is pre-annotated meanwhile
     open_tasks = house.open_tasks(project)
     third = [task for task in house.queue(project, house.live(project)) if task in open_tasks][2]
     for prediction in house.admin.task_predictions(third):  # as a random slot, which may not be due among so few images
