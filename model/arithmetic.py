@@ -27,6 +27,8 @@ _PRECISION = {FLOAT32: "f32", BFLOAT16: "bf16"}
 PROCESSOR_BATCH, GPU_BATCH = 8, 64  # images at once: more do not fit a processor's cache, fewer do not fill a GPU
 STREAMS = 2  # batches at once
 
+_first_inference = threading.Lock()  # held while a network is loaded and tried
+
 Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # images (N, H, W, 3) of one shape -> embeddings (N, D)
 
 
@@ -86,12 +88,6 @@ def on_torch(network: "nn.Module", device: Any, dtype: Any) -> Forward:
 def _on_openvino(precision: str, make: "Callable[[], nn.Module]", example: tuple[int, int], kept: Path | None) -> Forward:
     openvino = _openvino()
     core = openvino.Core()
-    model = _read(core, kept) if kept else None
-    if model is None:
-        model = _converted(make(), example)
-        if kept:
-            _keep(openvino, model, kept)
-    compiled = _compiled(core, model, precision)
     requests = threading.local()  # one a thread: a request holds the images and embeddings of one batch
 
     def run(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -99,6 +95,16 @@ def _on_openvino(precision: str, make: "Callable[[], nn.Module]", example: tuple
             requests.own = compiled.create_infer_request()
         return requests.own.infer([np.ascontiguousarray(images)])[0].copy()
 
+    # The first inference of a process makes OpenVINO's bindings take up numpy. Of two threads that come to that at once, one
+    # waits for the other's initialisation while it holds Python's global lock, which the other waits for: both wait for ever.
+    with _first_inference:
+        model = _read(core, kept) if kept else None
+        if model is None:
+            model = _converted(make(), example)
+            if kept:
+                _keep(openvino, model, kept)
+        compiled = _compiled(core, model, precision)
+        run(np.zeros((1, *example, 3), np.uint8))
     return run
 
 

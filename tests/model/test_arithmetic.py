@@ -3,6 +3,10 @@
 import shutil
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,6 +93,51 @@ def test_the_batches_that_come_at_once_share_all_cores(monkeypatch):
     core = arithmetic._openvino().Core()
     compiled = arithmetic._compiled(core, arithmetic._converted(torch.nn.Flatten(), (8, 8)), "f32")
     assert compiled.get_property("NUM_STREAMS") == 1, "by itself OpenVINO takes as many as there are cores"
+
+
+class Watched:
+    """A compiled network that tells which threads have asked it."""
+
+    def __init__(self, compiled):
+        self._compiled, self.askers = compiled, []
+
+    def create_infer_request(self):
+        request = self._compiled.create_infer_request()
+
+        def infer(inputs):
+            self.askers.append(threading.get_ident())
+            return request.infer(inputs)
+
+        return SimpleNamespace(infer=infer)
+
+
+def test_a_network_was_asked_by_one_thread_before_several_may(weights, kept, monkeypatch):
+    watched, compiled = [], arithmetic._compiled
+
+    def watch(*about):
+        watched.append(Watched(compiled(*about)))
+        return watched[0]
+
+    monkeypatch.setattr(arithmetic, "_compiled", watch)
+    load_backbone(resnet50(weights, FLOAT32), kept)
+    assert watched[0].askers == [threading.get_ident()]
+
+
+def test_networks_are_loaded_one_at_a_time(weights, kept, monkeypatch):
+    inside, most, compiled = [], [], arithmetic._compiled
+
+    def watch(*about):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.2)
+        made = compiled(*about)
+        inside.pop()
+        return made
+
+    monkeypatch.setattr(arithmetic, "_compiled", watch)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda _: load_backbone(resnet50(weights, FLOAT32), kept), range(2)))
+    assert most == [1, 1]
 
 
 def test_openvinos_telemetry_cannot_even_be_imported():
