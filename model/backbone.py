@@ -71,11 +71,7 @@ class Backbone:
 
 def load_backbone(spec: BackboneSpec, cache: Path | None = None) -> Backbone:
     """The backbone that `spec` says. cache: a folder in which its network is kept as the processor takes it, for the next
-    process to have it at once.
-
-    A safetensors file whose metadata says `stride_in_1x1` holds a Caffe-style ResNet50: the stride of the first block
-    of layer2 to layer4 sits in conv1. The classifier may have any number of classes, and the names a common beginning
-    such as `module.`: one's own ResNet50 will do. Raises WeightsError where network, weights or arithmetic cannot be had.
+    process to have it at once. Raises WeightsError where network, weights or arithmetic cannot be had.
     """
 
     def make() -> "nn.Module":
@@ -83,8 +79,9 @@ def load_backbone(spec: BackboneSpec, cache: Path | None = None) -> Backbone:
 
         return Embedder(spec)
 
+    kept = kept_name(backbone_name(spec))  # before anything is loaded: it says whether there is such a file of weights
     height, width, _ = network(spec.network).preprocessing(spec.preprocessing).prepare(Image.new("RGB", (256, 256))).shape
-    return Backbone(spec, forward(spec.arithmetic, make, (height, width), cache and cache / kept_name(backbone_name(spec))))
+    return Backbone(spec, forward(spec.arithmetic, make, (height, width), cache and cache / kept))
 
 
 def backbone_name(spec: BackboneSpec) -> str:

@@ -57,7 +57,12 @@ def _middle(cells: torch.Tensor, axis: int) -> torch.Tensor:
 
 
 def load_module(spec: BackboneSpec) -> nn.Module:
-    """The network of `spec` in float32, without its classifier, ready to infer. Raises WeightsError."""
+    """The network of `spec` in float32, without its classifier, ready to infer. Raises WeightsError.
+
+    A safetensors file whose metadata says `stride_in_1x1` holds a Caffe-style ResNet: the stride of the first block of layer2
+    to layer4 sits in conv1. The classifier may have any number of classes, and the names a common beginning such as `module.`:
+    one's own network will do.
+    """
     known = network(spec.network)
     module = known.build()
     if spec.weights:
