@@ -1,5 +1,6 @@
 """How an image becomes the pixels a network looks at. No torch in here: networks subtract mean and deviation themselves."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ Size = tuple[int, int]  # width, height
 
 
 @dataclass(frozen=True)
-class Preprocessing:
+class Preprocessing(ABC):
     """What is done to an image, and which mean and standard deviation of RGB in [0, 1] its network wants subtracted.
 
     name: part of a backbone's name: other pixels are other embeddings.
@@ -25,13 +26,13 @@ class Preprocessing:
     std: tuple[float, float, float] = IMAGENET_STD
 
     @property
+    @abstractmethod
     def least_side(self) -> int:
         """Pixels below which no side of a larger image should be decoded, since that would show."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prepare(self, image: Image.Image) -> Pixels:
         """The pixels, uint8 (height, width, 3), of an RGB image of any size."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategies.arrays.chunks import rowwise
-from strategies.arrays.principal import in_principal_dimensions
+from strategies.arrays.principal import principal_columns
 from strategies.margin import margin
 from strategies.query import Query
 from strategies.strategy import Strategy, lowest
@@ -37,7 +37,7 @@ def _pick(query: Query, size: int) -> NDArray[np.int64]:
     crowd = np.sort(lowest(query.hashes, query.hashes, CROWD))
     pool = np.union1d(candidates, crowd)
     vectors = np.vstack([query.vectors(pool), query.labelled_vectors()])
-    inputs = in_principal_dimensions(vectors, DIMENSIONS, query.generator("bait")).astype(np.float64)
+    inputs = (vectors @ principal_columns(vectors, DIMENSIONS, query.generator("bait"))).astype(np.float64)
     x, others = (inputs[np.searchsorted(pool, rows)] for rows in (candidates, crowd))
     known = inputs[len(pool) :]
     u, of_others = (information(query.probabilities[rows]) for rows in (candidates, crowd))

@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from backend.bench.label_studio import label_config
 from backend.labelstudio import client
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.labelling_config import parse_label_config
-from tools.label_studio import label_config
 
 CLASSES = ["ants", "bees"]
 TITLE = "Active learning"

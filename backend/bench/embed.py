@@ -1,7 +1,6 @@
 """How fast photos become stored embeddings, against the network alone, and against how it was done before and by others.
 
-The photos are made up: noise with the spectrum of natural images, as JPEGs that take about as many bytes for a pixel as those
-of a camera. Nothing here depends on what they show.
+The photos are made up (photos.py). Nothing here depends on what they show.
 """
 
 import io
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from backend.bench.figures import Bench, Row, Skipped
+from backend.bench.photos import photo
 from model.arithmetic import FLOAT32, STREAMS, Forward, fastest, on_torch
 from model.backbone import Backbone, BackboneSpec, load_backbone
 from model.embedding_loop import Prepared, batched, embed_images
@@ -31,7 +31,6 @@ GOALS = {"0.3mp": 0.95, "1mp": 0.9, "12mp": 0.85}
 GPU_GOAL = 0.8
 DIFFERENT = 16
 TRIES = 3  # of which the median counts
-QUALITY = 88
 PIXELS = 10**9
 PLAIN = 24  # photos that are embedded one by one
 
@@ -61,7 +60,7 @@ def measure(bench: Bench) -> Iterator[Row]:
 
 def _over_network(bench: Bench, backbone: Backbone, size: str, arithmetic: str) -> Iterator[Row]:
     photos = made_up_photos(size)
-    prepared = [backbone.prepare(decode(photo, PIXELS, backbone.least_side)) for photo in photos[:DIFFERENT]]
+    prepared = [backbone.prepare(decode(content, PIXELS, backbone.least_side)) for content in photos[:DIFFERENT]]
     runs = [(pipeline(bench.folder, backbone, photos), bare(backbone, prepared, len(photos))) for _ in range(1 + TRIES)][
         1:
     ]  # the first warms up
@@ -121,8 +120,8 @@ def bare(backbone: Backbone, prepared: Sequence[NDArray[np.uint8]], count: int) 
 
 def _one_by_one(embed: Forward, photos: Photos) -> float:
     started = time.perf_counter()
-    for photo in photos:
-        with Image.open(io.BytesIO(photo)) as image:
+    for content in photos:
+        with Image.open(io.BytesIO(content)) as image:
             embed(CENTRE_CROP.prepare(image.convert("RGB"))[None])
     return len(photos) / (time.perf_counter() - started)
 
@@ -141,21 +140,5 @@ def made_up_photos(size: str) -> list[bytes]:
     """JPEGs, lying and standing in turns."""
     width, height = SIZES[size]
     shapes = [(width, height), (height, width)]
-    different = [_photo(*shapes[number % 2], seed=number) for number in range(2 if size == "12mp" else DIFFERENT)]
+    different = [photo(number, shapes[number % 2]) for number in range(2 if size == "12mp" else DIFFERENT)]
     return [different[number % len(different)] for number in range(COUNTS[size])]
-
-
-def _photo(width: int, height: int, seed: int) -> bytes:
-    """Noise whose amplitude falls with the frequency, as that of natural images does (Field 1987)."""
-    random = np.random.default_rng(seed)
-    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]).astype(np.float32)
-    frequency[0, 0] = 1
-    planes = []
-    for _ in range(3):
-        phase = np.exp(2j * np.pi * random.random(frequency.shape, np.float32)) / frequency**1.4
-        planes.append(np.fft.irfft2(phase, (height, width)))
-    shared, *own = ((plane - plane.mean()) / plane.std() for plane in planes)
-    image = np.stack([shared, shared + 0.3 * own[0], shared + 0.3 * own[1]], axis=-1)
-    buffer = io.BytesIO()
-    Image.fromarray(np.clip(128 + 50 * image, 0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=QUALITY)
-    return buffer.getvalue()

@@ -13,7 +13,7 @@ from backend.jobs.job import JobAtWork, perform
 from backend.jobs.judging import ConfigChanged, judge
 from backend.jobs.publish import Superseded
 from backend.project.embedding import embed, unembedded
-from backend.project.index import RETRY_SECONDS, UNUSABLE, Row
+from backend.project.index import AWAITED_SECONDS, RETRY_SECONDS, UNUSABLE, Row
 from backend.project.migration import Outcome, Way, about, settle, way_to_go
 from backend.project.outcome import describe_migration
 from backend.project.session import Session
@@ -21,7 +21,6 @@ from backend.project.session import Session
 log = logging.getLogger(__name__)
 SLICE = 60  # seconds of one job, so that new images and other projects get their turn
 BETWEEN = 1  # seconds between two, in which the worker takes what waits in its other queues
-SOON = 120  # seconds: an image that is tried again sooner is one that may only be out of reach for the moment
 BEARABLE = 0.05  # share of the images that may have an embedding by the live backbone alone, because nobody can read them now
 
 
@@ -61,12 +60,12 @@ def _embed_slice(s: Session, way: Way) -> int | None:
     s.store.compact()
     rows = _rows(s)
     missing = set(s.store.missing([row.key for row in rows]))
-    awaited = s.index.awaited(SOON)
+    awaited = s.index.awaited()
     wait, lost = None, 0
     if any(unembedded(s)):
         wait = BETWEEN
     elif any(row.key in missing and row.task in awaited for row in rows):
-        wait = SOON
+        wait = AWAITED_SECONDS
     elif not s.state.forced and _lost(s, way) > BEARABLE * len(rows):
         wait, lost = RETRY_SECONDS, _lost(s, way)
     told = about(s) | {"upgrade": way.upgrade, "done": len(rows) - len(missing), "total": len(rows), "lost": lost}

@@ -18,7 +18,6 @@ FINETUNE_FROM = 100  # labels before which ResNet50 is not retrained by itself
 PLENTY = 200  # embedded images of the pool from which a first queue can be drawn
 FIRST, FIRST_SECONDS = 1000, 15.0  # that a round gives to images itself before it publishes; the embed job does the rest
 PATIENCE = 60  # times that a round waits for images of labels, half an hour in all
-SOON = 120  # seconds: an image that is tried again sooner is one that may only be out of reach for the moment
 
 
 def run_round(project: int, generation: int) -> Any:
@@ -85,7 +84,7 @@ def _keep_labels(at: JobAtWork, labelled: Labelled) -> None:
     missing = set(live.tasks.tolist()) - set(labelled.tasks.tolist())
     if not missing:
         return
-    awaited = s.index.awaited(SOON)
+    awaited = s.index.awaited()
     lost = [row.task for row in s.index.rows() if row.task in missing & awaited and row.state == LABELLED]
     lost += [row.task for row in unembedded(s)[0] if row.task in missing - awaited]  # more than one round embeds
     if lost and at.put_off < PATIENCE:

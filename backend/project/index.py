@@ -35,6 +35,7 @@ CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL)
 """
 SCHEMA_VERSION = 2  # raise it whenever SCHEMA changes: files of another version are set aside
 RETRY_SECONDS = 3600  # an image that could not be read is tried again after so long
+AWAITED_SECONDS = 120  # an image that is tried again sooner may only be out of reach for the moment
 NEVER = float("inf")
 LONGEST_ID = 2**63  # what SQLite and the arrays of task ids can hold
 
@@ -201,10 +202,10 @@ class Index:
             found = db.execute("SELECT task FROM tasks WHERE error IS NULL OR retry_at < ?", (time.time(),))
             return {task for (task,) in found}
 
-    def awaited(self, seconds: float) -> set[int]:
-        """Tasks whose image could not be read and is tried again within `seconds`: it may be out of reach for the moment."""
+    def awaited(self) -> set[int]:
+        """Tasks whose image could not be read, and may only be out of reach for the moment: it is tried again soon."""
         with self._file.reading() as db:
-            limit = (time.time() + seconds,)
+            limit = (time.time() + AWAITED_SECONDS,)
             return {task for (task,) in db.execute("SELECT task FROM tasks WHERE error IS NOT NULL AND retry_at < ?", limit)}
 
     def add_published(

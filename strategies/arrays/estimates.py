@@ -3,11 +3,13 @@
 import numpy as np
 
 from strategies.arrays.chunks import chunks, side_by_side
+from strategies.arrays.principal import principal_columns
 from strategies.arrays.vectors import EXACT, Floats, nearest_by_products, squares
 from strategies.query import Query
 
 PRINCIPAL = 64  # dimensions in which a larger pool is compared
-SAMPLE = 2000  # images that tell which dimensions these are
+SAMPLE = 2000  # images that tell which dimensions these are ...
+STEPS = 3  # ... to which so many steps come near enough
 
 
 class Estimates:
@@ -44,10 +46,7 @@ class Estimates:
 
 
 def _principal(query: Query) -> Floats:
-    """Orthonormal columns, (D, d), that span about the principal dimensions of a sample of the pool (Halko 0909.4061)."""
+    """Orthonormal columns, (D, d), that span about the principal dimensions of a sample of the pool."""
     random = query.generator("principal")
     sample = query.vectors(np.sort(random.choice(len(query), min(SAMPLE, len(query)), replace=False)))
-    columns = random.standard_normal((sample.shape[1], min(PRINCIPAL, *sample.shape)), np.float32)
-    for _ in range(3):
-        columns = np.linalg.qr(sample.T @ (sample @ columns))[0]
-    return columns
+    return principal_columns(sample, PRINCIPAL, random, STEPS)

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+from backend.bench.label_studio import label_config
 from backend.bench.plugin import Plugin
 from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
@@ -22,7 +23,6 @@ from backend.queue.work import TRAIN
 from backend.settings import Settings
 from model.version_store import VersionError, VersionStore
 from tests.label_studio_in_memory import TOKEN, LabelStudioInMemory
-from tools.label_studio import label_config
 
 CLASSES = ["red", "blue"]
 AHEAD = 6  # labels that wait to be learned, at which the annotator takes a rest: a slow machine must not run out of tasks

@@ -8,13 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from backend.bench import label_studio as ls
 from backend.labelstudio.client import LabelStudio
 from backend.queue.redis_server import newest_redis
 from tests.containers import postgres
 from tests.containers.files import VALUES
 from tests.containers.services import Stack
 from tests.e2e.conftest import label_studio_venv
-from tools import label_studio as ls
 
 PLUGIN = {"server": 1, "worker": 2, "finetuner": 1}
 

@@ -17,13 +17,13 @@ from typing import Any
 import httpx
 import pytest
 
+from backend.bench import label_studio as ls
 from backend.labelstudio.client import LabelStudio
 from backend.simulate.folder import images_by_class
 from tests.containers.engine import Compose, Engine, build, find_engine, gateway, timed
 from tests.containers.files import CODE, VALUES, read_compose
 from tests.containers.services import seconds
 from tests.e2e.conftest import Annotator, free_port, wait_until
-from tools import label_studio as ls
 from tools.samples import draw_samples
 
 pytestmark = pytest.mark.soak

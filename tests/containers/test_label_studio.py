@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from backend.bench import label_studio as ls
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.simulate.folder import images_by_class
 from tests.e2e.conftest import Annotator, wait_until
-from tools import label_studio as ls
 from tools.samples import draw_samples
 
 pytestmark = pytest.mark.soak  # PostgreSQL's tables take Label Studio a minute

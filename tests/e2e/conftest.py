@@ -2,34 +2,30 @@
 
 import os
 import secrets
-import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from redis import Redis
 
+from backend.bench import label_studio as ls
+from backend.bench.child import free_port
 from backend.bench.plugin import Plugin
 from backend.labelstudio.client import LabelStudio
+from backend.learning.slots import slot_order
 from backend.queue.redis_server import connect_redis
 from backend.settings import Settings
 from backend.simulate.folder import images_by_class
 from model.version_store import Version, VersionStore
 from tests.conftest import ROOT
-from tools import label_studio as ls
 
 RETRAIN_AFTER, QUIET_SECONDS, QUEUE_SIZE = 10, 4, 60
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def label_studio_venv() -> Path:
@@ -119,6 +115,15 @@ class House:
         found = [p for p in self.admin.predictions(project) if p["model_version"] == version]
         return [p["task"] for p in sorted(found, key=lambda p: p["score"])]
 
+    def label_first_slots(self, project: int, named: dict[str, tuple[str, Path]], count: int) -> None:
+        """Label the first `count` tasks of the random sample, as the folders of their images say."""
+        tasks = {task["id"]: task for page in self.admin.tasks(project) for task in page}
+        ids = np.array(sorted(tasks), np.int64)
+        for task in ids[slot_order(ids)[:count]].tolist():
+            choice = {"choices": [named[ls.name_of(tasks[task])][0]]}
+            result = [{"from_name": "choice", "to_name": "image", "type": "choices", "value": choice}]
+            self.admin.request("POST", f"/api/tasks/{task}/annotations/", json={"result": result})
+
     def open_tasks(self, project: int) -> set[int]:
         """Tasks without any annotation."""
         return {t["id"] for page in self.admin.tasks(project) for t in page if not t["annotations"]}
@@ -157,6 +162,21 @@ def house(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterator[H
             plugin.stop()
         server.stop()
         print((folder / "plugin.log").read_text()[-6000:])
+
+
+@contextmanager
+def second_plugin(house: House, folder: Path, **values: str) -> Iterator[House]:
+    """Another plugin on the same Label Studio, with `values` as its settings and its DATA_DIR in `folder`."""
+    values = house.values | {"DATA_DIR": str(folder / "data"), "PORT": str(free_port())} | values
+    with (folder / "plugin.log").open("wb") as log:
+        plugin = Plugin(values, log)
+        try:
+            plugin.start()
+            settings = Settings(**{name.lower(): value for name, value in values.items()})
+            yield House(house.admin, settings, plugin, values, folder, connect_redis(settings))
+        finally:
+            plugin.stop()
+            print((folder / "plugin.log").read_text()[-6000:])
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ import shutil
 
 import pytest
 
+from backend.bench.label_studio import name_of
 from tests.e2e.conftest import Annotator, first, wait_until
-from tools.label_studio import name_of
 
 CLASSES = ["ants", "bees"]
 IMAGES = 24

@@ -8,26 +8,19 @@ their order.
 import json
 import os
 import signal
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from rq import Worker
 
-from backend.bench.plugin import Plugin
-from backend.learning.slots import slot_order
 from backend.project.state import Projects
-from backend.queue.redis_server import connect_redis
 from backend.queue.work import FINETUNE
-from backend.settings import Settings
 from model.backbone_store import About, BackboneStore
 from model.metrics import ENOUGH
 from model.torch_backbone import load_resnet, save_module
 from tests.backend.commands.test_up import children
-from tests.e2e.conftest import Annotator, House, first, free_port, wait_until
+from tests.e2e.conftest import Annotator, first, second_plugin, wait_until
 from tests.model.made_up import resnet50
-from tools.label_studio import name_of
 
 pytestmark = pytest.mark.soak
 CLASSES = ["ants", "bees"]
@@ -56,27 +49,15 @@ def poor(poor_weights):
 @pytest.fixture(scope="module")
 def studio(house, tmp_path_factory):
     """A second plugin on the same Label Studio."""
-    values = house.values | {"DATA_DIR": str(tmp_path_factory.mktemp("finetuning") / "data"), "PORT": str(free_port())}
-    values |= {"EXPLORE": "1", "KEEP_VERSIONS": "2", "QUEUE_SIZE": "20"}
-    with (Path(values["DATA_DIR"]).parent / "plugin.log").open("wb") as log:
-        plugin = Plugin(values, log)
-        plugin.start()
-    settings = Settings(**{name.lower(): value for name, value in values.items()})
-    yield House(house.admin, settings, plugin, values, Path(values["DATA_DIR"]).parent, connect_redis(settings))
-    plugin.stop()
-    print((Path(values["DATA_DIR"]).parent / "plugin.log").read_text()[-6000:])
+    with second_plugin(house, tmp_path_factory.mktemp("finetuning"), EXPLORE="1", KEEP_VERSIONS="2", QUEUE_SIZE="20") as studio:
+        yield studio
 
 
 @pytest.fixture(scope="module")
 def project(studio, insects, poor_weights, weights):
     """A project with labels on the first random slots and a poor backbone, to be fine-tuned as labels grow."""
     project = studio.project("Finetuning", first(insects, 0, IMAGES), CLASSES)
-    tasks = {task["id"]: task for page in studio.admin.tasks(project) for task in page}
-    ids = np.array(sorted(tasks), np.int64)
-    for task in ids[slot_order(ids)[:LABELS]].tolist():
-        choice = {"choices": [insects[name_of(tasks[task])][0]]}
-        result = [{"from_name": "choice", "to_name": "image", "type": "choices", "value": choice}]
-        studio.admin.request("POST", f"/api/tasks/{task}/annotations/", json={"result": result})
+    studio.label_first_slots(project, insects, LABELS)
     projects = Projects(studio.settings.data_dir)
     BackboneStore(projects.folder(project), resnet50(weights)).adopt(*poor_weights, About())
     with projects.edit(project) as state:

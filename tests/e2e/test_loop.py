@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+from backend.bench.label_studio import name_of
 from model.backbone import load_backbone
 from model.images import decode
 from model.version_store import VersionStore
 from tests.e2e.conftest import QUEUE_SIZE, Annotator, first, wait_until
 from tests.model.made_up import resnet50
-from tools.label_studio import name_of
 
 POOL, UNSEEN, LABELS = 200, 120, 60  # a first round embeds so many, whatever the time
 CLASSES = ["ants", "bees"]

@@ -5,11 +5,11 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from backend.bench import label_studio as ls
 from backend.labelstudio.client import LabelStudioError
 from backend.learning.slots import slot_order
 from backend.project.embedding import unembedded
 from backend.project.session import Session
-from tools import label_studio as ls
 
 pytestmark = pytest.mark.soak
 TASKS = 1100

@@ -6,10 +6,10 @@ import sqlite3
 
 import pytest
 
+from backend.bench import label_studio as ls
+from backend.bench.label_studio import label_config, name_of
 from backend.bench.plugin import Plugin
 from tests.e2e.conftest import QUEUE_SIZE, Annotator, first, free_port, label_studio_venv, wait_until
-from tools import label_studio as ls
-from tools.label_studio import label_config, name_of
 
 CLASSES = ["ants", "bees"]
 

@@ -7,26 +7,19 @@ is a random one. The tests of this file build on each other and run in their ord
 import json
 import os
 import signal
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from rq import Worker
 
-from backend.bench.plugin import Plugin
-from backend.learning.slots import slot_order
 from backend.project.state import ARITHMETIC, Projects
-from backend.queue.redis_server import connect_redis
 from backend.queue.work import EMBED
-from backend.settings import Settings
 from model.backbone import BackboneSpec, backbone_name
 from model.backbone_note import OLD_PREPROCESSING
 from model.embedding_shard import read_keys
 from model.torch_backbone import load_resnet, save_module
 from tests.backend.commands.test_up import children
-from tests.e2e.conftest import Annotator, House, first, free_port, wait_until
-from tools.label_studio import name_of
+from tests.e2e.conftest import Annotator, first, second_plugin, wait_until
 
 pytestmark = pytest.mark.soak
 CLASSES = ["ants", "bees"]
@@ -55,28 +48,15 @@ def poor(old, tmp_path_factory):
 @pytest.fixture(scope="module")
 def studio(house, tmp_path_factory):
     """A second plugin on the same Label Studio."""
-    values = house.values | {"DATA_DIR": str(tmp_path_factory.mktemp("migration") / "data"), "PORT": str(free_port())}
-    values |= {"EXPLORE": "1", "QUEUE_SIZE": "20"}
-    log = Path(values["DATA_DIR"]).parent / "plugin.log"
-    with log.open("wb") as file:
-        plugin = Plugin(values, file)
-        plugin.start()
-        settings = Settings(**{name.lower(): value for name, value in values.items()})
-        yield House(house.admin, settings, plugin, values, log.parent, connect_redis(settings))
-        plugin.stop()
-    print(log.read_text()[-6000:])
+    with second_plugin(house, tmp_path_factory.mktemp("migration"), EXPLORE="1", QUEUE_SIZE="20") as studio:
+        yield studio
 
 
 @pytest.fixture(scope="module")
 def project(studio, insects, old):
     """A project with labels on the first random slots, whose queue and embeddings are as the version before made them."""
     project = studio.project("Migration", first(insects, 0, IMAGES), CLASSES)
-    tasks = {task["id"]: task for page in studio.admin.tasks(project) for task in page}
-    ids = np.array(sorted(tasks), np.int64)
-    for task in ids[slot_order(ids)[:LABELS]].tolist():
-        choice = {"choices": [insects[name_of(tasks[task])][0]]}
-        result = [{"from_name": "choice", "to_name": "image", "type": "choices", "value": choice}]
-        studio.admin.request("POST", f"/api/tasks/{task}/annotations/", json={"result": result})
+    studio.label_first_slots(project, insects, LABELS)
     with Projects(studio.settings.data_dir).edit(project) as state:
         state.promoting = backbone_name(old)
     studio.cli("connect", "--project", str(project))

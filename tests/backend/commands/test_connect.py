@@ -7,6 +7,7 @@ import time
 import pytest
 
 from backend.__main__ import main
+from backend.bench.label_studio import label_config
 from backend.commands import follow
 from backend.commands.connect import waiting
 from backend.commands.shared import CommandError
@@ -14,7 +15,6 @@ from backend.project.state import Projects
 from backend.queue.redis_server import redis_url
 from backend.settings import get_settings
 from tests.label_studio_in_memory import TOKEN
-from tools.label_studio import label_config
 
 
 @pytest.fixture

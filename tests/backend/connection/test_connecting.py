@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from rq import Worker
 
+from backend.bench.label_studio import label_config
 from backend.connection import checks
 from backend.connection.answering import PLUGIN
 from backend.connection.checks import CannotConnect
@@ -19,7 +20,6 @@ from backend.labelstudio.labelling_config import LabelConfigError
 from backend.project.state import Projects
 from backend.queue.work import TRAIN
 from tests.label_studio_in_memory import TOKEN, Fault
-from tools.label_studio import label_config
 
 LIVE = "al-1-abc012"
 TWO = (

@@ -2,6 +2,7 @@
 
 import pytest
 
+from backend.bench.label_studio import label_config
 from backend.jobs.round import run_round
 from backend.project import embedding
 from backend.project.state import Projects
@@ -10,7 +11,6 @@ from backend.queue.work import Work
 from backend.settings import get_settings
 from tests.backend.jobs.made_up import CLASSES, Colours, Place, photo
 from tests.label_studio_in_memory import TOKEN
-from tools.label_studio import label_config
 
 IMAGES = 24
 

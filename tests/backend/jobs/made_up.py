@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from backend.bench.label_studio import label_config
 from backend.connection.differences import WANTED
 from backend.jobs.publish import publish, switch
 from backend.labelstudio.wiring import TITLE
@@ -21,7 +22,6 @@ from backend.settings import Settings
 from model.version_store import VersionStore, fingerprint
 from tests.label_studio_in_memory import TOKEN, LabelStudioInMemory
 from tests.model.made_up import DIMENSIONS
-from tools.label_studio import label_config
 
 CLASSES = ["ants", "bees"]
 URL = "http://127.0.0.1:9090"

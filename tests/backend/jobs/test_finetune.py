@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from backend.bench.label_studio import label_config
 from backend.jobs import finetune as finetuning
 from backend.jobs.finetune import MADE
 from backend.jobs.publish import Superseded, switch
@@ -18,7 +19,6 @@ from model.files import write_json
 from model.finetune import TooFewLabels
 from model.version_store import Version
 from tests.model.made_up import DIMENSIONS
-from tools.label_studio import label_config
 
 CLASSES = ["A", "B"]
 TARGET = parse_label_config(label_config(CLASSES))

@@ -2,11 +2,11 @@
 
 import pytest
 
+from backend.bench.label_studio import label_config
 from backend.jobs.rollback import roll_back
 from backend.jobs.round import run_round
 from model.version_store import VersionError
 from tests.label_studio_in_memory import Fault
-from tools.label_studio import label_config
 
 pytestmark = pytest.mark.usefixtures("two_versions")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from backend.bench.label_studio import label_config
 from backend.labelstudio.labelling_config import LabelConfigError, parse_label_config, read_label_config
-from tools.label_studio import label_config
 
 IMAGE = '<Image name="img" value="$photo"/>'
 TWO = '<Choice value="A"/><Choice value="B"/>'

@@ -2,10 +2,10 @@
 
 import pytest
 
+from backend.bench.label_studio import label_config
 from backend.labelstudio import client as module
 from backend.labelstudio.errors import LabelStudioError
 from backend.labelstudio.pages import MOST_LOST, PAGE, Listing
-from tools.label_studio import label_config
 
 
 class Tasks:

@@ -5,10 +5,10 @@ from http.server import ThreadingHTTPServer
 
 import pytest
 
+from backend.bench.label_studio import label_config
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.wiring import SSRF_ADVICE, TAB, TITLE, Wiring, explain_backend, webhook_host_trouble
 from tests.label_studio_contract import Backend
-from tools.label_studio import label_config
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@
 
 import sqlite3
 
+from backend.bench.label_studio import label_config
 from backend.labelstudio.labelling_config import parse_label_config
-from tools.label_studio import label_config
 
 TARGET = parse_label_config(label_config(["A", "B", "C"]))
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from backend.bench.label_studio import label_config
 from backend.labelstudio.client import LabelStudioError
 from backend.project import embedding
 from backend.project.embedding import embed, get_backbone, unembedded
@@ -18,7 +19,6 @@ from model.embedding_loop import SHARD
 from model.weights_file import WeightsError
 from tests.label_studio_in_memory import TOKEN, Fault
 from tests.model.made_up import DIMENSIONS
-from tools.label_studio import label_config
 
 SIGNED = "{url}/data/upload/1/1.png?X-Amz-Date=2026&X-Amz-Signature={{}}"
 
@@ -129,7 +129,7 @@ def test_files_that_fail_for_a_moment_are_tried_again_within_two_minutes(project
     label_studio.faults.append(Fault("GET", "/data/upload/1/2.png", status, times=10_000))
     embed_all(session)
     assert embedded(session) == [True, False, True]
-    assert session.index.awaited(120) == {session.index.rows()[1].task}
+    assert session.index.awaited() == {session.index.rows()[1].task}
 
 
 def test_what_came_before_an_outage_is_kept(project, label_studio):

@@ -2,10 +2,10 @@
 
 import pytest
 
+from backend.bench.label_studio import label_config
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.index import Index
 from tests.backend.project.made_up import TARGET, annotation, task
-from tools.label_studio import label_config
 
 
 @pytest.fixture

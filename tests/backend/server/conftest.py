@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from backend.bench.label_studio import label_config
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.state import Projects
 from backend.server.app import create_app
 from backend.settings import Settings
-from tools.label_studio import label_config
 
 CONFIG = label_config(["A", "B"])
 

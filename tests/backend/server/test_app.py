@@ -15,13 +15,13 @@ import httpx
 import pytest
 import uvicorn
 
+from backend.bench.label_studio import label_config
 from backend.project.state import Projects
 from backend.queue.redis_server import EmbeddedRedis
 from backend.queue.sightings import expect, sight, sighted
 from backend.server import bodies, reason
 from backend.server.app import create_app
 from backend.server.reason import set_reason
-from tools.label_studio import label_config
 
 CONFIG = label_config(["A", "B"])
 

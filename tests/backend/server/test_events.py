@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
+from backend.bench.label_studio import label_config
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.state import Projects
 from backend.server.bodies import BadRequest, project_id
 from backend.server.events import SUBMIT_SECONDS, handle, handle_all
 from tests.backend.queue.test_work import due
 from tests.conftest import ROOT
-from tools.label_studio import label_config
 
 CONFIG = label_config(["A", "B"])
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from backend.bench.label_studio import label_config
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.embedding import NETWORKS
 from backend.project.state import Projects
@@ -26,7 +27,6 @@ from model.version_store import Version, VersionStore
 from tests.conftest import ROOT
 from tests.e2e.conftest import free_port, wait_until
 from tests.model.made_up import DIMENSIONS, resnet50
-from tools.label_studio import label_config
 
 CONFIG = label_config(["A", "B"])
 NAME = "al-1-00000a"
