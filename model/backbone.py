@@ -1,7 +1,7 @@
 """Backbones: networks with weights, and the embeddings of images that they make. No random weights, ever."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +41,11 @@ class BackboneSpec:
         found = network(name)
         path = Path(file).expanduser() if file else weights
         return cls(name, path, found.preprocessing(preprocessing).name, arithmetic)
+
+
+def standard_of(spec: BackboneSpec) -> BackboneSpec:
+    """The same network on images prepared as its library does it, which for most networks is what `spec` has already."""
+    return replace(spec, preprocessing=network(spec.network).preprocessings[-1].name)
 
 
 class Backbone:

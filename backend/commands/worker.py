@@ -51,7 +51,7 @@ def warm_up(settings: Settings) -> None:
 
     certificates()
     with suppress(WeightsError):  # a job tells it where people look
-        base = wanted_base(settings, "", Projects(settings.data_dir))
+        base = wanted_base(settings, "", Projects(settings.data_dir).arithmetic())
         backbone_name(base)
         check_available(base.arithmetic)  # brings OpenVINO
     gc.freeze()  # a job's collector need not look through all this, which would copy it

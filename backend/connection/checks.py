@@ -44,7 +44,7 @@ def check_backbone(settings: Settings, projects: Projects, wish: str) -> str:
     """That the network which people name as `wish` is there, with its weights, downloaded where need be. Returns `wish` with
     the whole path of its file. Raises CannotConnect."""
     try:
-        spec = wanted_base(settings, wish, projects)
+        spec = wanted_base(settings, wish, projects.arithmetic())
         from model.torch_backbone import load_module  # imports torch
 
         load_module(spec)

@@ -81,7 +81,7 @@ class Session:
         self.state = self.projects.read(self.project)
         self.has_wanted = True
         try:
-            self.learned.want(wanted_base(self.settings, self.state.backbone, self.projects))
+            self.learned.want(wanted_base(self.settings, self.state.backbone, self.projects.arithmetic()))
         except WeightsError as error:
             if not self.learned.stay_with(self.state.live):
                 raise

@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from backend.project.state import Projects
+from backend.project.wanted import wanted_bases
 from backend.settings import Settings
-from backend.simulate.backbones import specs_of, standard_of
 from backend.simulate.comparison import as_comparison
 from backend.simulate.curves import Curve
 from backend.simulate.dataset import Dataset, list_dataset
@@ -21,7 +22,7 @@ from backend.simulate.protocol import BASELINE, CEILING, PRODUCT, STANDARD, Meth
 from backend.simulate.report import as_csv, as_json, as_table
 from backend.simulate.results import Results
 from backend.simulate.store import CurveStore, Trial
-from model.backbone import backbone_name
+from model.backbone import backbone_name, standard_of
 from model.files import write_atomically, write_json
 from model.networks import network
 
@@ -47,7 +48,8 @@ class Simulation:
     def __init__(self, options: Options, settings: Settings, say: Callable[[str], None]) -> None:
         self.options, self.settings, self.say = options, settings, say
         self.line = StepLine()
-        self.specs = specs_of(options.backbone, options.weights, settings)
+        arithmetic = Projects(settings.data_dir).arithmetic()
+        self.specs = wanted_bases(settings, options.backbone, arithmetic, options.weights)
         if options.finetune and (fixed := [spec.network for spec in self.specs.values() if not network(spec.network).tunable]):
             raise OptionsError(
                 f"--finetune retrains ResNets, and {fixed[0]} is none: leave it out, or take --backbone resnet50."

@@ -9,7 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torchvision import models
 
-from model.backbone import backbone_name, load_backbone
+from model.backbone import BackboneSpec, backbone_name, load_backbone, standard_of
 from model.head import fit_head
 from model.images import decode
 from model.learner import Learner
@@ -93,6 +93,16 @@ def test_the_name_does_not_depend_on_where_the_file_lies(tmp_path):
     for name in ("a.pth", "b.pth"):
         (tmp_path / name).write_bytes(b"same")
     assert backbone_name(resnet50(tmp_path / "a.pth")) == backbone_name(resnet50(tmp_path / "b.pth"))
+
+
+def test_the_standard_of_resnet50_is_the_centre_crop():
+    spec = resnet50(None, "float32")
+    assert (spec.preprocessing, standard_of(spec).preprocessing) == ("whole256-v1", "resize256-crop224-v1")
+
+
+def test_a_network_with_its_library_s_preprocessing_is_its_own_standard():
+    spec = BackboneSpec.of("vgg16", None, "float32")
+    assert standard_of(spec) == spec
 
 
 def test_absent_weights_are_an_error_that_names_the_setting_and_the_file(tmp_path):

@@ -17,7 +17,6 @@ from backend.learning.slots import slot_order
 from backend.project import embedding, session
 from backend.project.migration import way_to_go
 from backend.project.outcome import describe_migration
-from backend.project.wanted import wanted_base
 from backend.queue.work import EMBED
 from model.backbone import BackboneSpec
 from model.backbone_note import OLD_PREPROCESSING
@@ -423,15 +422,6 @@ def test_a_wish_that_changes_while_it_is_judged_is_heeded(current, monkeypatch):
     monkeypatch.setattr(migrating, "_decide", meanwhile)
     assert current.run(migrate) is None
     assert not current.state.promoting
-
-
-def test_model_weights_are_of_the_network_that_backbone_names_alone(make_settings, tmp_path):
-    settings = make_settings(model_weights=tmp_path / "weights.pth")
-    projects = session.Projects(settings.data_dir)
-    assert wanted_base(settings, "", projects).weights == tmp_path / "weights.pth"
-    assert wanted_base(settings, "resnet50", projects).weights == tmp_path / "weights.pth"
-    assert wanted_base(settings, "vgg16", projects).weights is None
-    assert wanted_base(settings, "resnet50=other.pth", projects).weights.name == "other.pth"
 
 
 def test_a_wish_that_is_given_up_on_the_way_is_forgotten(current, monkeypatch):

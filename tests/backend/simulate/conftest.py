@@ -8,9 +8,8 @@ import pytest
 
 from backend.__main__ import main
 from backend.settings import get_settings
-from backend.simulate.backbones import standard_of
 from backend.simulate.dataset import list_dataset
-from model.backbone import backbone_name
+from model.backbone import backbone_name, standard_of
 from model.embedding_store import EmbeddingStore, embedding_key
 from model.networks import network
 from tests.model.made_up import DIMENSIONS, resnet50

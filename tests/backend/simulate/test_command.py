@@ -12,6 +12,8 @@ from PIL import Image
 
 from backend.__main__ import main
 from backend.simulate.cli import simulate_command
+from backend.simulate.command import Simulation
+from backend.simulate.options import Options
 from model.preprocessing import CENTRE_CROP
 from tests.backend.simulate.conftest import CLASSES, EACH, embed_made_up, put_made_up
 from tests.model.made_up import resnet50
@@ -255,6 +257,14 @@ def test_it_needs_neither_label_studio_nor_redis(simulate, monkeypatch):
     monkeypatch.setenv("LABEL_STUDIO_URL", "http://192.0.2.1")
     monkeypatch.setenv("REDIS_URL", "redis://192.0.2.1")
     assert simulate().status == 0
+
+
+def test_networks_compute_in_the_arithmetic_of_data_dir(make_settings, tmp_path):
+    settings = make_settings()
+    settings.data_dir.mkdir()
+    (settings.data_dir / "arithmetic.json").write_text('{"arithmetic": "float16"}')
+    options = Options(folder=tmp_path, cache=tmp_path, strategies=("margin",), backbone=("resnet50", "vgg16"))
+    assert {spec.arithmetic for spec in Simulation(options, settings, print).specs.values()} == {"float16"}
 
 
 def test_the_help_teaches_by_examples(capsys):
