@@ -19,7 +19,7 @@ def serve_command(settings: Settings) -> None:
     import uvicorn
 
     from backend.server.app import create_app
+    from backend.server.protocol import config
 
     with listen(settings) as listening:
-        server = uvicorn.Server(uvicorn.Config(create_app(settings), http="h11", access_log=False, log_level="warning"))
-        server.run(sockets=[listening])
+        uvicorn.Server(config(create_app(settings))).run(sockets=[listening])

@@ -43,7 +43,6 @@ Body = Annotated[dict[str, Any], Depends(read_json)]
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The ASGI application. Raises RedisUnavailable where there is no Redis, DataDirError on a foreign DATA_DIR."""
     settings = settings or get_settings()
-    reason.install()
     projects = Projects(settings.data_dir)
     projects.prepare()
     identity = projects.identity()

@@ -3,20 +3,13 @@
 import re
 from contextvars import ContextVar
 
-from uvicorn.protocols.http import h11_impl
-
 LONGEST = 1000  # bytes
 _reason: ContextVar[bytes] = ContextVar("reason", default=b"")
 
 
-class _Phrases(dict[int, bytes]):
-    def __getitem__(self, status: int) -> bytes:
-        return _reason.get() or super().__getitem__(status)
-
-
-def install() -> None:
-    """Let uvicorn's h11 protocol send what `set_reason` was given, in place of the standard phrases."""
-    h11_impl.STATUS_PHRASES = _Phrases(h11_impl.STATUS_PHRASES)
+def reason_phrase() -> bytes:
+    """What `set_reason` was given in this request's task, b"" where it was not called."""
+    return _reason.get()
 
 
 def set_reason(message: str) -> None:

@@ -17,6 +17,7 @@ from backend.commands.shared import CommandError
 from backend.queue.work import EMBED, FINETUNE, QUEUES
 from backend.queue.worker import ForkWorker
 from backend.server.app import create_app
+from backend.server.protocol import config
 from backend.settings import get_settings
 from tests.e2e.conftest import free_port, wait_until
 
@@ -71,7 +72,7 @@ def test_a_worker_without_a_heartbeat_hangs(redis, worker):
 
 def test_a_server_that_answers_is_well(redis_settings, make_settings):
     settings = make_settings(port=free_port(), data_dir=redis_settings.data_dir)
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=settings.port, log_level="warning"))
+    server = uvicorn.Server(config(create_app(settings), settings.port))
     thread = threading.Thread(target=server.run)
     thread.start()
     wait_until(lambda: server.started)

@@ -19,9 +19,10 @@ from backend.bench.label_studio import label_config
 from backend.project.state import Projects
 from backend.queue.redis_server import EmbeddedRedis
 from backend.queue.sightings import expect, sight, sighted
-from backend.server import bodies, reason
+from backend.server import bodies
 from backend.server.app import create_app
-from backend.server.reason import set_reason
+from backend.server.protocol import LONGEST_HEAD, config
+from backend.server.reason import reason_phrase, set_reason
 
 CONFIG = label_config(["A", "B"])
 
@@ -34,8 +35,7 @@ def serve(make_settings, redis):
     def start(**values):
         here = f"unix://{redis.connection_pool.connection_kwargs['path']}"
         settings = make_settings(**({"redis_url": here} | values))
-        config = uvicorn.Config(create_app(settings), port=0, http="h11", log_level="warning")
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(config(create_app(settings)))
         thread = threading.Thread(target=server.run)
         thread.start()
         running.append((server, thread))
@@ -166,8 +166,8 @@ def test_a_reason_can_neither_break_the_status_line_nor_add_headers(serve):
 @pytest.mark.parametrize("message", ["a\r\nb", "a\x00b", "a\x7fb\x85", "\ud800", "界", "x" * 5000, "", "\u2028"])
 def test_any_message_becomes_a_reason_that_http_allows(message):
     set_reason(message)
-    h11.Response(status_code=400, headers=[], reason=reason._reason.get())  # raises where it does not
-    assert len(reason._reason.get()) <= 1000
+    h11.Response(status_code=400, headers=[], reason=reason_phrase())  # raises where it does not
+    assert len(reason_phrase()) <= 1000
 
 
 def raw(client, request):
@@ -178,6 +178,19 @@ def raw(client, request):
         while part := connection.recv(65536):
             parts.append(part)
         return b"".join(parts)
+
+
+@pytest.mark.parametrize("line", [b"X-Long: " + b"x" * LONGEST_HEAD, b"X-Short: x\r\n" * (LONGEST_HEAD // 10)])
+def test_a_head_without_end_is_refused_before_it_fills_the_memory(serve, line):
+    answer = raw(serve(), b"GET /health HTTP/1.1\r\nHost: x\r\n" + line)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b"longer than 65536 bytes.")
+
+
+def test_a_long_body_right_behind_its_head_is_no_long_head(serve):
+    body = b" " * (3 * LONGEST_HEAD) + b"{}"
+    head = b"POST /setup HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    assert b"project" in raw(serve(), head + body).split(b"\r\n")[0]
 
 
 @pytest.mark.parametrize("length", [b"abc", b"-1", b"1, 2", b"99999999999999999999999"])
