@@ -14,6 +14,7 @@ FLOORS = [
     {"backend.labelstudio", "backend.queue", "backend.learning"},
     {"backend.project"},
     {"backend.connection"},
+    {"backend.status"},
     {"backend.server", "backend.jobs"},
     {"backend.commands"},
     {"backend.simulate", "backend.bench"},

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from backend.bench import label_studio as ls
 from backend.bench.plugin import ROOT, Plugin
-from backend.commands.status_text import f1
 from backend.project.state import Projects
 from backend.settings import Settings
 from backend.simulate.folder import images_by_class
+from backend.status.text import f1
 from backend.terminal import ProgressLine
 from model.arithmetic import FLOAT32
 from model.backbone import BackboneSpec

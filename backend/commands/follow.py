@@ -9,10 +9,10 @@ from rq.job import Job
 
 from backend.commands.shared import CommandError
 from backend.queue.work import Work
+from backend.status.jobs import describe_job, job_values
 from backend.terminal import ProgressLine
 
 NO_WORKER_SECONDS = 15
-PROGRESS = ("step", "done", "total", "macro_f1", "seconds_left")  # what a job's meta tells
 
 
 def follow(work: Work, job_id: str, seconds: float = float("inf"), failed: Callable[[], str] = lambda: "") -> Any:
@@ -46,22 +46,6 @@ def follow(work: Work, job_id: str, seconds: float = float("inf"), failed: Calla
     finally:
         line.end()
     raise CommandError(f"{job_id} did not finish within {seconds:.0f} s; `al-backend status` shows how far it is.")
-
-
-def job_values(job: Job) -> dict[str, Any]:
-    """A job's id, status and progress as plain values."""
-    meta = job.get_meta()
-    return {"id": job.id, "status": job.get_status().value, **{key: meta[key] for key in PROGRESS if key in meta}}
-
-
-def describe_job(values: dict[str, Any]) -> str:
-    """A job's id and how far it is, from its `job_values`."""
-    if "step" not in values:
-        return str(values["id"])
-    text = f"{values['id']}: {values['step']} {values['done']}/{values['total']}"
-    text += f", macro F1 {values['macro_f1']:.3f}" if values.get("macro_f1") is not None else ""
-    left = values.get("seconds_left")
-    return text if left is None else f"{text}, {left / 60:.0f} min left" if left >= 100 else f"{text}, {left:.0f} s left"
 
 
 def _served(work: Work, job: Job) -> bool:

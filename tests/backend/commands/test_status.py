@@ -5,14 +5,15 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from backend.commands.follow import describe_job, follow
+from backend.commands.follow import follow
 from backend.commands.shared import CommandError
-from backend.commands.status import status
-from backend.commands.status_text import age, f1, render
 from backend.project.migration import Outcome
 from backend.project.outcome import AS_NOW, describe_finetuned, describe_migration
 from backend.project.state import Projects, ProjectState, finetune_depth
 from backend.queue.work import FINETUNE, Work
+from backend.status.jobs import describe_job
+from backend.status.text import age, f1, render
+from backend.status.values import status
 from model.backbone_note import BackboneNote, note_file, write_note
 from model.version_store import Version, VersionStore
 

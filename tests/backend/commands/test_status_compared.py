@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from backend.commands.status import status
-from backend.commands.status_text import render
 from backend.project.state import Projects
 from backend.queue.sightings import sight
+from backend.status.text import render
+from backend.status.values import status
 from tests.backend.jobs.made_up import label_some, run_round, session_on, settings_for
 from tests.e2e.conftest import free_port
 
@@ -198,7 +198,7 @@ def test_a_title_cannot_speak_to_the_terminal(house):
     [({"connected": False}, "connect --project"), ({"paused": True}, "resume --project"), ({"live": ""}, "connect --project")],
 )
 def test_the_next_step_follows_from_the_state(house, state, said, monkeypatch):
-    monkeypatch.setattr("backend.commands.status_text._takes_rounds", lambda _: True)
+    monkeypatch.setattr("backend.status.text._takes_rounds", lambda _: True)
     with house.session.edit() as edited:
         for name, value in state.items():
             setattr(edited, name, value)
@@ -206,7 +206,7 @@ def test_the_next_step_follows_from_the_state(house, state, said, monkeypatch):
 
 
 def test_with_all_well_the_next_step_is_to_label(house, monkeypatch):
-    monkeypatch.setattr("backend.commands.status_text._takes_rounds", lambda _: True)
+    monkeypatch.setattr("backend.status.text._takes_rounds", lambda _: True)
     assert line(house.text(), "next") == [f"label: {house.label_studio.url}/projects/{house.number}/data, 'Label All Tasks'"]
 
 

@@ -4,10 +4,10 @@ import re
 from datetime import datetime
 from typing import Any
 
-from backend.commands.follow import describe_job
 from backend.connection.comparison import GONE, THERE, UNREACHABLE
 from backend.project.outcome import DEPTH_NAMES, describe_finetuned, describe_migration
 from backend.queue.work import QUEUES, TRAIN
+from backend.status.jobs import describe_job
 from model.metrics import ENOUGH
 
 SMALL_GAIN = 0.005  # of macro F1: what hardly anybody would label on for

@@ -1,0 +1,130 @@
+"""What `al-backend status` tells, as plain values: of each project its version, labels, F1 and queue, what runs, what
+cannot be used, and what Label Studio has otherwise than it was made."""
+
+import time
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rq import Worker
+
+from backend.connection.comparison import Comparer, Known
+from backend.project.index import UNLABELLED, Index
+from backend.project.index_file import IndexUnavailable
+from backend.project.state import DataDirError, Projects, ProjectState, finetune_depth
+from backend.queue.sightings import sighted
+from backend.queue.work import FINETUNE, QUEUES, Work
+from backend.settings import Settings
+from backend.status.jobs import job_values
+from model.backbone_note import BackboneNote, note_file, read_note, title_of
+from model.version_store import VersionError, VersionStore
+
+NOTHING: dict[str, Any] = {
+    "tasks": {"unlabelled": 0, "labelled": 0, "skipped": 0, "unusable": 0, "unreadable": 0},
+    "queue_left": 0,
+    "problems": [],
+}  # where the index cannot be read
+
+
+def status(settings: Settings, work: Work) -> dict[str, Any]:
+    """Everything, as plain values for JSON. Asks Label Studio, and does without it where it does not answer."""
+    projects, comparer = Projects(settings.data_dir), Comparer(settings)
+    workers = [w for w in Worker.all(connection=work.redis) if set(w.queue_names()) & {*QUEUES, FINETUNE}]
+    known = [_project(settings, work, projects, comparer, project) for project in projects.ids()]
+    connected = {entry["project"] for entry in known if entry.get("connected")}
+    return {
+        "label_studio": settings.label_studio_url,
+        "workers": [{"name": w.name, "queues": w.queue_names(), "state": str(w.get_state())} for w in workers],
+        "projects": known,
+        "sighted": {project: _iso(moment) for project, moment in sighted(work.redis).items() if project not in connected},
+    }
+
+
+def _project(settings: Settings, work: Work, projects: Projects, comparer: Comparer, project: int) -> dict[str, Any]:
+    try:
+        state = projects.read(project)
+    except DataDirError as error:  # a damaged file costs its own project alone
+        return {"project": project, "unknown": str(error)}
+    versions = VersionStore(projects.folder(project) / "versions")
+    indexed, published = _index(projects, project, state)
+    tasks = sum(indexed["tasks"][name] for name in ("unlabelled", "labelled", "skipped", "unusable"))
+    return {
+        "project": project,
+        "connected": state.connected,
+        "paused": state.paused,
+        "control": state.control,
+        "strategy": state.strategy or settings.strategy,
+        "live": state.live or None,
+        "versions": [_version(versions, name) for name in versions.names()],
+        **indexed,
+        "pending_labels": work.pending(project),
+        "jobs": [job_values(job) for job in work.active(project)],
+        "backbone": _backbone(projects.folder(project), versions, state),
+        "migration": state.migration or None,
+        "finetune": finetune_depth(state, settings) or "off",
+        "finetuned": state.finetuned or None,
+        "errors": sorted(state.errors.values(), reverse=True),
+        "last_error": state.last_error or None,
+        "label_studio": asdict(comparer.compare(project, Known(state, tasks, published))),
+    }
+
+
+def _index(projects: Projects, project: int, state: ProjectState) -> tuple[dict[str, Any], dict[int, float]]:
+    """What the index tells: tasks by state, what is left of the queue, and problems; and what was published, by task."""
+    path = projects.folder(project) / "index.sqlite"
+    if not path.exists():
+        return NOTHING, {}
+    try:
+        index = Index(path)
+        try:
+            published = index.published(state.live)
+            open_tasks = {row.task for row in index.rows() if row.state == UNLABELLED}
+            left = sum(place < 0.5 and task in open_tasks for task, place in published.items())
+            problems = [asdict(problem) | {"text": str(problem)} for problem in index.problems()]
+            return {"tasks": index.counts(), "queue_left": left, "problems": problems}, published
+        finally:
+            index.close()
+    except IndexUnavailable as error:
+        trouble = {"kind": "index", "reason": str(error), "count": 0, "tasks": [], "text": str(error)}
+        return NOTHING | {"problems": [trouble]}, {}
+
+
+def _backbone(folder: Path, versions: VersionStore, state: ProjectState) -> dict[str, Any] | None:
+    """The backbone of the live version, None before the first."""
+    try:
+        name = versions.about(state.live)["backbone"]
+    except VersionError:
+        return None
+    note = read_note(note_file(folder, name)) or BackboneNote()
+    return {
+        "name": name,
+        "title": title_of(note.network, note.weights),
+        "arithmetic": note.arithmetic,
+        "preprocessing": note.preprocessing,
+        "retrained": note.depth,
+    }
+
+
+def _version(versions: VersionStore, name: str) -> dict[str, Any]:
+    try:
+        about = versions.about(name)
+    except VersionError:
+        return {"name": name}
+    metrics = about["metrics"]
+    return {
+        "name": name,
+        "created": _iso(about["created"]),
+        "labels": about["labels"],
+        "backbone": about["backbone"],
+        "macro_f1": metrics.get("macro_f1"),
+        "interval": metrics.get("interval"),
+        "random_slots": metrics.get("n", 0),
+        "enough": metrics.get("enough", False),
+        "unjudged": metrics.get("unjudged", 0),
+        "gain": metrics.get("gain"),
+    }
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(min(moment, time.time())).isoformat(timespec="seconds")
