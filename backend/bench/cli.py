@@ -11,29 +11,39 @@ import click
 
 from backend.bench.figures import Bench, BenchError, Row
 from backend.bench.run import MEASURES, chosen, run
+from backend.commands.several import Several, SeveralCommand
 from backend.commands.shared import say, with_settings
+from backend.project.wanted import wanted_bases
 from backend.settings import Settings
 
 LABEL_STUDIO = Path(".venv-label-studio/bin/label-studio")  # where `make` installs one, in a checkout
-EPILOG = f"""\b
+EPILOG = f"""\
 Measures:
 {"".join(f"  {name:<12}{about}{chr(10)}" for name, about in MEASURES.items())}
-\b
 Examples:
   al-backend bench --json >bench.json
   al-backend bench --only strategies --rows 100000
   al-backend bench --only strategies.margin
+  al-backend bench --only embed --backbone resnet50 convnext_tiny timm:tf_efficientnet_lite0=model.pth
 
 Close what else runs first: figures in seconds are this machine's, and a busy one gives worse. Ratios are to something measured
 in the same run."""
 
 
-@click.command("bench", epilog=EPILOG)
+@click.command("bench", cls=SeveralCommand, epilog=EPILOG)
 @click.option("--only", multiple=True, metavar="NAME", help="A measure, or the beginning of a row's name; may be given again.")
 @click.option(
     "--rows", type=click.IntRange(min=1), default=1_000_000, metavar="N", help="Pool of the strategies (default: 1000000)."
 )
 @click.option("--size", type=click.IntRange(min=1), default=200, metavar="N", help="Picks asked of them (default: 200).")
+@click.option(
+    "--backbone",
+    cls=Several,
+    type=str,
+    default=(),
+    metavar="NAME...",
+    help="Network whose speed embed measures, or several; NAME=FILE takes its weights from a file (default: BACKBONE).",
+)
 @click.option(
     "--photos", type=click.IntRange(min=100), default=1000, metavar="N", help="Photos in Label Studio (default: 1000)."
 )
@@ -59,6 +69,7 @@ def bench_command(
     only: tuple[str, ...],
     rows: int,
     size: int,
+    backbone: tuple[str, ...],
     photos: int,
     tasks: int,
     folder: Path | None,
@@ -69,12 +80,15 @@ def bench_command(
     one. A measure that needs what is not here is skipped, with the reason.
     """
     from backend.bench.machine import describe
+    from model.arithmetic import fastest  # brings torch
 
     folder = folder or Path(tempfile.gettempdir())
     if not folder.is_dir():
         raise BenchError(f"--folder {folder} is no folder: make it first, or choose another")
-    names = chosen(only)
-    outcomes = run(Bench(settings, folder.resolve(), only, rows, size, photos, tasks, find_label_studio(label_studio)), names)
+    backbones = wanted_bases(settings, tuple(dict.fromkeys(backbone)) or (settings.backbone,), fastest())
+    names = chosen(only, backbones)
+    bench = Bench(settings, folder.resolve(), only, rows, size, photos, tasks, find_label_studio(label_studio), backbones)
+    outcomes = run(bench, names)
     found = [row for outcome in outcomes.values() for row in outcome.rows]
     if json_only:
         say(json.dumps({"machine": describe(), "rows": [asdict(row) for row in found]}, indent=1))

@@ -1,16 +1,18 @@
 """What a measure is given, and what it gives: rows.
 
 A measure is a module of this room with two public names: `ROWS`, the names of all its rows, and `measure(bench)`, which yields
-those that are wanted, or more. It runs in a process of its own. One with `HOUSE = True` needs a Label Studio, and is given one
-that such measures share: `measure(bench, house)`. Where it cannot run at all it raises Skipped; whatever else it
-raises costs the rows it has not yielded yet.
+those that are wanted, or more. One that measures networks has `rows_of(networks)` in place of `ROWS`. It runs in a process of
+its own. One with `HOUSE = True` needs a Label Studio, and is given one that such measures share: `measure(bench, house)`. Where
+it cannot run at all it raises Skipped; whatever else it raises costs the rows it has not yielded yet.
 """
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from backend.settings import Settings
+from model.backbone import BackboneSpec
 
 
 class BenchError(ValueError):
@@ -55,7 +57,7 @@ class Bench:
     settings: those of the command. folder: an empty one of its own, removed afterwards. only: the measures and beginnings of
     row names that were asked for; empty for all. rows, size: the pool of the strategies, in images, and the picks asked for.
     photos, tasks: how many the projects in Label Studio have. label_studio: the command that starts one, None where there is
-    none.
+    none. backbones: those whose speed is measured, by the names that their rows have.
     """
 
     settings: Settings
@@ -66,10 +68,11 @@ class Bench:
     photos: int = 1000
     tasks: int = 100_000
     label_studio: Path | None = None
+    backbones: Mapping[str, BackboneSpec] = field(default_factory=dict)
 
     @property
     def weights(self) -> Path | None:
-        """The file of ResNet50's weights, which is the network that is measured; None for the library's."""
+        """The file of ResNet50's weights, with which rounds are measured; None for the library's."""
         network, _, file = self.settings.backbone.partition("=")
         if network != "resnet50":
             return None  # the settings' file is another network's

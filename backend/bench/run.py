@@ -4,7 +4,7 @@ fault."""
 import importlib
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
@@ -38,10 +38,12 @@ class Outcome:
     skipped: str = ""
 
 
-def chosen(only: Sequence[str], room: str = ROOM, measures: Sequence[str] = tuple(MEASURES)) -> list[str]:
-    """The measures that hold a row asked for by `only`, all where it is empty. Raises BenchError on a name that asks for
-    nothing."""
-    rows = {name: importlib.import_module(f"{room}.{name}").ROWS for name in measures}
+def chosen(
+    only: Sequence[str], networks: Iterable[str], room: str = ROOM, measures: Sequence[str] = tuple(MEASURES)
+) -> list[str]:
+    """The measures that hold a row asked for by `only`, all where it is empty; `networks` are those whose speed is measured.
+    Raises BenchError on a name that asks for nothing."""
+    rows = {name: rows_of(importlib.import_module(f"{room}.{name}"), networks) for name in measures}
     for asked in only:
         if not any(asks_for(asked, row) for names in rows.values() for row in names):
             listed = "\n".join(f"  {name}: {', '.join(row.partition('.')[2] for row in rows[name])}" for name in rows)
@@ -49,6 +51,12 @@ def chosen(only: Sequence[str], room: str = ROOM, measures: Sequence[str] = tupl
                 f"--only {asked} is neither a measure nor the beginning of a row's name, MEASURE.ROW. There are\n{listed}"
             )
     return [name for name in rows if not only or any(asks_for(asked, row) for asked in only for row in rows[name])]
+
+
+def rows_of(measure: Any, networks: Iterable[str]) -> tuple[str, ...]:
+    """The names of all rows of the module `measure`."""
+    rows: tuple[str, ...] = measure.rows_of(networks) if hasattr(measure, "rows_of") else measure.ROWS
+    return rows
 
 
 def run(bench: Bench, names: Sequence[str], room: str = ROOM) -> dict[str, Outcome]:
@@ -86,13 +94,14 @@ def _measure_all(room: str, names: Sequence[str], bench: Bench) -> dict[str, Out
 def _measure(measure: Any, bench: Bench, house: list[Any], held: ExitStack) -> Outcome:
     """Run one measure."""
     rows: list[Row] = []
+    promised = rows_of(measure, bench.backbones)
     try:
         if getattr(measure, "HOUSE", False) and not house:
             from backend.bench.house import open_house
 
             house.append(held.enter_context(open_house(bench)))
         for row in measure.measure(bench, *house):
-            if row.name not in measure.ROWS:
+            if row.name not in promised:
                 raise BenchError(f"{row.name} is none of the rows that {measure.__name__} promises")
             if bench.wants(row.name):
                 rows.append(row)

@@ -7,7 +7,7 @@ import pytest
 
 from backend.__main__ import main
 from backend.bench.figures import Bench, BenchError
-from backend.bench.run import MEASURES, chosen, run
+from backend.bench.run import MEASURES, chosen, rows_of, run
 from backend.bench.run import ROOM as ROOM_OF_ALL
 from backend.settings import Settings
 
@@ -28,7 +28,7 @@ def made_up(monkeypatch):
     """The command with the measures `names` instead of its own."""
 
     def use(*names):
-        monkeypatch.setattr("backend.bench.cli.chosen", lambda only: chosen(only, ROOM, names))
+        monkeypatch.setattr("backend.bench.cli.chosen", lambda only, networks: chosen(only, networks, ROOM, names))
         monkeypatch.setattr("backend.bench.cli.run", lambda bench, names: run(bench, names, ROOM))
 
     return use
@@ -85,18 +85,18 @@ def test_nothing_is_left_behind(outcomes):
     ],
 )
 def test_a_measure_is_chosen_by_its_name_or_the_beginning_of_a_row_s(only, names):
-    assert chosen(only, ROOM, ("lacking", "sound")) == names
+    assert chosen(only, (), ROOM, ("lacking", "sound")) == names
 
 
 @pytest.mark.parametrize("only", ["soun", "sound.x", "fast", ""])
 def test_an_unknown_name_is_told_those_there_are(only):
     with pytest.raises(BenchError, match=r"sound: fast, slow, ratio"):
-        chosen([only], ROOM, ("lacking", "sound"))
+        chosen([only], (), ROOM, ("lacking", "sound"))
 
 
 def test_every_row_of_a_measure_begins_with_its_name():
     for name in MEASURES:
-        rows = importlib.import_module(f"{ROOM_OF_ALL}.{name}").ROWS
+        rows = rows_of(importlib.import_module(f"{ROOM_OF_ALL}.{name}"), ["resnet50", "vgg16"])
         assert rows
         assert [row for row in rows if not row.startswith(f"{name}.")] == []
 

