@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.backbone import BackboneSpec, backbone_name
-from model.backbone_note import OLD_PREPROCESSING, BackboneNote, note_file, read_note, write_note
+from model.backbone_note import BackboneNote, note_file, read_note, write_note
 from model.embedding_store import EmbeddingStore
 from model.files import sync
 from model.networks import network
@@ -24,26 +24,36 @@ class About:
     tasks: tuple[int, ...] = ()
 
 
-def noted_backbone(folder: Path, name: str) -> BackboneSpec:
-    """What `load_backbone` takes to load the backbone `name` of the project in `folder`, as the note on it says. Raises
-    WeightsError where there is none, or its weights are gone."""
-    return BackboneStore(folder, BackboneSpec.of("resnet50", None, "float32")).spec(name)
+def noted_backbone(folder: Path, name: str, old_weights: Path | None = None) -> BackboneSpec:
+    """What `load_backbone` takes to load the backbone `name` of the project in `folder`, as the note on it says.
+
+    old_weights: the file, None for torchvision's, of a ResNet50 whose embeddings are from before notes were kept. Raises
+    WeightsError where its weights are gone, or are others by now.
+    """
+    noted, own = read_note(note_file(folder, name)), _weights_file(folder, name)
+    note = noted or BackboneNote()
+    if own.is_file():
+        return BackboneSpec(note.network, own, note.preprocessing, note.arithmetic)
+    weights = (Path(note.weights) if note.weights else None) if noted else old_weights
+    spec = BackboneSpec(note.network, weights, note.preprocessing, note.arithmetic)
+    if note.depth or backbone_name(spec) != name:
+        raise WeightsError(f"The weights of backbone {name} are gone: retrain.")
+    return spec
 
 
 class BackboneStore:
     """Backbones under `folder`. Embeddings of two are never mixed.
 
-    wanted: the base that new versions are to have; old_weights: the file, None for torchvision's, of a ResNet50 whose
-    embeddings are from before notes were kept.
+    wanted, wanted_name: the base that new versions are to have; old_weights: see `noted_backbone`.
     """
 
     def __init__(self, folder: Path, wanted: BackboneSpec, old_weights: Path | None = None) -> None:
         self._folder = folder
         self._files = folder / "backbones"
         self._embeddings = folder / "embeddings"
-        self._old = BackboneSpec("resnet50", old_weights, OLD_PREPROCESSING, "float32")
+        self._old_weights = old_weights
         self.wanted = wanted
-        self.base = backbone_name(wanted)
+        self.wanted_name = backbone_name(wanted)
 
     def has(self, name: str) -> bool:
         """Whether it can be loaded: its weights are here."""
@@ -55,17 +65,7 @@ class BackboneStore:
 
     def spec(self, name: str) -> BackboneSpec:
         """What `load_backbone` takes to load it. Raises WeightsError where its weights are gone, or are others by now."""
-        if name == self.base:
-            return self.wanted
-        note = self.note(name) or BackboneNote()
-        if self._file(name).is_file():
-            return BackboneSpec(note.network, self._file(name), note.preprocessing, note.arithmetic)
-        spec = self._old
-        if note_file(self._folder, name).exists():
-            spec = BackboneSpec(note.network, Path(note.weights) if note.weights else None, note.preprocessing, note.arithmetic)
-        if note.depth or backbone_name(spec) != name:
-            raise WeightsError(f"The weights of backbone {name} are gone: retrain.")
-        return spec
+        return self.wanted if name == self.wanted_name else noted_backbone(self._folder, name, self._old_weights)
 
     def note(self, name: str) -> BackboneNote | None:
         """From what it was made, None where nothing was noted."""
@@ -84,7 +84,7 @@ class BackboneStore:
     def embeddings(self, name: str) -> EmbeddingStore:
         """Its embeddings of this project's images. Whoever asks may add to them, so what they are made from is noted first."""
         note = self.note(name)
-        moved = note and name == self.base and note.weights != _path(self.wanted)
+        moved = note and name == self.wanted_name and note.weights != _path(self.wanted)
         if (not note and self.has(name)) or moved:
             note = _note_of(self.spec(name))
             write_note(note_file(self._folder, name), note)
@@ -110,7 +110,7 @@ class BackboneStore:
             base=backbone_name(base),
         )
         write_note(note_file(self._folder, name), note)
-        file.replace(self._file(name))
+        file.replace(_weights_file(self._folder, name))
         sync(self._files)
 
     def collect(self, needed: Iterable[str]) -> list[str]:
@@ -118,7 +118,7 @@ class BackboneStore:
         keep = set(needed)
         gone = {path.stem for path in self._files.glob("[!.]*")} | {path.name for path in self._embeddings.glob("[!.]*")}
         for name in gone - keep:
-            self._file(name).unlink(missing_ok=True)
+            _weights_file(self._folder, name).unlink(missing_ok=True)
             note_file(self._folder, name).unlink(missing_ok=True)
             shutil.rmtree(self._embeddings / name, ignore_errors=True)
         return sorted(gone - keep)
@@ -128,8 +128,10 @@ class BackboneStore:
         shutil.rmtree(self._files, ignore_errors=True)
         shutil.rmtree(self._embeddings, ignore_errors=True)
 
-    def _file(self, name: str) -> Path:
-        return self._files / f"{name}.safetensors"
+
+def _weights_file(folder: Path, name: str) -> Path:
+    """Where a backbone's own weights lie, those of one that was retrained."""
+    return folder / "backbones" / f"{name}.safetensors"
 
 
 def _note_of(spec: BackboneSpec) -> BackboneNote:

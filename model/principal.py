@@ -1,4 +1,7 @@
-"""Principal dimensions of embeddings: the few in which most of their differences lie."""
+"""Principal dimensions of embeddings: the few in which most of their differences lie.
+
+`strategies/arrays/principal.py` has the same for strategies: neither package may import the other.
+"""
 
 import numpy as np
 from numpy.typing import NDArray

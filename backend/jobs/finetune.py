@@ -113,7 +113,7 @@ def _begin(s: Session, folder: Path, generation: int) -> Run:
     """Take up the run that a killed job left behind, or begin one with the labels of now. Raises TooFewLabels."""
     embed(s, unembedded(s)[0])
     labelled = s.labelled()
-    about = {"target": s.target.as_dict(), "base": s.backbones.base, "created_at": s.info["created_at"]}
+    about = {"target": s.target.as_dict(), "base": s.backbones.wanted_name, "created_at": s.info["created_at"]}
     here = fingerprint(labelled.tasks, labelled.labels, s.target.as_dict())
     left = read_json(folder / "run.json") or {}
     same = {key: left.get(key) for key in about} == about

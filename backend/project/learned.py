@@ -50,7 +50,7 @@ class Learned:
     @property
     def backbone(self) -> str:
         """The backbone in use: the one named last, at first the base."""
-        return self._in_use or self.backbones.base
+        return self._in_use or self.backbones.wanted_name
 
     @property
     def store(self) -> EmbeddingStore:
@@ -68,12 +68,12 @@ class Learned:
         try:
             name = str(self.versions.about(version)["backbone"])
         except VersionError:
-            return self.backbones.base
-        return name if self.backbones.has(name) else self.backbones.base
+            return self.backbones.wanted_name
+        return name if self.backbones.has(name) else self.backbones.wanted_name
 
     def is_wanted(self, backbone: str) -> bool:
         """Whether `backbone` is the wanted base, or was retrained from it."""
-        return self.backbones.base in (backbone, self.backbones.retrained_from(backbone))
+        return self.backbones.wanted_name in (backbone, self.backbones.retrained_from(backbone))
 
     def write(
         self,
@@ -106,7 +106,7 @@ class Learned:
     def collect(self, state: ProjectState) -> list[str]:
         """Remove the backbones and embeddings that no version on disk, and nothing in `state`, needs; returns their names."""
         live = self.backbone_of(state.live)
-        needed = {self.backbone, live} | state.backbones() | (set() if self.is_wanted(live) else {self.backbones.base})
+        needed = {self.backbone, live} | state.backbones() | (set() if self.is_wanted(live) else {self.backbones.wanted_name})
         for name in self.versions.names():
             with suppress(VersionError):
                 needed.add(self.versions.about(name)["backbone"])

@@ -58,7 +58,7 @@ class Outcome:
 def way_to_go(s: Session) -> Way | None:
     """The way that the project has to go, None where there is none: it has no version yet, which will take the wanted base
     anyway, or has the wanted base already, or another one waits for its first round, or the wanted one was not taken lately."""
-    state, wanted = s.state, s.backbones.base
+    state, wanted = s.state, s.backbones.wanted_name
     live = s.learned.backbone_of(state.live)
     if not state.live or state.promoting or s.learned.is_wanted(live):
         return None
@@ -93,7 +93,7 @@ def about(s: Session) -> dict[str, Any]:
     """What an Outcome says of the wanted base and of the labels, whatever comes of it."""
     base = s.backbones.wanted
     return {
-        "backbone": s.backbones.base,
+        "backbone": s.backbones.wanted_name,
         "title": title_of(base.network, str(base.weights or "")),
         "wish": s.state.backbone or s.settings.backbone,
         "labels": s.index.counts()[LABELLED],

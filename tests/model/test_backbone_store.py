@@ -37,16 +37,16 @@ def weights_file(path: Path, value: float = 0) -> Path:
 
 
 def test_the_base_is_always_there(store):
-    assert store.base == backbone_name(WANTED)
-    assert store.has(store.base)
-    assert store.spec(store.base) == WANTED
+    assert store.wanted_name == backbone_name(WANTED)
+    assert store.has(store.wanted_name)
+    assert store.spec(store.wanted_name) == WANTED
 
 
 def test_an_adopted_backbone_is_found_again(store, tmp_path):
     adopt(store, tmp_path, "other", (3, 1))
     assert store.spec("other").weights.read_bytes() == b"weights"
     assert store.about("other") == About("last", (3, 1))
-    assert store.retrained_from("other") == store.base
+    assert store.retrained_from("other") == store.wanted_name
     assert not (tmp_path / "made").exists()
 
 
@@ -60,7 +60,7 @@ def test_only_tasks_a_backbone_has_not_seen_can_judge_it(store, tmp_path):
     adopt(store, tmp_path, "other", (3, 1))
     tasks = np.array([1, 2, 3, 4])
     assert store.unseen("other", tasks).tolist() == [False, True, False, True]
-    assert store.unseen(store.base, tasks).all()
+    assert store.unseen(store.wanted_name, tasks).all()
 
 
 def test_weights_that_are_gone_are_said_to_be(store):
@@ -79,25 +79,25 @@ def test_a_base_is_known_after_another_one_is_wanted(tmp_path):
     file = weights_file(tmp_path / "mine.safetensors")
     first = BackboneSpec.of("resnet50", file, "bfloat16")
     before = BackboneStore(tmp_path / "project", first)
-    before.embeddings(before.base)
-    assert BackboneStore(tmp_path / "project", WANTED).spec(before.base) == first
+    before.embeddings(before.wanted_name)
+    assert BackboneStore(tmp_path / "project", WANTED).spec(before.wanted_name) == first
 
 
 def test_a_base_whose_file_holds_other_weights_by_now_is_gone(tmp_path):
     file = weights_file(tmp_path / "mine.safetensors")
     before = BackboneStore(tmp_path / "project", BackboneSpec.of("resnet50", file, "bfloat16"))
-    before.embeddings(before.base)
+    before.embeddings(before.wanted_name)
     weights_file(file, 1)
-    assert not BackboneStore(tmp_path / "project", WANTED).has(before.base)
+    assert not BackboneStore(tmp_path / "project", WANTED).has(before.wanted_name)
 
 
 def test_a_base_whose_file_was_moved_is_known_by_its_new_place(tmp_path):
     file = weights_file(tmp_path / "mine.safetensors")
     before = BackboneStore(tmp_path / "project", BackboneSpec.of("resnet50", file, "bfloat16"))
-    before.embeddings(before.base)
+    before.embeddings(before.wanted_name)
     moved = BackboneSpec.of("resnet50", file.rename(tmp_path / "moved.safetensors"), "bfloat16")
-    BackboneStore(tmp_path / "project", moved).embeddings(before.base)
-    assert BackboneStore(tmp_path / "project", WANTED).spec(before.base) == moved
+    BackboneStore(tmp_path / "project", moved).embeddings(before.wanted_name)
+    assert BackboneStore(tmp_path / "project", WANTED).spec(before.wanted_name) == moved
 
 
 def test_embeddings_from_before_notes_are_of_the_old_kind(tmp_path):
@@ -128,7 +128,7 @@ def test_a_retrained_backbone_from_before_notes_is_of_the_old_kind(store, tmp_pa
 def test_each_network_has_a_store_of_its_width(tmp_path):
     write_note(note_file(tmp_path, "narrow"), BackboneNote(network="narrow", width=4))
     store = BackboneStore(tmp_path, WANTED)
-    assert (store.embeddings("narrow").dimensions, store.embeddings(store.base).dimensions) == (4, WIDTH)
+    assert (store.embeddings("narrow").dimensions, store.embeddings(store.wanted_name).dimensions) == (4, WIDTH)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"tasks": 3}', '{"width": "x"}', '{"network": 3}', '{"tasks": ["a"]}'])
@@ -141,8 +141,8 @@ def test_what_nobody_needs_is_collected(store, tmp_path):
     for name in ("a", "b"):
         adopt(store, tmp_path, name)
         store.embeddings(name).add([1], np.zeros((1, WIDTH), np.float32))
-    store.embeddings(store.base).add([1], np.zeros((1, WIDTH), np.float32))
-    assert store.collect(["a"]) == ["b", store.base]
+    store.embeddings(store.wanted_name).add([1], np.zeros((1, WIDTH), np.float32))
+    assert store.collect(["a"]) == ["b", store.wanted_name]
     assert (store.has("a"), store.has("b")) == (True, False)
     assert store.embeddings("a").missing([1]) == []
     assert not note_file(tmp_path / "project", "b").exists()

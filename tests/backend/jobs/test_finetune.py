@@ -212,7 +212,7 @@ def test_a_session_works_with_the_live_versions_backbone(session):
     with session.projects.edit(1) as state:
         state.live = "al-1-00000a"
     session.reread()
-    assert session.backbone == session.backbones.base  # its weights are not here
+    assert session.backbone == session.backbones.wanted_name  # its weights are not here
     session.backbones.adopt(_file(session), "new", About("last", ()))
     session.reread()
     assert session.backbone == "new"

@@ -120,7 +120,7 @@ def test_a_task_that_comes_twice_has_both_its_results_and_one_embedding(predict,
     assert once == twice
     assert once["result"]
     embeddings = BackboneStore(Projects(Path(environment["DATA_DIR"])).folder(1), resnet50(Path(environment["MODEL_WEIGHTS"])))
-    shards = list(embeddings.embeddings(embeddings.base).folder.glob("*.safetensors"))
+    shards = list(embeddings.embeddings(embeddings.wanted_name).folder.glob("*.safetensors"))
     assert sum(len(read_keys(shard, DIMENSIONS)) for shard in shards) == 1
 
 
