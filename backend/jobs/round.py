@@ -9,6 +9,7 @@ from backend.learning.rounds import Labelled, rank_anyway, train
 from backend.project.embedding import embed as embed_rows
 from backend.project.embedding import unembedded
 from backend.project.index import LABELLED, UNLABELLED
+from backend.project.migration import taken_unjudged
 from backend.project.session import Session
 from backend.project.state import ProjectState, finetune_depth
 from model.networks import network
@@ -37,6 +38,7 @@ def _round(at: JobAtWork) -> dict[str, Any]:
     target = s.target
     if s.state.promoting and s.backbones.has(s.state.promoting):
         s.use_backbone(s.state.promoting)
+    unjudged = taken_unjudged(s)
     partial = embed_first(s)
     labelled, pool = s.labelled_and_pool()
     _keep_labels(at, labelled)
@@ -53,6 +55,7 @@ def _round(at: JobAtWork) -> dict[str, Any]:
     with s.edit() as state:
         state.trained = fingerprint(labelled.tasks, labelled.labels, target.as_dict())
         state.partial = partial
+        state.migration = unjudged or state.migration
         note_strategy(state, trouble)
     for gone in s.versions.prune(s.settings.keep_versions, [name, s.state.finetuned.get("version", "")]):
         s.index.forget_published(gone)

@@ -65,11 +65,19 @@ class Learned:
 
     def backbone_of(self, version: str) -> str:
         """The backbone of `version`, or the base where there is none or its weights are gone."""
+        name = self._named_by(version)
+        return name if name and self.backbones.has(name) else self.backbones.wanted_name
+
+    def gone(self, version: str) -> str:
+        """The backbone of `version` where its weights are gone, "" where they are here or there is no such version."""
+        name = self._named_by(version)
+        return "" if self.backbones.has(name) else name
+
+    def _named_by(self, version: str) -> str:
         try:
-            name = str(self.versions.about(version)["backbone"])
+            return str(self.versions.about(version)["backbone"])
         except VersionError:
-            return self.backbones.wanted_name
-        return name if self.backbones.has(name) else self.backbones.wanted_name
+            return ""
 
     def is_wanted(self, backbone: str) -> bool:
         """Whether `backbone` is the wanted base, or was retrained from it."""

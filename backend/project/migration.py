@@ -11,7 +11,7 @@ from typing import Any
 from backend.project.index import LABELLED
 from backend.project.session import Session
 from model.backbone import backbone_name
-from model.backbone_note import title_of
+from model.backbone_note import BackboneNote, title_of
 
 AGAIN = 2  # times the labels there were when a base was not taken, from which on it is judged once more
 
@@ -31,7 +31,7 @@ class Outcome:
     """What came of a migration to the base `backbone`, with so many labels. title: what people call it; wish: what they type.
 
     promoted: rounds are to use it; forced: because somebody said so; upgrade: see Way; kept: the older version that somebody
-    put the queue back to instead.
+    put the queue back to instead; gone: what people call the live backbone, where its weights are not here any more.
     n, effective, live, new, probability, interval: see Comparison; None and 0 where nothing was compared.
     """
 
@@ -43,6 +43,7 @@ class Outcome:
     forced: bool = False
     upgrade: bool = False
     kept: str = ""
+    gone: str = ""
     n: int = 0
     effective: float = 0.0
     live: float | None = None
@@ -87,6 +88,17 @@ def keep_instead(s: Session, version: str) -> None:
         return
     with s.edit() as state:
         state.migration, state.forced = Outcome(**about(s), promoted=False, kept=version).as_dict(), False
+
+
+def taken_unjudged(s: Session) -> dict[str, Any]:
+    """The Outcome where a round takes the wanted base because the weights of the live version's backbone are gone, so that new
+    images cannot be embedded with it; empty where they are here, or another one waits for its first round."""
+    gone = "" if s.state.promoting else s.learned.gone(s.state.live)
+    if not gone:
+        return {}
+    note = s.backbones.note(gone) or BackboneNote()
+    title = title_of(note.network, note.weights)
+    return Outcome(**about(s), promoted=True, gone=f"the retrained {title}" if note.depth else title).as_dict()
 
 
 def about(s: Session) -> dict[str, Any]:

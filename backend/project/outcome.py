@@ -38,6 +38,8 @@ def describe_migration(found: dict[str, Any], project: int) -> str:
         return f"{how_far}; the queue goes on as it is meanwhile"
     if found["kept"]:
         return f"not to {title}, since the queue was put back to {found['kept']}; {_by_force(found, project)}"
+    if found.get("gone"):  # which outcomes on disk from before have not
+        return f"to {title}: taken without being judged, since the weights of {found['gone']} are gone"
     if found["upgrade"]:
         return f"to {title}{AS_NOW}: all images are embedded anew, and used"
     if found["probability"] is None:

@@ -466,3 +466,19 @@ def test_a_wanted_backbone_whose_file_is_gone_costs_itself_alone(current, caplog
     assert backbone(current).weights is None
     assert "other.pth is no file" in caplog.text
     assert not due(current)
+
+
+def test_a_live_backbone_whose_weights_are_gone_is_left_unjudged_and_that_is_told(current):
+    want(current, OTHER, force=True)
+    current.run(migrate)
+    current.run(run_round)
+    want(current, THIRD)
+    (current.settings.data_dir / OTHER).unlink()
+    current.run(run_round)
+    assert backbone(current).weights.name == THIRD
+    assert describe_migration(current.state.migration, current.project) == (
+        "to ResNet50 with third.pth: taken without being judged, since the weights of ResNet50 with other.pth are gone"
+    )
+    told = current.state.migration
+    current.run(run_round)
+    assert current.state.migration == told
