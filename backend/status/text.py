@@ -60,7 +60,7 @@ def _project(p: dict[str, Any], found: dict[str, Any]) -> list[str]:
         return [f"Project {p['project']} (unknown)", f"  problem        {p['unknown']}"]
     tasks, view = p["tasks"], p["label_studio"]
     title = f" {view['title']!r}" if view["title"] else ""
-    live = next((version for version in p["versions"] if version["name"] == p["live"]), None)
+    live = live_version(p)
     lines = [
         f"Project {p['project']}{title} ({', '.join(_words(p))}), strategy {p['strategy']}",
         f"  live version   {_live(p['live'], live)}",
@@ -82,6 +82,21 @@ def _project(p: dict[str, Any], found: dict[str, Any]) -> list[str]:
     lines += [f"  last error     {_error(error)}" for error in p["errors"]]
     lines.append(f"  next           {next_step(p, found)}")
     return lines
+
+
+def live_version(p: dict[str, Any]) -> dict[str, Any] | None:
+    """What is known of the version that a project's queue follows, None where that is nothing."""
+    return next((version for version in p.get("versions", []) if version["name"] == p["live"]), None)
+
+
+def problems(p: dict[str, Any]) -> list[str]:
+    """What is not as it should be with a project, a sentence each: what differs, what cannot be used, what failed last."""
+    if "unknown" in p:
+        return [p["unknown"]]
+    view = p["label_studio"]
+    told = [*view["differs"], *(_problem(p["project"], problem) for problem in p["problems"])]
+    told += [f"Label Studio cannot be asked about it: {view['trouble']}"] if view["state"] == UNREACHABLE else []
+    return told + [_error(error) for error in p["errors"]]
 
 
 def _words(p: dict[str, Any]) -> list[str]:
@@ -150,7 +165,10 @@ def next_labels(version: dict[str, Any] | None) -> str:
 
 def next_step(p: dict[str, Any], found: dict[str, Any]) -> str:
     """What somebody who wants to go on labelling should do now."""
-    number, view = p["project"], p["label_studio"]
+    number = p["project"]
+    if "unknown" in p:
+        return str(p["unknown"])
+    view = p["label_studio"]
     if view["state"] == GONE:
         return f"it was deleted, or the token may not see it: `al-backend forget --project {number}` removes what is kept"
     if not p["connected"]:

@@ -2,6 +2,7 @@
 cannot be used, and what Label Studio has otherwise than it was made."""
 
 import time
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -27,11 +28,14 @@ NOTHING: dict[str, Any] = {
 }  # where the index cannot be read
 
 
-def status(settings: Settings, work: Work) -> dict[str, Any]:
-    """Everything, as plain values for JSON. Asks Label Studio, and does without it where it does not answer."""
+def status(settings: Settings, work: Work, only: Collection[int] | None = None) -> dict[str, Any]:
+    """Everything, as plain values for JSON, of all projects or `only` of these. Asks Label Studio, and does without it where it
+    does not answer."""
     projects, comparer = Projects(settings.data_dir), Comparer(settings)
     workers = [w for w in Worker.all(connection=work.redis) if set(w.queue_names()) & {*QUEUES, FINETUNE}]
-    known = [_project(settings, work, projects, comparer, project) for project in projects.ids()]
+    known = [
+        _project(settings, work, projects, comparer, project) for project in projects.ids() if only is None or project in only
+    ]
     connected = {entry["project"] for entry in known if entry.get("connected")}
     return {
         "label_studio": settings.label_studio_url,

@@ -12,7 +12,7 @@ from tests.label_studio_in_memory.connecting import Connecting, public
 from tests.label_studio_in_memory.labelling import Labelling
 from tests.label_studio_in_memory.predicting import Predicting
 from tests.label_studio_in_memory.rows import PROJECT, Row, now
-from tests.label_studio_in_memory.serving import TOKEN, Fault, Refused, Request, handler
+from tests.label_studio_in_memory.serving import TOKEN, Fault, Person, Refused, Request, handler
 
 
 class LabelStudioInMemory(Labelling, Predicting, Connecting):
@@ -25,6 +25,7 @@ class LabelStudioInMemory(Labelling, Predicting, Connecting):
         self.faults: list[Fault] = []
         self.out_of_order = 0  # the status that every request gets, as 500 while its database is locked; 0 for none
         self.url = ""
+        self.people = {TOKEN: Person(1, "owner@example.com")}  # by their tokens
         self._lock = threading.RLock()
 
     def __enter__(self) -> "LabelStudioInMemory":
@@ -65,6 +66,19 @@ class LabelStudioInMemory(Labelling, Predicting, Connecting):
                     raise Refused(fault.status, "a fault")
             return self._route(request)
 
+    def person(self, request: Request) -> Person | None:
+        """Whose access token a request bears."""
+        return self.people.get(request.headers.get("Authorization", "").removeprefix("Bearer access-"))
+
+    def _whoami(self, request: Request) -> Row:
+        person = self.person(request)
+        return {"id": person.id, "email": person.email, "username": person.email} if person else {}
+
+    def _list_projects(self, request: Request) -> Row:
+        person = self.person(request)
+        seen = [row for row in self.projects.values() if not person or person.sees is None or row["id"] in person.sees]
+        return {"results": seen, "count": len(seen), "next": None}
+
     def _route(self, request: Request) -> Any:
         for method, pattern, handle in ROUTES:
             match = re.fullmatch(pattern, request.path)
@@ -82,7 +96,8 @@ ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
     ("POST", "/api/token/refresh/", lambda _, request: {"access": f"access-{request.body['refresh']}"}),
     ("GET", "/api/version/?", lambda *_: {"release": "1.23.2"}),
     ("GET", "/health", lambda *_: {"status": "UP"}),
-    ("GET", "/api/projects/?", lambda self, _: {"results": list(self.projects.values()), "count": len(self.projects)}),
+    ("GET", "/api/current-user/whoami/?", _L._whoami),
+    ("GET", "/api/projects/?", _L._list_projects),
     ("POST", "/api/projects/?", lambda self, r: self._add(self.projects, PROJECT | {"created_at": now()} | r.body)),
     ("GET", r"/api/projects/(\d+)/?", _L._project),
     ("PATCH", r"/api/projects/(\d+)/?", _L._patch_project),

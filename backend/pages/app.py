@@ -1,0 +1,143 @@
+"""The pages as an ASGI application: who may see what, what a browser may do with it, and how failures are told."""
+
+import logging
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from redis.exceptions import RedisError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from backend.labelstudio.client import LabelStudioError
+from backend.pages import jobs, login, overview, versions
+from backend.pages.accounts import Accounts
+from backend.pages.visit import House, Page, Visit
+from backend.project.state import Projects
+from backend.queue.work import Work
+from backend.settings import Settings
+
+log = logging.getLogger(__name__)
+ROOMS = (login, overview, versions, jobs)  # each has its PAGES
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "connect-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+HEADERS = {
+    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in POLICY.items()),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",  # with "no-referrer" the browser would not tell where a form was sent from
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+FORM_BYTES = 30_000_000  # of what a browser may send, an image among it
+STATIC = Path(__file__).parent / "static"
+
+
+def owns(path: str) -> bool:
+    """Whether an address is one of the pages, which look at logins of their own."""
+    return path == "/" or path.split("/")[1] in ("login", "logout", "static", "projects")
+
+
+def create_pages(settings: Settings, projects: Projects, work: Work) -> ASGIApp:
+    """The pages, to be asked for what they `own`."""
+    house = House(settings, projects, work, Accounts(settings, work.redis))
+    pages: Iterable[Page] = (page for room in ROOMS for page in room.PAGES)
+    routes: list[BaseRoute] = [_route(house, page) for page in pages]
+    routes.append(Mount("/static", StaticFiles(directory=STATIC)))
+    return _Guarded(Starlette(routes=routes, exception_handlers={404: partial(_lost, house)}))
+
+
+def _route(house: House, page: Page) -> BaseRoute:
+    async def answer(request: Request) -> Response:
+        if page.method == "POST" and not _same_site(request):
+            return Response("This form was sent from another site.", 403)
+        form: dict[str, Any] = {}
+        if page.method == "POST":
+            if int(request.headers.get("content-length") or FORM_BYTES + 1) > FORM_BYTES:
+                return Response("This form is too large.", 413)
+            form = dict(await request.form(max_files=1, max_fields=10_000))
+        return await run_in_threadpool(_answer, house, page, request, form)
+
+    return Route(f"/projects/{{project:int}}{page.path}" if page.of_project else page.path, answer, methods=[page.method])
+
+
+def _answer(house: House, page: Page, request: Request, form: dict[str, Any]) -> Response:
+    """What the page's handler answers, or why it may not."""
+    visit = Visit(house, request, form=form)
+    try:
+        visit.account = house.accounts.of(request.cookies.get(login.COOKIE))
+        if page.needs_login and not visit.account:
+            return visit.go("/login")
+        if page.method == "POST" and visit.account and visit.text("csrf") != visit.account.csrf:
+            return _trouble(visit, 403, "This form is from an earlier login: load the page again, and send it again.")
+        if page.of_project:
+            visit.project = request.path_params["project"]
+            if visit.project not in visit.titles():
+                return _unknown(visit)
+        return page.handler(visit)
+    except LabelStudioError as error:
+        if error.status == 401 and visit.account:
+            house.accounts.log_out(request.cookies.get(login.COOKIE))
+            return visit.go("/login?expired=1")
+        return _trouble(visit, 502, f"Label Studio: {error}")
+    except RedisError as error:
+        log.error("Redis does not answer: %s", error)
+        return _trouble(Visit(house, request), 503, "Redis does not answer. Labels are safe in Label Studio meanwhile.")
+    except Exception:
+        log.exception("%s failed", request.url.path)
+        return _trouble(Visit(house, request), 500, "A fault of this page: the server's log says more.")
+
+
+def _unknown(visit: Visit) -> Response:
+    text = f"Project {visit.project} is not connected here, or your token may not see it."
+    visit.project = None
+    return _trouble(visit, 404, text)
+
+
+def _trouble(visit: Visit, status: int, text: str) -> Response:
+    return visit.page("trouble.html", status, text=text, account=visit.account, project=None, title="")
+
+
+def _lost(house: House, request: Request, _: Exception) -> Response:
+    return _trouble(Visit(house, request), 404, "There is no such page.")
+
+
+def _same_site(request: Request) -> bool:
+    """Whether a form was sent by a page of ours, as browsers tell."""
+    if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        return False
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+
+
+class _Guarded:
+    """Says to browsers what they may do with every answer; HTML is not kept by them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, with_headers)

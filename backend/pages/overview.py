@@ -1,0 +1,41 @@
+"""The list of projects with what each needs now, and the overview of one."""
+
+from starlette.responses import Response
+
+from backend.pages.visit import Page, Visit
+from backend.status.text import f1, live_version, next_labels, next_step, problems
+from backend.status.values import status
+
+
+def _projects(visit: Visit) -> Response:
+    titles = visit.titles()
+    found = status(visit.house.settings, visit.house.work, only=set(titles))
+    entries = [
+        {
+            "id": p["project"],
+            "title": titles[p["project"]],
+            "tasks": p.get("tasks", {}),
+            "f1": f1(live_version(p)),
+            "jobs": len(p.get("jobs", [])),
+            "next": next_step(p, found),
+        }
+        for p in found["projects"]
+    ]
+    return visit.page("projects.html", entries=entries)
+
+
+def _overview(visit: Visit) -> Response:
+    found = status(visit.house.settings, visit.house.work, only={visit.project or 0})
+    (p,) = found["projects"]
+    live = live_version(p)
+    return visit.page(
+        "overview.html",
+        p=p,
+        f1=f1(live),
+        gain=next_labels(live).removeprefix("next labels").strip(),
+        problems=problems(p),
+        next=next_step(p, found),
+    )
+
+
+PAGES = (Page("/", _projects, of_project=False), Page("", _overview))

@@ -1,0 +1,28 @@
+"""Versions of a project's model: what each learned and how good it is, and going back to one."""
+
+from starlette.responses import Response
+
+from backend.pages.visit import Page, Visit
+from backend.status.text import f1
+from backend.status.values import status
+from model.version_store import VersionError, VersionStore
+
+
+def _versions(visit: Visit) -> Response:
+    (p,) = status(visit.house.settings, visit.house.work, only={visit.project or 0})["projects"]
+    entries = [version | {"f1": f1(version), "is_live": version["name"] == p.get("live")} for version in p.get("versions", [])]
+    return visit.page("versions.html", versions=entries[::-1], finetuned=p.get("finetuned"))
+
+
+def _go_to(visit: Visit) -> Response:
+    """Let the queue follow the version that the form names."""
+    project = visit.project or 0
+    try:
+        VersionStore(visit.house.projects.folder(project) / "versions").about(visit.text("version"))
+    except VersionError as error:
+        return visit.page("trouble.html", 400, text=str(error))
+    visit.house.work.roll_back(project, visit.text("version"))
+    return visit.go(f"/projects/{project}/jobs")
+
+
+PAGES = (Page("/versions", _versions), Page("/versions", _go_to, "POST"))

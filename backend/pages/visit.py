@@ -1,0 +1,108 @@
+"""One request of a person's browser, and how it is answered."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from backend.labelstudio.client import LabelStudio
+from backend.pages.accounts import Account, Accounts
+from backend.project.state import Projects
+from backend.queue.work import Work
+from backend.settings import Settings
+
+TABS = (  # of a project: address below it, and what it is called
+    ("", "Overview"),
+    ("versions", "Versions"),
+    ("jobs", "Jobs"),
+)
+
+
+@dataclass(frozen=True)
+class House:
+    """What every page can use."""
+
+    settings: Settings
+    projects: Projects
+    work: Work
+    accounts: Accounts
+
+
+@dataclass
+class Visit:
+    """A request. account: who asks; project: the id in its address, which this person may see; form: what was posted."""
+
+    house: House
+    request: Request
+    account: Account | None = None
+    project: int | None = None
+    form: dict[str, str | UploadFile] = field(default_factory=dict)
+
+    def text(self, name: str) -> str:
+        """What the form says under `name`, "" for nothing."""
+        value = self.form.get(name, "")
+        return value if isinstance(value, str) else ""
+
+    def label_studio(self) -> LabelStudio:
+        """Label Studio as this person sees it; to be closed."""
+        assert self.account  # noqa: S101  pages without a login do not ask
+        return self.house.accounts.client(self.account.token)
+
+    def titles(self) -> dict[int, str]:
+        """Titles of the projects that this person sees and that are known here, by their ids."""
+        assert self.account  # noqa: S101
+        known = set(self.house.projects.ids())
+        return {project: title for project, title in self.house.accounts.projects(self.account).items() if project in known}
+
+    def page(self, template: str, status: int = 200, **values: Any) -> Response:
+        """`template` filled in with `values`; each text is escaped."""
+        said = {
+            "account": self.account,
+            "project": self.project,
+            "title": self.titles().get(self.project, "") if self.account and self.project else "",
+            "tabs": TABS,
+            "here": self.request.url.path,
+            "label_studio_url": self.house.settings.label_studio_url,
+        }
+        return HTMLResponse(_templates.get_template(template).render(said | values), status)
+
+    def go(self, path: str) -> Response:
+        """Send the browser to another page, which it gets."""
+        return RedirectResponse(path, 303)
+
+
+Handler = Callable[[Visit], Response]
+
+
+@dataclass(frozen=True)
+class Page:
+    """An address, below a project's where `of_project`, and who answers it. needs_login: whether nobody else may see it."""
+
+    path: str
+    handler: Handler
+    method: str = "GET"
+    of_project: bool = True
+    needs_login: bool = True
+
+
+def with_commands(text: str) -> Markup:
+    """`text` with what stands between backticks as code."""
+    parts = str(text).split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
+    )
+
+
+_templates = Environment(
+    loader=PackageLoader("backend.pages"),
+    autoescape=select_autoescape(),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_templates.filters["with_commands"] = with_commands

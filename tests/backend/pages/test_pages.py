@@ -1,0 +1,71 @@
+"""What the pages of a project say and do."""
+
+import pytest
+
+EVIL = '<script>alert("x")</script>'
+
+
+def test_each_project_says_what_it_needs_now(browser):
+    assert "nothing is learned without workers" in browser.get("/")
+
+
+def test_texts_of_people_are_shown_as_text(browser, label_studio, session, monkeypatch):
+    monkeypatch.setattr("backend.pages.accounts.SEEN_SECONDS", -1)
+    label_studio.projects[session.project]["title"] = EVIL
+    with session.edit() as state:
+        state.errors["round"] = f"2026-11-26 08:30:00 round: {EVIL} `{EVIL}`"
+    for path in ("/", f"/projects/{session.project}", f"/projects/{session.project}/jobs"):
+        page = browser.get(path)
+        assert "<script>alert" not in page
+        assert "&lt;script&gt;alert" in page
+
+
+def test_the_overview_says_what_is_known(browser, session):
+    page = browser.get(f"/projects/{session.project}")
+    assert "4 labelled, 8 to do" in page
+    assert session.state.live in page
+
+
+def test_the_queue_goes_back_to_a_version_that_a_person_chooses(browser, session, work):
+    path = f"/projects/{session.project}/versions"
+    assert "follows it" in browser.get(path)
+    browser.send(path, version=session.state.live)
+    assert [job.id.split("-")[0] for job in work.active(session.project)] == ["rollback"]
+
+
+def test_a_version_that_is_not_there_is_refused(browser, session, work):
+    path = f"/projects/{session.project}/versions"
+    browser.get(path)
+    assert browser.send(path, version="al-9-ffffff").status_code == 400
+    assert work.active(session.project) == []
+
+
+def test_a_project_is_paused_and_resumed(browser, session):
+    path = f"/projects/{session.project}/jobs"
+    browser.get(path)
+    browser.send(path, act="pause")
+    assert session.projects.read(session.project).paused
+    browser.send(path, act="resume")
+    assert not session.projects.read(session.project).paused
+
+
+@pytest.mark.parametrize(("act", "kind"), [("retrain", "round"), ("finetune_last", "finetune_last")])
+def test_a_button_starts_the_job_that_it_names(browser, session, work, act, kind):
+    path = f"/projects/{session.project}/jobs"
+    browser.get(path)
+    assert kind in browser.send(path, act=act).text
+    assert [job.id.rsplit("-", 2)[0] for job in work.active(session.project)] == [kind]
+
+
+def test_another_strategy_is_used_from_the_next_round_on(browser, session):
+    path = f"/projects/{session.project}/jobs"
+    browser.get(path)
+    browser.send(path, act="strategy", strategy="margin")
+    assert session.projects.read(session.project).strategy == "margin"
+
+
+@pytest.mark.parametrize("values", [{"act": "explode"}, {}, {"act": "strategy", "strategy": "os:system"}])
+def test_what_no_button_sends_is_refused(browser, session, values):
+    path = f"/projects/{session.project}/jobs"
+    browser.get(path)
+    assert browser.send(path, **values).status_code == 400
