@@ -217,6 +217,17 @@ def test_what_changed_since_is_listed_alone(studio, project, tasks):
     assert none == []
 
 
+def test_the_first_and_the_last_task_are_told_without_a_list(studio, project, tasks):
+    assert [task["id"] for task in studio.outermost_tasks(project)] == [min(tasks), max(tasks)]
+
+
+def test_a_project_counts_its_labels_and_not_its_skips(studio, project, tasks):
+    annotate(studio, tasks[0], was_cancelled=True)
+    assert studio.project(project)["total_annotations_number"] == 0
+    annotate(studio, tasks[1], ground_truth=True)
+    assert studio.project(project)["total_annotations_number"] == 1
+
+
 def test_the_data_of_tasks_are_asked_for_by_their_ids(studio, project, tasks):
     (page,) = studio.tasks(project)
     data = {task["id"]: task["data"] for task in page}

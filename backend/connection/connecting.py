@@ -102,7 +102,11 @@ def connect(settings: Settings, work: Work, project: int, say: Say, wait: Wait, 
         say(f"What another address left could not be removed, the next `connect` tries again: {error}")
     with projects.edit(project) as now:
         now.made = wiring.made
-    if isinstance(result, dict) and result.get("published") == 0:
+    if isinstance(result, dict) and "read" in result:
+        say(
+            f"Read: {result['read']} of {info['task_number']} tasks. The others follow now, then a queue drawn from all of them"
+        )
+    elif isinstance(result, dict) and result.get("published") == 0:
         say("Nothing to publish: the project has no unlabelled image that can be read (`status` counts them).")
     return now
 

@@ -34,12 +34,12 @@ def _round(at: JobAtWork) -> dict[str, Any]:
     if s.state.paused or not s.state.connected:
         return {"ignored": "the project is paused" if s.state.paused else "the project is not connected"}
     started = time.time()
-    s.sync()
+    whole = s.sync(first=PLENTY)
     target = s.target
     if s.state.promoting and s.backbones.has(s.state.promoting):
         s.use_backbone(s.state.promoting)
     unjudged = taken_unjudged(s)
-    partial = embed_first(s)
+    partial = embed_first(s) or not whole
     labelled, pool = s.labelled_and_pool()
     _keep_labels(at, labelled)
     s.progress("training", 0, len(labelled.tasks))
@@ -64,7 +64,8 @@ def _round(at: JobAtWork) -> dict[str, Any]:
     at.wake("clean", 5)
     if partial:
         at.wake("embed")
-    return {"version": name, "labels": len(labelled.tasks), "published": published, "seconds": time.time() - started}
+    summary = {"version": name, "labels": len(labelled.tasks), "published": published, "seconds": time.time() - started}
+    return summary if whole else summary | {"read": s.index.count()}
 
 
 def note_strategy(state: ProjectState, trouble: str) -> None:

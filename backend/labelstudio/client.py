@@ -149,6 +149,15 @@ class LabelStudio:
         pages = self._pages(project, "id", {"ordering": ["tasks:id"]})
         return {task["id"] for page in pages for task in page}
 
+    def outermost_tasks(self, project: int) -> list[dict[str, Any]]:
+        """The tasks of the lowest and of the highest id, of which only the ids are given; none where there is no task."""
+        found = []
+        for order in ("tasks:id", "-tasks:id"):
+            params = {"project": project, "fields": "all", "query": json.dumps({"ordering": [order]}), "include": "id"}
+            answer = self.request("GET", "/api/tasks", dict, params=params | {"page": 1, "page_size": 1})
+            found += _member(answer, "tasks", list)
+        return found
+
     def task_data(self, project: int, tasks: list[int]) -> dict[int, Any]:
         """The data of those of `tasks` that are there, by their ids."""
         return {task["id"]: task["data"] for page in self._pages(project, "id,data", _named(tasks)) for task in page}

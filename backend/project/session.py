@@ -11,6 +11,7 @@ from backend.labelstudio.images import ImageSource
 from backend.labelstudio.labelling_config import Target, parse_label_config
 from backend.learning.rounds import Labelled, Pool, Rules
 from backend.project.arrays import labelled_and_pool
+from backend.project.first_tasks import sync_first
 from backend.project.index import UNLABELLED, Index, Row, image_reference
 from backend.project.index_file import IndexLost
 from backend.project.learned import Learned
@@ -134,18 +135,26 @@ class Session:
         if label_config:
             self._target = parse_label_config(label_config, self.state.control)
 
-    def sync(self) -> None:
-        """Bring the index up to what Label Studio holds now; once more where it was damaged meanwhile."""
+    def sync(self, first: int = 0) -> bool:
+        """Bring the index up to what Label Studio holds now; once more where it was damaged meanwhile.
+
+        first: about how many tasks will do for now, where the project is new here and so large that to read all takes long; 0
+        for all. Returns whether all were read.
+        """
         self.look()
         self._check_identity()
-        read = partial(
-            sync_index, self.index, self.label_studio, self.project, self.target, self.info["task_number"], self.progress
-        )
         try:
-            read()
+            return self._read(first)
         except IndexLost as reason:
             log.warning("Project %s: %s", self.project, reason)
-            read()
+            return self._read(first)
+
+    def _read(self, first: int) -> bool:
+        index, studio, target, progress = self.index, self.label_studio, self.target, self.progress
+        if first and sync_first(index, studio, self.info, target, self.state.live, first, progress):
+            return False
+        sync_index(index, studio, self.project, target, self.info["task_number"], progress)
+        return True
 
     def _check_identity(self) -> None:
         """Another project under the same id, as after a new installation of Label Studio, starts from nothing."""

@@ -14,6 +14,7 @@ from backend.project.problems import TASK
 log = logging.getLogger(__name__)
 EARLY = timedelta(hours=1)  # that Label Studio's clock may be ahead of ours
 OLDEST = datetime(2000, 1, 1, tzinfo=UTC)  # before there was any Label Studio
+SYNCED_TO = "synced_to"  # the note of how far an index got that has all tasks
 
 
 def sync_index(
@@ -28,11 +29,7 @@ def sync_index(
 
     task_number: how many tasks Label Studio says there are. Raises LabelStudioError, IndexUnavailable.
     """
-    stamp = json.dumps(target.as_dict())
-    if index.note("target") != stamp:
-        index.clear()
-        index.set_note("target", stamp)
-
+    follow_target(index, target)
     due = index.due()
     if unlistable := [task for task in index.troubled(TASK) if task in due]:  # whether Label Studio can list them now
         still: dict[int, str] = {}
@@ -49,9 +46,9 @@ def sync_index(
             done += len(page)
             progress("reading tasks", done, max(done, 0 if since else task_number))
         index.set_unlistable(lost)
-        index.set_note("synced_to", newest)
+        index.set_note(SYNCED_TO, newest)
 
-    read(newest_change([], index.note("synced_to")))
+    read(newest_change([], index.note(SYNCED_TO)))
     if index.count() != task_number:
         there = label_studio.task_ids(project)
         index.keep_only(there)
@@ -59,6 +56,14 @@ def sync_index(
             read("")
     for problem in index.problems():
         log.warning("Project %s: %s", project, problem)
+
+
+def follow_target(index: Index, target: Target) -> None:
+    """Forget what `index` knows where that is about another target."""
+    stamp = json.dumps(target.as_dict())
+    if index.note("target") != stamp:
+        index.clear()
+        index.set_note("target", stamp)
 
 
 def newest_change(tasks: Iterable[Any], newest: str, now: datetime | None = None) -> str:

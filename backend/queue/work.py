@@ -50,7 +50,7 @@ KINDS = {
     "round": Kind(TRAIN, "backend.jobs.round.run_round", "publish", 3600),
     "reconcile": Kind(TRAIN, "backend.jobs.reconcile.reconcile", "publish", 1800),
     "rollback": Kind(TRAIN, "backend.jobs.rollback.roll_back", "publish", 1800, again=()),
-    "embed": Kind(EMBED, "backend.jobs.embed.embed", "embed", 900),
+    "embed": Kind(EMBED, "backend.jobs.embed.embed", "embed", 3600),
     "migrate": Kind(EMBED, "backend.jobs.migrate.migrate", "migrate", 3600, nice=GIVES_WAY),
     "clean": Kind(HOUSEKEEPING, "backend.jobs.clean.clean", "clean", 900),
 } | {

@@ -12,7 +12,9 @@ class Labelling(Rows):
 
     def _project(self, _: Request, project: int) -> Row:
         tasks = [t for t in self.tasks.values() if t["project"] == project]
-        return self._get(self.projects, project) | {"task_number": len(tasks)}
+        given = [a for a in self.annotations.values() if a["project"] == project and not a["was_cancelled"]]
+        counts = {"task_number": len(tasks), "total_annotations_number": len(given)}
+        return self._get(self.projects, project) | counts
 
     def _patch_project(self, request: Request, project: int) -> Row:
         row, version = self._get(self.projects, project), request.body.get("model_version")
@@ -58,6 +60,8 @@ class Labelling(Rows):
             assert (item["filter"], item["operator"]) == ("filter:tasks:updated_at", "greater"), item
             since = datetime.fromisoformat(item["value"])
             tasks = [t for t in tasks if datetime.fromisoformat(t["updated_at"]) > since]
+        if query.get("ordering") == ["-tasks:id"]:
+            tasks = tasks[::-1]
         size, page = int(request.query.get("page_size", 100)), int(request.query.get("page", 1))
         part = tasks[(page - 1) * size : page * size]
         if not part and page > 1:

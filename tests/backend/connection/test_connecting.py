@@ -157,6 +157,13 @@ def test_a_tab_that_is_refused_costs_itself_alone(desk, done):
     assert [row["data"]["title"] for row in desk.label_studio.views.values()].count("Queue") == 1
 
 
+def test_it_tells_where_a_first_queue_did_not_wait_for_all_tasks(desk):
+    worker = desk.worker
+    desk.worker = lambda job_id: worker(job_id) | {"read": 2}
+    desk.connect()
+    assert any("2 of 3 tasks" in line for line in desk.said)
+
+
 @pytest.mark.parametrize("error", [RuntimeError("weights are wrong"), KeyboardInterrupt()])
 def test_a_first_queue_that_fails_or_is_given_up_leaves_nothing(desk, error):
     before = desk.there()

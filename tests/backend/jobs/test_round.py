@@ -8,9 +8,13 @@ from rq import Retry
 
 from backend.jobs import job
 from backend.jobs import round as rounds
+from backend.jobs.embed import embed
 from backend.jobs.round import run_round
+from backend.project import first_tasks
 from backend.project.embedding import unembedded
 from backend.project.state import Projects
+from backend.queue.work import TRAIN
+from tests.backend.jobs.made_up import CLASSES
 from tests.label_studio_in_memory import Fault
 
 
@@ -63,6 +67,53 @@ def test_the_first_queue_has_every_image_where_they_are_quick(place, monkeypatch
     place.run(run_round)
     assert embedded(place) == len(place.tasks)
     assert not place.state.partial
+
+
+@pytest.fixture
+def large(place, monkeypatch):
+    """A project that is large, so that its first queue waits for 5 tasks and not for all 24."""
+    monkeypatch.setattr(rounds, "PLENTY", 5)
+    monkeypatch.setattr(first_tasks, "MANY", len(place.tasks))
+    return place
+
+
+def known(place):
+    """How many tasks the index has."""
+    with place.session() as session:
+        return session.index.count()
+
+
+def test_the_first_queue_of_a_large_project_waits_for_few_of_its_tasks(large):
+    summary = large.run(run_round)
+    assert summary["read"] == known(large) < len(large.tasks)
+    assert len(large.predictions(large.live())) == summary["published"] >= 5
+    assert large.state.partial
+    assert any(job.id.startswith("embed-") for job in large.work.active(large.project))
+
+
+def test_all_tasks_of_a_large_project_are_read_after_its_first_queue_and_another_is_drawn(large):
+    large.run(run_round)
+    large.run(embed)
+    assert known(large) == embedded(large) == len(large.tasks)
+    waiting = large.work._queues[TRAIN].scheduled_job_registry.get_job_ids()
+    assert any(job_id.startswith("round-") for job_id in waiting)
+    assert "read" not in large.run(run_round)
+    assert not large.state.partial
+
+
+def test_labels_on_a_first_queue_are_learned_before_all_tasks_are_read(large):
+    for task in large.predictions(large.run(run_round)["version"])[:2]:
+        large.studio.label(task, CLASSES[0])
+    summary = large.run(run_round)
+    assert summary["labels"] == 2
+    assert summary["read"] < len(large.tasks)
+    assert large.state.partial
+
+
+def test_a_large_project_with_labels_is_read_whole_at_once(large):
+    large.label(3)
+    assert "read" not in large.run(run_round)
+    assert known(large) == len(large.tasks)
 
 
 def test_a_failed_round_leaves_no_version(place):
