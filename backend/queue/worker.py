@@ -22,6 +22,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from backend.processes import die_with_parent, session_gives_way
+from backend.queue.signs import tell_version
 from backend.queue.work import FINETUNE, GIVES_WAY, KINDS, Work
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,11 @@ GRACE = 6  # seconds such a sign may be late before another worker takes the job
 
 class ActiveLearningMixin:
     """What both worker classes share."""
+
+    def register_birth(self) -> None:
+        """Say also of which version this worker is."""
+        super().register_birth()  # type: ignore[misc]
+        tell_version(self.connection, self.key)  # type: ignore[attr-defined]
 
     def main_work_horse(self, *args: Any) -> None:
         """The job's process: gone when the worker is, and polite to what runs beside it."""

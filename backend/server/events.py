@@ -11,11 +11,13 @@ from typing import Any
 
 from backend.labelstudio.labelling_config import LabelConfigError, parse_label_config
 from backend.project.state import Projects, ProjectState, finetune_depth
+from backend.queue.signs import hear
 from backend.queue.work import Work
 from backend.server.bodies import BadRequest, project_id, shown, text
 from backend.settings import Settings
 
 log = logging.getLogger(__name__)
+CHANGED = "PROJECT_UPDATED"
 REFILL = 20  # seconds in which the labels of a paused project become one look at its queue
 SOON = 2  # seconds in which a burst of events becomes one reconcile
 SUBMIT_SECONDS = 5  # in which a label's own event follows the START_TRAINING of its Submit
@@ -50,6 +52,7 @@ def handle_all(payloads: Sequence[dict[str, Any]], settings: Settings, work: Wor
     """
     read = lru_cache(maxsize=None)(Projects(settings.data_dir).read)
     acts = _Acts()
+    changed: set[int] = set()
     planned: list[dict[str, int | str] | Exception] = []
     for payload in payloads:
         try:
@@ -57,8 +60,12 @@ def handle_all(payloads: Sequence[dict[str, Any]], settings: Settings, work: Wor
         except Exception as error:  # noqa: BLE001  whatever is wrong with one event is for its own request to tell
             planned.append(error)
         else:
+            if payload.get("action") == CHANGED:
+                changed.add(project_id(payload.get("project")))
             planned.append({name: acts.add(part) if isinstance(part, Wake) else part for name, part in meaning.items()})
     jobs = acts.carry_out(work)
+    for project in changed:
+        hear(work.redis, project)
     return [
         plan if isinstance(plan, Exception) else {name: jobs.get(part, part) for name, part in plan.items()} for plan in planned
     ]
@@ -107,7 +114,7 @@ def _meaning(payload: dict[str, Any], settings: Settings, read: Callable[[int], 
         return _annotations(action, payload, project, state, settings)
     if action in ("TASKS_CREATED", "TASKS_DELETED"):
         return {"job": Wake("reconcile", project, SOON)}
-    if action == "PROJECT_UPDATED":
+    if action == CHANGED:
         return _project_updated(payload["project"], project, state)
     return {"ignored": f"{action[:50] or 'no action'} means nothing to active learning"}
 
