@@ -1,4 +1,4 @@
-"""Child processes that never outlive their parent, and that give way to others."""
+"""Processes: children that never outlive their parent and that give way to others, and whether one runs."""
 
 import ctypes
 import os
@@ -29,3 +29,14 @@ def session_gives_way(by: int) -> None:
     if os.getsid(0) == os.getpid():
         with suppress(OSError):
             Path("/proc/self/autogroup").write_text(str(by))
+
+
+def runs(pid: int) -> bool:
+    """Whether a process of this number runs on this machine, whosever it is."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True

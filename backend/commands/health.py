@@ -4,7 +4,6 @@ A worker is known by its host name (a container's is its own), its process and i
 Redis: one that hangs, or has lost Redis, gives none.
 """
 
-import os
 import socket
 from collections.abc import Sequence
 
@@ -15,6 +14,7 @@ from rq.utils import now
 
 from backend.commands.shared import CommandError, known_queues, queues_argument, say, with_settings
 from backend.connection.answering import local_url, why_not_ours
+from backend.processes import runs
 from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
 from backend.settings import Settings
@@ -54,20 +54,10 @@ def check_worker(redis: Redis, queues: Sequence[str]) -> str:
     """A sentence about the worker of exactly `queues` on this host. Raises CommandError where it is not well."""
     here, names = socket.gethostname(), ", ".join(queues)
     mine = [w for w in Worker.all(connection=redis) if w.hostname == here and set(w.queue_names()) == set(queues)]
-    beats = [w.last_heartbeat for w in mine if w.last_heartbeat and w.pid and _runs(w.pid)]
+    beats = [w.last_heartbeat for w in mine if w.last_heartbeat and w.pid and runs(w.pid)]
     if not beats:
         raise CommandError(f"No worker of {names} runs on {here}.")
     age = (now() - max(beats)).total_seconds()
     if age > LATE_SECONDS:
         raise CommandError(f"The worker of {names} on {here} gave its last sign of life {age:.0f} s ago: it hangs.")
     return f"The worker of {names} gave a sign of life {age:.0f} s ago."
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        return True
-    return True

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from backend.labelstudio.wiring import TITLE, Wiring
+from backend.labelstudio.wiring import TITLE, Row, Wiring
 from backend.project.state import ProjectState
 
 SAMPLING = "Uncertainty sampling"
@@ -22,11 +22,17 @@ AGAIN = "`connect` puts it right"
 
 @dataclass(frozen=True)
 class Difference:
-    """kind: "sampling", "empty answers", "training", "backend", "webhook", "twin", "model version" or "predictions"; text: a
-    sentence with the next step."""
+    """kind: "sampling", "empty answers", "training", "backend", "webhook", "twin", "model version" or "predictions"; seen: what
+    differs; step: what puts it right."""
 
     kind: str
-    text: str
+    seen: str
+    step: str = AGAIN
+
+    @property
+    def text(self) -> str:
+        """A sentence with the next step."""
+        return f"{self.seen}; {self.step}"
 
 
 def differences(
@@ -44,24 +50,33 @@ def setting_differences(info: dict[str, Any]) -> list[Difference]:
     """What differs in the project's settings, as Label Studio gives them."""
     found = []
     if info["sampling"] != SAMPLING:
-        text = f"sampling is {info['sampling']!r}: tasks are not served in the order of the queue; {AGAIN}"
-        found.append(Difference("sampling", text))
+        seen = f"sampling is {info['sampling']!r}: tasks are not served in the order of the queue"
+        found.append(Difference("sampling", seen))
     if info.get("enable_empty_annotation"):
-        text = f"empty answers may be submitted, so a hotkey that unticks a pre-annotation can erase a label; {AGAIN}"
-        found.append(Difference("empty answers", text))
+        seen = "empty answers may be submitted, so a hotkey that unticks a pre-annotation can erase a label"
+        found.append(Difference("empty answers", seen))
     if info["min_annotations_to_start_training"]:
-        text = f"Label Studio starts a training within every {info['min_annotations_to_start_training']}th Submit; {AGAIN}"
-        found.append(Difference("training", text))
+        seen = f"Label Studio starts a training within every {info['min_annotations_to_start_training']}th Submit"
+        found.append(Difference("training", seen))
     return found
 
 
 def wiring_differences(wiring: Wiring) -> list[Difference]:
     """What differs in the project's ML backends and webhooks. Raises LabelStudioError."""
-    found = []
     backends = wiring.backends()
-    if not any(row["url"].rstrip("/") == wiring.url for row in backends):
-        text = f"no ML backend at BACKEND_URL={wiring.url}: batch predictions and Start Training do not reach us; {AGAIN}"
-        found.append(Difference("backend", text))
+    return [*backend_differences(wiring, backends), *webhook_differences(wiring), *twin_differences(wiring, backends)]
+
+
+def backend_differences(wiring: Wiring, backends: Collection[Row]) -> list[Difference]:
+    """Whether one of the project's ML `backends` is ours."""
+    if any(row["url"].rstrip("/") == wiring.url for row in backends):
+        return []
+    seen = f"no ML backend at BACKEND_URL={wiring.url}: batch predictions and Start Training do not reach us"
+    return [Difference("backend", seen)]
+
+
+def webhook_differences(wiring: Wiring) -> list[Difference]:
+    """What is wrong with the project's webhook. Raises LabelStudioError."""
     hooks = [row for row in wiring.webhooks() if row["url"].rstrip("/") == wiring.webhook_url]
     if not hooks:
         why = f"no webhook to {wiring.webhook_url}"
@@ -72,17 +87,21 @@ def wiring_differences(wiring: Wiring) -> list[Difference]:
     elif not any((row.get("headers") or {}) == wiring.headers for row in hooks):
         why = f"the webhook to {wiring.webhook_url} has other credentials"
     else:
-        why = ""
-    if why:
-        found.append(Difference("webhook", f"{why}: labels reach us by the next reconcile only; {AGAIN}"))
-    for row in backends:
-        if row.get("title") == TITLE and not wiring.owns_backend(row):
-            text = (
-                f"an ML backend {TITLE!r} stands at {row['url']} too: another plugin there would take the queue from this one; "
-                "disconnect it there, or delete it under Settings > Model"
-            )
-            found.append(Difference("twin", text))
-    return found
+        return []
+    return [Difference("webhook", f"{why}: labels reach us by the next reconcile only")]
+
+
+def twin_differences(wiring: Wiring, backends: Collection[Row]) -> list[Difference]:
+    """Which of the project's ML `backends` are those of another plugin."""
+    return [
+        Difference(
+            "twin",
+            f"an ML backend {TITLE!r} stands at {row['url']} too: another plugin there would take the queue from this one",
+            "disconnect it there, or delete it under Settings > Model",
+        )
+        for row in backends
+        if row.get("title") == TITLE and not wiring.owns_backend(row)
+    ]
 
 
 def _queue(state: ProjectState, info: dict[str, Any], counts: dict[str, int], published: Collection[int]) -> list[Difference]:
@@ -90,13 +109,10 @@ def _queue(state: ProjectState, info: dict[str, Any], counts: dict[str, int], pu
         return []
     found = []
     if info["model_version"] != state.live:
-        text = f"Label Studio follows {info['model_version'] or 'no version'!r}, not {state.live}: the next reconcile sets it"
-        found.append(Difference("model version", text))
+        seen = f"Label Studio follows {info['model_version'] or 'no version'!r}, not {state.live}"
+        found.append(Difference("model version", seen, "the next reconcile sets it"))
     stored = counts.get(state.live, 0)
     if stored != len(published):
-        text = (
-            f"Label Studio holds {stored} predictions of {state.live}, {len(published)} were published: "
-            "the next reconcile mends it"
-        )
-        found.append(Difference("predictions", text))
+        seen = f"Label Studio holds {stored} predictions of {state.live}, {len(published)} were published"
+        found.append(Difference("predictions", seen, "the next reconcile mends it"))
     return found

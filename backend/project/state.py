@@ -111,14 +111,28 @@ class Projects:
     def prepare(self) -> None:
         """Make DATA_DIR, or check that it has the format this code writes. Raises DataDirError."""
         self.root.mkdir(parents=True, exist_ok=True)
-        found = read_json(self.data_dir / "format.json")
-        if not isinstance(found, dict) or not isinstance(found.get("format"), int):  # absent, or damaged
+        if not self._format():
             write_json(self.data_dir / "format.json", {"format": FORMAT})
-        elif found.get("format") != FORMAT:
+
+    def check(self) -> None:
+        """That a plugin has worked with DATA_DIR, in the format this code writes; makes nothing. Raises DataDirError."""
+        if not self._format() or not _value(self._identity_file, "identity"):
             raise DataDirError(
-                f"{self.data_dir} has format {found.get('format')}, this version reads format {FORMAT}: "
+                f"No plugin has worked with DATA_DIR={self.data_dir} yet: run this command in the folder where `al-backend up` "
+                "runs, set the same DATA_DIR, or start `al-backend up`."
+            )
+
+    def _format(self) -> bool:
+        """Whether DATA_DIR has its note of the format, undamaged. Raises DataDirError where that is another one."""
+        found = read_json(self.data_dir / "format.json")
+        if not isinstance(found, dict) or not isinstance(found.get("format"), int):
+            return False
+        if found["format"] != FORMAT:
+            raise DataDirError(
+                f"{self.data_dir} has format {found['format']}, this version reads format {FORMAT}: "
                 "set DATA_DIR to another folder, or run the version that wrote it."
             )
+        return True
 
     def identity(self) -> str:
         """A random name that this DATA_DIR got when it was first used, and that tells nothing about it.

@@ -31,10 +31,10 @@ def render(found: dict[str, Any]) -> str:
             f"Project {project} (not connected): somebody added this backend by hand under Settings > Model, {age(seen)}",
         ]
         lines.append(f"  next           {CONNECT.format(project)} adds what that lacks: webhook, sampling, queue")
-    return "\n".join(_printable(line) for line in lines)
+    return "\n".join(printable(line) for line in lines)
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
     """A line that no title and no label can break or make into commands to the terminal."""
     return "".join(character if character.isprintable() else " " for character in line)
 
