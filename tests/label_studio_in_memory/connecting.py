@@ -36,11 +36,13 @@ class Connecting(Rows):
 
     def _add_backend(self, request: Request) -> Row:
         project = self._get(self.projects, request.body["project"])
+        if not isinstance(request.body.get("is_interactive", False), bool):
+            raise self._refused_field("is_interactive")
         if self.blocks_private:
             self._add(self.backends, request.body)  # refused, and kept all the same
             raise Refused(403, "URL resolves to a reserved network address (block: 127.0.0.0/8)")
         self._check_backend(request.body)
-        row = self._add(self.backends, request.body)
+        row = self._add(self.backends, request.body | {"state": "CO"})
         hook = {"url": f"{row['url']}/webhook", "project": row["project"], "headers": {}, "is_active": True}
         there = any(w["url"] == hook["url"] and w["project"] == row["project"] for w in self.webhooks.values())
         if _has_valid_host(hook["url"]) and not there:
@@ -56,12 +58,14 @@ class Connecting(Rows):
             return None
         if request.method == "PATCH":
             self._check_backend(row | request.body)
-            row.update(request.body)
+            row.update(request.body | {"state": "CO"})
         return public(row)
 
     def _add_webhook(self, request: Request) -> Row:
         if not _has_valid_host(request.body["url"]):
             raise Refused(400, {"url": ["Enter a valid URL."]})
+        if not isinstance(request.body.get("is_active", True), bool):
+            raise self._refused_field("is_active")
         if self.blocks_private:
             raise Refused(403, "URL resolves to a reserved network address (block: 127.0.0.0/8)")
         fields = {"project": None, "headers": {}, "is_active": True, "send_payload": True, "send_for_all_actions": True}
@@ -76,6 +80,12 @@ class Connecting(Rows):
             raise Refused(400, {"url": ["Enter a valid URL."]})
         row.update({key: value for key, value in (request.body or {}).items() if key != "project"})
         return row
+
+    def _refused_field(self, name: str) -> Refused:
+        """Of a field that is no yes or no; the guard against private addresses speaks first."""
+        if self.blocks_private:
+            return Refused(403, "URL resolves to a reserved network address (block: 127.0.0.0/8)")
+        return Refused(400, {name: ["Must be a valid boolean."]})
 
     def _change_view(self, request: Request, number: int) -> Row | None:
         row = self._get(self.views, number)

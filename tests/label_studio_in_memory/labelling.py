@@ -25,6 +25,7 @@ class Labelling(Rows):
         if request.body.get("show_collab_predictions") is False:
             row["model_version"] = ""
         row.update(request.body)
+        self._send_event(project, "PROJECT_UPDATED")
         return row
 
     def _delete_project(self, _: Request, project: int) -> None:

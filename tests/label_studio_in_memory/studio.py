@@ -24,6 +24,9 @@ class LabelStudioInMemory(Labelling, Predicting, Connecting):
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
         self.out_of_order = 0  # the status that every request gets, as 500 while its database is locked; 0 for none
+        self.release = "1.23.2"
+        self.sign_up_is_open = False
+        self.clock_off = 0.0  # seconds by which its clock is ahead
         self.url = ""
         self.people = {TOKEN: Person(1, "owner@example.com")}  # by their tokens
         self._lock = threading.RLock()
@@ -72,7 +75,10 @@ class LabelStudioInMemory(Labelling, Predicting, Connecting):
 
     def _whoami(self, request: Request) -> Row:
         person = self.person(request)
-        return {"id": person.id, "email": person.email, "username": person.email} if person else {}
+        if not person:
+            return {}
+        names = {"email": person.email, "username": person.email}
+        return {"id": person.id, "active_organization": person.organization} | names
 
     def _list_projects(self, request: Request) -> Row:
         person = self.person(request)
@@ -94,7 +100,7 @@ def _listed(name: str) -> Callable[..., list[Row]]:
 _L = LabelStudioInMemory
 ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
     ("POST", "/api/token/refresh/", lambda _, request: {"access": f"access-{request.body['refresh']}"}),
-    ("GET", "/api/version/?", lambda *_: {"release": "1.23.2"}),
+    ("GET", "/api/version/?", lambda self, _: {"release": self.release}),
     ("GET", "/health", lambda *_: {"status": "UP"}),
     ("GET", "/api/current-user/whoami/?", _L._whoami),
     ("GET", "/api/projects/?", _L._list_projects),
