@@ -24,6 +24,7 @@ COMMANDS = {
     "forget": ("backend.commands.connect", "Remove what is kept of a deleted project."),
     "ask-again": ("backend.commands.ask_again", "Serve tasks again that were answered with nothing."),
     "status": ("backend.commands.status", "Show versions, F1, queues, jobs and errors."),
+    "doctor": ("backend.commands.doctor", "Look at every link, name what is broken, mend it."),
     "retrain": ("backend.commands.rounds", "Run a round now and wait for it."),
     "rollback": ("backend.commands.rounds", "Let the queue follow an older version."),
     "pause": ("backend.commands.rounds", "Stop retraining a project."),
