@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from anyio import CapacityLimiter, to_thread
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,15 +18,16 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.labelstudio.client import LabelStudioError
-from backend.pages import jobs, login, overview, versions
+from backend.pages import images, jobs, login, overview, versions
 from backend.pages.accounts import Accounts
+from backend.pages.thumbnails import Thumbnails
 from backend.pages.visit import House, Page, Visit
 from backend.project.state import Projects
 from backend.queue.work import Work
 from backend.settings import Settings
 
 log = logging.getLogger(__name__)
-ROOMS = (login, overview, versions, jobs)  # each has its PAGES
+ROOMS = (login, overview, versions, jobs, images)  # each has its PAGES
 POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -55,7 +56,7 @@ def owns(path: str) -> bool:
 
 def create_pages(settings: Settings, projects: Projects, work: Work) -> ASGIApp:
     """The pages, to be asked for what they `own`."""
-    house = House(settings, projects, work, Accounts(settings, work.redis))
+    house = House(settings, projects, work, Accounts(settings, work.redis), Thumbnails(settings))
     pages: Iterable[Page] = (page for room in ROOMS for page in room.PAGES)
     routes: list[BaseRoute] = [_route(house, page) for page in pages]
     routes.append(Mount("/static", StaticFiles(directory=STATIC)))
@@ -63,6 +64,8 @@ def create_pages(settings: Settings, projects: Projects, work: Work) -> ASGIApp:
 
 
 def _route(house: House, page: Page) -> BaseRoute:
+    limiter = CapacityLimiter(page.at_once) if page.at_once else None  # who waits holds no thread that a webhook needs
+
     async def answer(request: Request) -> Response:
         if page.method == "POST" and not _same_site(request):
             return Response("This form was sent from another site.", 403)
@@ -71,7 +74,7 @@ def _route(house: House, page: Page) -> BaseRoute:
             if int(request.headers.get("content-length") or FORM_BYTES + 1) > FORM_BYTES:
                 return Response("This form is too large.", 413)
             form = dict(await request.form(max_files=1, max_fields=10_000))
-        return await run_in_threadpool(_answer, house, page, request, form)
+        return await to_thread.run_sync(_answer, house, page, request, form, limiter=limiter)
 
     return Route(f"/projects/{{project:int}}{page.path}" if page.of_project else page.path, answer, methods=[page.method])
 

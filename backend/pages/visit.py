@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from backend.labelstudio.client import LabelStudio
 from backend.pages.accounts import Account, Accounts
+from backend.pages.thumbnails import Thumbnails
 from backend.project.state import Projects
 from backend.queue.work import Work
 from backend.settings import Settings
@@ -31,6 +32,7 @@ class House:
     projects: Projects
     work: Work
     accounts: Accounts
+    thumbnails: Thumbnails
 
 
 @dataclass
@@ -81,13 +83,15 @@ Handler = Callable[[Visit], Response]
 
 @dataclass(frozen=True)
 class Page:
-    """An address, below a project's where `of_project`, and who answers it. needs_login: whether nobody else may see it."""
+    """An address, below a project's where `of_project`, and who answers it. needs_login: whether nobody else may see it;
+    at_once: how many such requests are answered at a time, on threads of their own, where they take long; 0 for any number."""
 
     path: str
     handler: Handler
     method: str = "GET"
     of_project: bool = True
     needs_login: bool = True
+    at_once: int = 0
 
 
 def with_commands(text: str) -> Markup:

@@ -57,6 +57,9 @@ class Row(NamedTuple):
     redacted: bool = False
 
 
+ROW = "task, reference, key, state, label, error, remark, redacted"  # the columns of a Row
+
+
 class Index:
     """The index of one project, in the file `path`. Every method may raise IndexUnavailable or IndexLost."""
 
@@ -174,10 +177,14 @@ class Index:
     def rows(self) -> list[Row]:
         """Every task, in the order of their ids."""
         with self._file.reading() as db:
-            found = db.execute(
-                "SELECT task, reference, key, state, label, error, remark, redacted FROM tasks ORDER BY task"
-            ).fetchall()
+            found = db.execute(f"SELECT {ROW} FROM tasks ORDER BY task").fetchall()  # noqa: S608  a constant
         return [Row._make(row) for row in found]
+
+    def row(self, task: int) -> Row | None:
+        """The task of this id, None where there is none."""
+        with self._file.reading() as db:
+            found = db.execute(f"SELECT {ROW} FROM tasks WHERE task = ?", (task,)).fetchone()  # noqa: S608  a constant
+        return Row._make(found) if found else None
 
     def set_errors(self, errors: Mapping[int, str | None], again_in: Mapping[int, float | None] | None = None) -> None:
         """Remember by embedding key why images could not be read; None where they now can.

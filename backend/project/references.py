@@ -2,22 +2,35 @@
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.labelling_config import Target
 from backend.project.index import Row, image_reference
 from model.images import ImageError
 
-if TYPE_CHECKING:
-    from backend.project.session import Session
-
 TOGETHER = 50  # tasks asked for at once; a reference may be a whole image in a data: URI, which is asked for alone
+
+
+class Asking(Protocol):
+    """Who can ask Label Studio about a project, as a Session can."""
+
+    project: int
+
+    @property
+    def label_studio(self) -> LabelStudio:
+        """Label Studio."""
+
+    @property
+    def target(self) -> Target:
+        """What the project's labelling config asks."""
 
 
 class References:
     """The references of `rows`, asked for in their order. Safe to share between threads."""
 
-    def __init__(self, session: "Session", rows: Sequence[Row]) -> None:
-        self._session = session
+    def __init__(self, asking: Asking, rows: Sequence[Row]) -> None:
+        self._asking = asking
         self._cut = [row for row in rows if row.redacted]
         self._next = 0
         self._whole: dict[int, str | ImageError] = {}
@@ -45,12 +58,12 @@ class References:
             following = self._cut[self._next : self._next + TOGETHER]
             self._next += len(following)
             wanted += [other for other in following if other.task != row.task and not _inline(other)]
-        data = self._session.label_studio.task_data(self._session.project, [other.task for other in wanted])
+        data = self._asking.label_studio.task_data(self._asking.project, [other.task for other in wanted])
         for other in wanted:
             if other.task not in data:
                 self._whole[other.task] = ImageError("the task is gone from Label Studio")
                 continue
-            reference, problem = image_reference(data[other.task], self._session.target)
+            reference, problem = image_reference(data[other.task], self._asking.target)
             self._whole[other.task] = ImageError(problem) if problem else reference
 
 
