@@ -26,7 +26,8 @@ class Metrics:
     """Measured on n images. macro_f1 is the mean F1 of the classes that occur among them; None where n is 0.
 
     effective: images of equal weight that would tell as much as these n; interval: the central 95 % range of macro_f1;
-    per_class: F1 of each class, None where it does not occur; ece: expected calibration error in [0, 1]; enough: whether
+    per_class: F1 of each class, None where it does not occur; confusion: true class, predicted class and sum of weights of each
+    cell that holds an image, by row and column; ece: expected calibration error in [0, 1]; enough: whether
     `effective` allows a judgement.
     """
 
@@ -35,6 +36,7 @@ class Metrics:
     macro_f1: float | None
     interval: tuple[float, float] | None
     per_class: list[float | None]
+    confusion: list[tuple[int, int, float]]
     accuracy: float | None
     ece: float | None
     enough: bool
@@ -62,7 +64,7 @@ def measure(probabilities: NDArray[np.floating], labels: Classes, weights: Float
     if weights.shape != (n,) or not (weights > 0).all():
         raise ValueError(f"weights of shape {weights.shape} must be above 0, one for each of {n} images")
     if n == 0:
-        return Metrics(0, 0.0, None, None, [None] * classes, None, None, False)
+        return Metrics(0, 0.0, None, None, [None] * classes, [], None, None, False)
     predicted = probabilities.argmax(axis=1)
     f1, present = f1_per_class(predicted, labels, classes, weights)
     macro = float(f1[present].mean())
@@ -74,10 +76,23 @@ def measure(probabilities: NDArray[np.floating], labels: Classes, weights: Float
         macro_f1=macro,
         interval=(min(low, macro), max(high, macro)),
         per_class=[float(value) if there else None for value, there in zip(f1, present, strict=True)],
+        confusion=confusion_cells(predicted, labels, weights),
         accuracy=float(np.average(predicted == labels, weights=weights)),
         ece=calibration_error(probabilities, labels, weights),
         enough=effective >= ENOUGH,
     )
+
+
+def confusion_cells(predicted: Classes, labels: Classes, weights: Floats) -> list[tuple[int, int, float]]:
+    """Cells of the confusion matrix that hold one of n images: true class, predicted class, sum of weights; by row and column.
+
+    At most n of them, where the matrix of a thousand classes would have a million.
+
+    predicted, labels: int64 (n,); weights: float64 (n,).
+    """
+    cells, cell = np.unique(np.stack([labels, predicted], axis=1), axis=0, return_inverse=True)
+    sums = np.bincount(cell.ravel(), weights, minlength=len(cells))
+    return [(int(truth), int(guess), float(weight)) for (truth, guess), weight in zip(cells, sums, strict=True)]
 
 
 def f1_per_class(

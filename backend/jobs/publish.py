@@ -136,6 +136,7 @@ def switch(session: Session, version: str, check: Callable[[], None]) -> None:
     """Let the queue follow `version`, which must have been published. Our own record comes first, so that the webhook
     which the switch sends is recognised as our own; a crash between the two is mended by the next reconcile."""
     check()
+    session.learned.history.add(version)
     with session.edit() as state:
         state.switch_to(version, session.target.as_dict(), session.backbone)
     if session.index.published(version):

@@ -112,7 +112,8 @@ def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[
     """The head that ships, from every label and the pool, and metrics by cross-fitting on the random sample, as far as the
     backbone has not seen it.
 
-    "gain" among them is what the next labels are expected to bring. Without labels there is no head.
+    "gain" among them is what the next labels are expected to bring, "judged" are the images behind the confusion matrix: their
+    tasks, true classes and predicted ones. Without labels there is no head.
     """
     labelled = labelled.only(_finite_rows(labelled.embeddings))
     if not len(labelled.labels):
@@ -123,8 +124,14 @@ def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[
     held = cross_fit(learner, fair, head.temperature)
     weights = _weights_among(labelled, fair)
     metrics = measure(held, labelled.labels[fair], weights, seed=seed)
-    gain = _gain(learner, fair, weights, held.argmax(axis=1), len(pool.tasks)) if metrics.enough else None
-    return head, metrics.as_dict() | {"gain": gain.as_dict() if gain else None, "unjudged": labelled.unjudged}
+    predicted = held.argmax(axis=1)
+    gain = _gain(learner, fair, weights, predicted, len(pool.tasks)) if metrics.enough else None
+    judged = {"tasks": labelled.tasks[fair], "truths": labelled.labels[fair], "guesses": predicted}
+    return head, metrics.as_dict() | {
+        "gain": gain.as_dict() if gain else None,
+        "unjudged": labelled.unjudged,
+        "judged": {name: values.tolist() for name, values in judged.items()},
+    }
 
 
 def _weights_among(labelled: Labelled, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:

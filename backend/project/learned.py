@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.learning.rounds import Labelled
+from backend.project.history import History
 from backend.project.state import ProjectState
 from model.backbone import BackboneSpec
 from model.backbone_store import BackboneStore, noted_backbone
@@ -30,6 +31,7 @@ class Learned:
     def __init__(self, folder: Path, old_weights: Path | None, mark: str) -> None:
         self.folder = folder
         self.versions = VersionStore(folder / "versions", mark)
+        self.history = History(folder)
         self.finetuning = folder / "finetune"
         self._old_weights = old_weights
         self._in_use = ""
@@ -124,6 +126,7 @@ class Learned:
         """Remove everything: the project is another one under the same id."""
         shutil.rmtree(self.versions.folder, ignore_errors=True)
         shutil.rmtree(self.finetuning, ignore_errors=True)
+        self.history.clear()
         self.backbones.clear()
         self._stores = {}
         self._in_use = ""

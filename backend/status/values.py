@@ -11,6 +11,7 @@ from typing import Any
 from rq import Worker
 
 from backend.connection.comparison import Comparer, Known
+from backend.project.history import summary
 from backend.project.index import UNLABELLED, Index
 from backend.project.index_file import IndexUnavailable
 from backend.project.state import DataDirError, Projects, ProjectState, finetune_depth
@@ -115,19 +116,7 @@ def _version(versions: VersionStore, name: str) -> dict[str, Any]:
         about = versions.about(name)
     except VersionError:
         return {"name": name}
-    metrics = about["metrics"]
-    return {
-        "name": name,
-        "created": _iso(about["created"]),
-        "labels": about["labels"],
-        "backbone": about["backbone"],
-        "macro_f1": metrics.get("macro_f1"),
-        "interval": metrics.get("interval"),
-        "random_slots": metrics.get("n", 0),
-        "enough": metrics.get("enough", False),
-        "unjudged": metrics.get("unjudged", 0),
-        "gain": metrics.get("gain"),
-    }
+    return summary(about) | {"created": _iso(about["created"]), "backbone": about["backbone"]}
 
 
 def _iso(moment: float) -> str:

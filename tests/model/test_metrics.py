@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from model.metrics import ENOUGH, effective_size, measure
 
@@ -39,6 +39,24 @@ def test_the_f1_of_each_class_agrees_with_scikit_learn():
 def test_accuracy_agrees_with_scikit_learn():
     p, labels = sample(200, 5)
     assert measure(p, labels).accuracy == accuracy_score(labels, p.argmax(axis=1))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("n", "classes"), [(0, 3), (1, 3), (40, 3), (200, 300)])
+def test_the_confusion_agrees_with_scikit_learn(n, classes, seed):
+    p, labels = sample(n, classes, seed=seed)
+    weights = np.random.default_rng(seed).choice([1.0, 2.5, 40.0], n)
+    found = np.zeros((classes, classes))
+    for truth, guess, weight in measure(p, labels, weights).confusion:
+        found[truth, guess] = weight
+    expected = confusion_matrix(labels, p.argmax(axis=1), labels=range(classes), sample_weight=weights) if n else 0 * found
+    assert found == pytest.approx(expected)
+    assert found.sum() == pytest.approx(weights.sum())
+
+
+def test_the_confusion_of_a_thousand_classes_has_the_cells_alone_that_hold_an_image():
+    p, labels = sample(50, 1000)
+    assert len(measure(p, labels).confusion) <= 50
 
 
 def test_a_class_that_does_not_occur_has_no_f1():

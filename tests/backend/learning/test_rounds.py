@@ -110,6 +110,19 @@ def test_metrics_carry_what_the_next_labels_are_expected_to_bring(made_up):
     assert low < metrics["gain"]["macro_f1"] < high
 
 
+def test_metrics_tell_the_images_behind_each_cell_of_the_confusion_matrix(made_up):
+    labelled, pool = made_up
+    weights = np.where(np.arange(40) < 20, 1.0, 5.0)
+    metrics = train(replace(labelled, weights=weights, unseen=np.arange(40) >= 4), pool, 4)[1]
+    judged = metrics["judged"]
+    assert judged["tasks"] == labelled.tasks[4:].tolist()
+    assert judged["truths"] == labelled.labels[4:].tolist()
+    pairs = list(zip(judged["truths"], judged["guesses"], strict=True))
+    assert {(truth, guess) for truth, guess, _ in metrics["confusion"]} == set(pairs)
+    right = sum(weight for truth, guess, weight in metrics["confusion"] if truth == guess)
+    assert right / sum(weight for *_, weight in metrics["confusion"]) == pytest.approx(metrics["accuracy"])
+
+
 def test_no_gain_is_told_on_few_random_slots_or_without_a_pool(made_up):
     labelled, pool = made_up
     few = replace(labelled, weights=np.where(np.arange(40) < 29, 1.0, 0.0))

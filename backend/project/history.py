@@ -1,0 +1,105 @@
+"""How good each version was that the queue has followed, still known once the version itself is not on disk any more."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, FiniteFloat, NonNegativeInt, ValidationError
+
+from model.files import write_atomically
+from model.version_store import VersionError, VersionStore
+
+FILE = "history.jsonl"  # in the project's folder
+MOST = 1000  # versions kept: more would not show on a curve
+
+
+class _Gain(BaseModel):
+    labels: NonNegativeInt
+    macro_f1: FiniteFloat
+    interval: tuple[FiniteFloat, FiniteFloat]
+
+
+class Entry(BaseModel):
+    """A version's name, when it was made, from how many labels, and what was measured of it: see `Metrics` and `Gain`.
+
+    random_slots: images that it was measured on; unjudged: tasks that none of them stands for.
+    """
+
+    name: str
+    created: FiniteFloat
+    labels: NonNegativeInt
+    macro_f1: FiniteFloat | None
+    interval: tuple[FiniteFloat, FiniteFloat] | None
+    random_slots: NonNegativeInt
+    effective: FiniteFloat
+    enough: bool
+    unjudged: NonNegativeInt
+    gain: _Gain | None
+
+
+def summary(about: dict[str, Any]) -> dict[str, Any]:
+    """What an Entry says, from the version.json of a version of today or of earlier days."""
+    metrics = about["metrics"]
+    return {
+        "name": about["name"],
+        "created": about["created"],
+        "labels": about["labels"],
+        "macro_f1": metrics.get("macro_f1"),
+        "interval": metrics.get("interval"),
+        "random_slots": metrics.get("n", 0),
+        "effective": metrics.get("effective", metrics.get("n", 0)),
+        "enough": metrics.get("enough", False),
+        "unjudged": metrics.get("unjudged", 0),
+        "gain": metrics.get("gain"),
+    }
+
+
+class History:
+    """The history of the project in `folder`: one line for each version, so that a damaged line costs itself alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+        self._versions = VersionStore(folder / "versions")
+
+    def entries(self) -> list[Entry]:
+        """The versions that were followed, in that order; those on disk where nothing is kept, as in a project from before
+        there was a history."""
+        return self._kept() or self._on_disk(self._versions.names())
+
+    def add(self, version: str) -> None:
+        """Keep what is known of `version`, which the queue is to follow from now on."""
+        kept = self._kept()
+        if any(entry.name == version for entry in kept):
+            return
+        others = kept or [entry for entry in self._on_disk(self._versions.names()) if entry.name != version]
+        entries = [*others, *self._on_disk([version])]
+        if len(entries) > MOST:
+            entries = [*entries[: MOST // 2 : 2], *entries[MOST // 2 :]]
+        text = "".join(entry.model_dump_json() + "\n" for entry in entries)
+        write_atomically(self._path, lambda beside: _write(beside, text))
+
+    def clear(self) -> None:
+        """Forget all: the project is another one under the same id."""
+        self._path.unlink(missing_ok=True)
+
+    def _kept(self) -> list[Entry]:
+        try:
+            lines = self._path.read_text(errors="replace").splitlines()
+        except FileNotFoundError:
+            return []
+        entries = []
+        for line in lines:
+            with suppress(ValidationError):
+                entries.append(Entry.model_validate_json(line))
+        return entries
+
+    def _on_disk(self, names: list[str]) -> list[Entry]:
+        entries = []
+        for name in names:
+            with suppress(VersionError, ValidationError):
+                entries.append(Entry.model_validate(summary(self._versions.about(name))))
+        return entries
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
