@@ -3,7 +3,8 @@
 from starlette.responses import Response
 
 from backend.pages.visit import Page, Visit
-from backend.status.text import f1, live_version, next_labels, next_step, problems
+from backend.status.figures import f1, outlook
+from backend.status.text import live_version, next_step, problems
 from backend.status.values import status
 
 
@@ -32,7 +33,7 @@ def _overview(visit: Visit) -> Response:
         "overview.html",
         p=p,
         f1=f1(live),
-        gain=next_labels(live).removeprefix("next labels").strip(),
+        more=outlook(live),
         problems=problems(p),
         next=next_step(p, found),
     )

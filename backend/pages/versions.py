@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from backend.pages.visit import Page, Visit
-from backend.status.text import f1
+from backend.status.figures import f1
 from backend.status.values import status
 from model.version_store import VersionError, VersionStore
 

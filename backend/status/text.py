@@ -7,11 +7,9 @@ from typing import Any
 from backend.connection.comparison import GONE, THERE, UNREACHABLE
 from backend.project.outcome import DEPTH_NAMES, describe_finetuned, describe_migration
 from backend.queue.work import QUEUES, TRAIN
+from backend.status.figures import f1, outlook
 from backend.status.jobs import describe_job
-from model.metrics import ENOUGH
 
-SMALL_GAIN = 0.005  # of macro F1: what hardly anybody would label on for
-WHOLE_SCALE = 0.6  # width of an interval of F1 from which on it says nothing that a figure could stand for
 STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (.*)", re.DOTALL)  # an error begins with its time
 CONNECT = "`al-backend connect --project {}`"
 
@@ -61,12 +59,13 @@ def _project(p: dict[str, Any], found: dict[str, Any]) -> list[str]:
     tasks, view = p["tasks"], p["label_studio"]
     title = f" {view['title']!r}" if view["title"] else ""
     live = live_version(p)
+    more = outlook(live)
     lines = [
         f"Project {p['project']}{title} ({', '.join(_words(p))}), strategy {p['strategy']}",
         f"  live version   {_live(p['live'], live)}",
         f"  backbone       {_backbone(p['backbone'])}",
         f"  macro F1       {f1(live)}",
-        f"  {next_labels(live)}",
+        f"  {more.name:<14} {more.text}",
         f"  tasks          {tasks['labelled']} labelled, {tasks['unlabelled']} to do, {tasks['skipped']} skipped, "
         f"{tasks['unusable']} with answers that cannot be used, {tasks['unreadable']} unreadable",
         f"  queue          {p['queue_left']} images left in order; {p['pending_labels']} labels wait for the next round",
@@ -131,36 +130,6 @@ def _problem(project: int, problem: dict[str, Any]) -> str:
 def _error(error: str) -> str:
     stamped = STAMP.fullmatch(error)
     return f"{stamped[1]} ({age(stamped[1])}) {stamped[2]}" if stamped else error
-
-
-def f1(version: dict[str, Any] | None) -> str:
-    """A version's macro F1 with its interval, or why there is none. Without enough random slots there is no figure."""
-    if not version or version.get("macro_f1") is None:
-        return "not measured yet: no random slot is labelled, or its backbone has learned them all"
-    low, high = version["interval"]
-    slots = f"{version['random_slots']} random slot{'' if version['random_slots'] == 1 else 's'}"
-    if version["enough"]:
-        text = f"{version['macro_f1']:.3f} ({low:.3f} to {high:.3f}, 95 %) on {slots}"
-    elif high - low > WHOLE_SCALE:
-        text = f"unknown: {slots} of the {ENOUGH} that a figure takes, too few yet"
-    else:
-        text = f"between {low:.3f} and {high:.3f} (95 %) on {slots}: too few yet for a figure"
-    unjudged = version.get("unjudged", 0)
-    return f"{text}; of {unjudged} images imported since nobody has judged enough yet" if unjudged else text
-
-
-def next_labels(version: dict[str, Any] | None) -> str:
-    """What the next labels are expected to bring, and whether that is worth them, or why it cannot be told."""
-    if not version or not version.get("enough"):
-        return "next labels    too few random slots to tell yet"
-    gain = version.get("gain")
-    if not gain:
-        return "next labels    not measured: one class only, or nothing left to label"
-    name = f"next {gain['labels']} labels"
-    low, high = gain["interval"]
-    advice = "hardly worth it" if high < SMALL_GAIN else "worth it" if low > 0 else "not sure that they help"
-    expected = f"{100 * gain['macro_f1']:+.1f} points of macro F1 expected ({100 * low:+.1f} to {100 * high:+.1f}, 95 %)"
-    return f"{name:<14} {expected}: {advice}"
 
 
 def next_step(p: dict[str, Any], found: dict[str, Any]) -> str:
