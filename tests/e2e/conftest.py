@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -161,7 +162,8 @@ def house(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterator[H
         if plugin:
             plugin.stop()
         server.stop()
-        print((folder / "plugin.log").read_text()[-6000:])
+        if plugin:
+            print((folder / "plugin.log").read_text()[-6000:])
 
 
 @contextmanager
@@ -188,3 +190,18 @@ def insects(shared: Path) -> dict[str, tuple[str, Path]]:
 def first(named: dict[str, tuple[str, Path]], start: int, stop: int) -> dict[str, tuple[str, Path]]:
     """A part of the photos."""
     return dict(list(named.items())[start:stop])
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """Debian's Chromium, driven by playwright; tests are skipped without it, except under .ci/run."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        if os.environ.get("AL_REQUIRE_SHARED"):
+            pytest.fail("there is no chromium: .ci/run installs it")
+        pytest.skip("there is no chromium: `apt-get install chromium`")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()

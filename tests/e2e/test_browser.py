@@ -3,9 +3,7 @@
 The hotkey of a class that a pre-annotation has ticked unticks it. No label may be lost by that.
 """
 
-import os
 import re
-import shutil
 
 import pytest
 
@@ -17,21 +15,6 @@ IMAGES = 24
 SHOWN = "name => [...document.querySelectorAll('label')].some(label => label.textContent.trim().startsWith(name))"
 TICKED = """classes => classes.filter(name => [...document.querySelectorAll('input:checked')].some(
     input => input.closest('label')?.textContent.trim().startsWith(name)))"""
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """Debian's Chromium, driven by playwright; tests are skipped without it, except under .ci/run."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        if os.environ.get("AL_REQUIRE_SHARED"):
-            pytest.fail("there is no chromium: .ci/run installs it")
-        pytest.skip("there is no chromium: `apt-get install chromium`")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 class Editor:

@@ -1,0 +1,93 @@
+"""The pages in a real browser, on a real Label Studio: what people see, and that a roll-back there moves the queue."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from backend.bench.label_studio import name_of
+from tests.e2e.conftest import Annotator, first, wait_until
+
+CLASSES = ["ants", "bees"]
+IMAGES = 60
+PAGES = ("", "/versions", "/jobs")
+DESK, PHONE = {"width": 1200, "height": 800}, {"width": 390, "height": 780}
+
+
+class Person:
+    """Somebody with a browser, who has logged in with a token of Label Studio's."""
+
+    def __init__(self, browser, house, viewport=DESK, scheme="light"):
+        self.url = f"http://127.0.0.1:{house.values['PORT']}"
+        self.page = browser.new_context(viewport=viewport, color_scheme=scheme).new_page()
+        self.page.set_default_timeout(30_000)
+        self.complaints = []
+        self.page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
+        self.page.goto(f"{self.url}/")  # asks to log in
+        self.page.get_by_label("Personal access token").fill(house.values["LABEL_STUDIO_API_KEY"])
+        self.page.get_by_label("Personal access token").press("Enter")
+        self.page.get_by_role("heading", name="Projects").wait_for()
+
+    def open(self, path):
+        """Go to a page; returns its text."""
+        self.page.goto(self.url + path)
+        return self.page.locator("main").inner_text()
+
+
+@pytest.fixture(scope="module")
+def project(house, insects):
+    """A connected project with two versions."""
+    project = house.project("Pages", first(insects, 0, IMAGES), CLASSES)
+    house.cli("connect", "--project", str(project))
+    before, annotator = house.live(project), Annotator(house.admin)
+    for _ in range(12):
+        task = annotator.next(project)
+        annotator.label(task, insects[name_of(task)][0])
+    wait_until(lambda: house.live(project) != before, 120, "a version that has learned the labels")
+    return project
+
+
+@pytest.mark.parametrize(("viewport", "scheme"), [(DESK, "light"), (PHONE, "dark")], ids=["desk", "phone"])
+def test_no_page_hides_anything_from_a_screen_reader_or_a_phone(chromium, house, project, viewport, scheme):
+    person = Person(chromium, house, viewport, scheme)
+    for path in ("/", *(f"/projects/{project}{page}" for page in PAGES)):
+        person.open(path)
+        found = Axe().run(person.page).response["violations"]
+        assert [f"{path}: {fault['id']}" for fault in found if fault["impact"] in ("serious", "critical")] == []
+        assert person.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    assert person.complaints == []  # such as what the content security policy has refused
+
+
+def test_a_projects_card_leads_to_what_is_known_of_it(chromium, house, project):
+    person = Person(chromium, house)
+    title = house.admin.project(project)["title"]
+    assert title in person.open("/")
+    person.page.get_by_role("link", name=title).click()
+    person.page.get_by_role("heading", name="Overview").wait_for()
+    assert house.live(project) in person.page.locator("main").inner_text()
+
+
+def test_everything_can_be_reached_by_keyboard(chromium, house, project):
+    person = Person(chromium, house)
+    person.open(f"/projects/{project}")
+    reached = []
+    for _ in range(20):
+        person.page.keyboard.press("Tab")
+        reached.append(person.page.evaluate("document.activeElement.innerText"))
+    assert {"To the content", "Log out", "Versions", "Jobs"} <= set(reached)
+
+
+def test_a_roll_back_on_the_page_moves_label_studios_queue(chromium, house, project):
+    person, newest = Person(chromium, house), house.live(project)
+    person.open(f"/projects/{project}/versions")
+    older = next(name for name in house.admin.prediction_counts(project) if name != newest)
+    person.page.get_by_role("button", name=f"Let the queue follow {older}").click()
+    person.page.get_by_role("heading", name="Jobs").wait_for()
+    wait_until(lambda: house.live(project) == older, 60, "the older version")
+    open_tasks = house.open_tasks(project)
+    expected = next(task for task in house.queue(project, older) if task in open_tasks)
+    assert Annotator(house.admin).next(project)["id"] == expected
+
+
+def test_who_logs_out_sees_nothing_any_more(chromium, house, project):
+    person = Person(chromium, house)
+    person.page.get_by_role("button", name="Log out").click()
+    assert "Personal access token" in person.open(f"/projects/{project}")
