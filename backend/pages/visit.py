@@ -19,6 +19,7 @@ from backend.settings import Settings
 
 TABS = (  # of a project: address below it, and what it is called
     ("", "Overview"),
+    ("progress", "Progress"),
     ("versions", "Versions"),
     ("jobs", "Jobs"),
 )

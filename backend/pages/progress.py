@@ -1,0 +1,80 @@
+"""How good a project's model has become, when to stop labelling, and which images it still gets wrong."""
+
+from collections import Counter
+from contextlib import closing
+from datetime import datetime
+
+from starlette.responses import Response
+
+from backend.pages import curve
+from backend.pages.confusion import CLASSES, Confusion
+from backend.pages.visit import Page, Visit
+from backend.project.history import History, summary
+from backend.project.index import Index, Row
+from backend.project.index_file import IndexUnavailable
+from backend.status.figures import HARDLY, UNSURE, WORTH_IT, f1, outlook
+from model.version_store import VersionError, VersionStore
+
+MOST = 100  # images of a cell that one page shows
+ADVICE = {
+    WORTH_IT: "Go on labelling: more labels still make it better.",
+    UNSURE: "Whether more labels help cannot be told for sure: go on while they cost little.",
+    HARDLY: "This is a time to stop: more labels hardly make it better.",
+    "": "When to stop cannot be told yet.",
+}
+
+
+def _progress(visit: Visit) -> Response:
+    project = visit.project or 0
+    folder = visit.house.projects.folder(project)
+    state = visit.house.projects.read(project)
+    try:
+        about = VersionStore(folder / "versions").about(state.live)
+    except VersionError:
+        return visit.page("progress.html", confusion=None)
+    confusion, asked = Confusion(about), visit.request.query_params
+    if "truth" in asked or "guess" in asked:
+        return _images(visit, confusion, asked.get("truth", ""), asked.get("guess", ""))
+    live, versions = summary(about), [entry.model_dump() for entry in History(folder).entries()]
+    more = outlook(live)
+    labels = Counter(row.label for row in _rows(visit) if row.label is not None)
+    return visit.page(
+        "progress.html",
+        confusion=confusion,
+        matrix=confusion.matrix(),
+        most_classes=CLASSES,
+        classes=[(name, value, slots, labels[name]) for name, value, slots in confusion.by_class()],
+        f1=f1(live),
+        more=more,
+        advice=ADVICE[more.verdict],
+        curve=curve.draw(versions, live),
+        edges=curve,
+        versions=[
+            (entry["labels"], entry["name"], datetime.fromtimestamp(entry["created"]).isoformat(" ", "minutes"), f1(entry))
+            for entry in curve.by_labels(versions)
+        ],
+    )
+
+
+def _images(visit: Visit, confusion: Confusion, truth: str, guess: str) -> Response:
+    """The images of one cell of the confusion matrix, as far as they are still in the project."""
+    if not {truth, guess} <= set(confusion.classes):
+        return visit.page("trouble.html", 404, text="The classes of this project are not those of this address.")
+    there = {row.task for row in _rows(visit)}
+    tasks = [task for task in confusion.images(truth, guess) if task in there]
+    return visit.page("confused.html", truth=truth, guess=guess, tasks=tasks[:MOST], count=len(tasks), known=confusion.known)
+
+
+def _rows(visit: Visit) -> list[Row]:
+    """What is known of the project's tasks; nothing where that cannot be read."""
+    path = visit.house.projects.folder(visit.project or 0) / "index.sqlite"
+    if not path.exists():
+        return []
+    try:
+        with closing(Index(path)) as index:
+            return index.rows()
+    except IndexUnavailable:
+        return []
+
+
+PAGES = (Page("/progress", _progress),)
