@@ -12,10 +12,12 @@ from pydantic import SecretStr
 from redis import Redis
 
 from backend.labelstudio.client import LabelStudio, LabelStudioError
+from backend.network.transport import request_within
 from backend.settings import Settings
 
 SECONDS = 12 * 3600  # without a request, after which a person logs in again
 SEEN_SECONDS = 30  # for which what a token may see is not asked again
+ASK_SECONDS = 10.0  # in which Label Studio must answer: a person waits for it
 TRIES = 1  # of requests to Label Studio: a person waits for the answer
 
 
@@ -41,7 +43,7 @@ class Accounts:
         """Check `token` with Label Studio; returns the cookie of a new login. Raises LabelStudioError, its status 401 where the
         token is refused."""
         token = token.strip()
-        with self.client(token) as label_studio:
+        with self.client(token) as label_studio, request_within(time.monotonic() + ASK_SECONDS):
             person = label_studio.whoami()
         name = str(person.get("email") or person.get("username") or f"user {person['id']}")
         account = Account(token, int(person["id"]), name, secrets.token_urlsafe(24))
@@ -72,10 +74,11 @@ class Accounts:
         """Titles of the projects that `account` may see, by their ids. Raises LabelStudioError."""
         asked, seen = self._seen.get(account.token, (0.0, {}))
         if time.monotonic() - asked > SEEN_SECONDS or not asked:
-            with self.client(account.token) as label_studio:
+            with self.client(account.token) as label_studio, request_within(time.monotonic() + ASK_SECONDS):
                 seen = label_studio.project_titles()
-            self._seen = {token: kept for token, kept in self._seen.items() if time.monotonic() - kept[0] <= SEEN_SECONDS}
-            self._seen[account.token] = time.monotonic(), seen
+            now = time.monotonic()
+            fresh = {token: kept for token, kept in self._seen.items() if now - kept[0] <= SEEN_SECONDS}
+            self._seen = fresh | {account.token: (now, seen)}  # a new dict, since other threads read the old one
         return seen
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 FORM_BYTES = 30_000_000  # of what a browser may send, an image among it
+PAGES_AT_ONCE = 8  # more wait, and hold no thread that a webhook needs
 STATIC = Path(__file__).parent / "static"
 
 
@@ -58,13 +60,14 @@ def create_pages(settings: Settings, projects: Projects, work: Work) -> ASGIApp:
     """The pages, to be asked for what they `own`."""
     house = House(settings, projects, work, Accounts(settings, work.redis), Thumbnails(settings))
     pages: Iterable[Page] = (page for room in ROOMS for page in room.PAGES)
-    routes: list[BaseRoute] = [_route(house, page) for page in pages]
+    at_work = CapacityLimiter(PAGES_AT_ONCE)
+    routes: list[BaseRoute] = [_route(house, page, at_work) for page in pages]
     routes.append(Mount("/static", StaticFiles(directory=STATIC)))
     return _Guarded(Starlette(routes=routes, exception_handlers={404: partial(_lost, house)}))
 
 
-def _route(house: House, page: Page) -> BaseRoute:
-    limiter = CapacityLimiter(page.at_once) if page.at_once else None  # who waits holds no thread that a webhook needs
+def _route(house: House, page: Page, at_work: CapacityLimiter) -> BaseRoute:
+    limiter = CapacityLimiter(page.at_once) if page.at_once else at_work
 
     async def answer(request: Request) -> Response:
         if page.method == "POST" and not _same_site(request):
@@ -107,13 +110,12 @@ def _answer(house: House, page: Page, request: Request, form: dict[str, Any]) ->
 
 
 def _unknown(visit: Visit) -> Response:
-    text = f"Project {visit.project} is not connected here, or your token may not see it."
-    visit.project = None
-    return _trouble(visit, 404, text)
+    return _trouble(visit, 404, f"Project {visit.project} is not connected here, or your token may not see it.")
 
 
 def _trouble(visit: Visit, status: int, text: str) -> Response:
-    return visit.page("trouble.html", status, text=text, account=visit.account, project=None, title="")
+    """A page that says what went wrong, for which nobody is asked anything."""
+    return replace(visit, project=None).page("trouble.html", status, text=text)
 
 
 def _lost(house: House, request: Request, _: Exception) -> Response:

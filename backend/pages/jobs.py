@@ -12,8 +12,14 @@ from strategies import REGISTRY
 def _jobs(visit: Visit) -> Response:
     (p,) = status(visit.house.settings, visit.house.work, only={visit.project or 0})["projects"]
     running = [job | {"text": describe_job(job)} for job in p.get("jobs", [])]
-    strategies = sorted({p.get("strategy", ""), visit.house.settings.strategy, *REGISTRY})
+    strategies = _strategies(visit)
     return visit.page("jobs.html", p=p, running=running, strategies=strategies, depths=DEPTHS)
+
+
+def _strategies(visit: Visit) -> list[str]:
+    """Those to choose from. One of somebody's own module is set by `connect`, whose user may run code here anyway."""
+    chosen = visit.house.projects.read(visit.project or 0).strategy
+    return sorted({*REGISTRY, visit.house.settings.strategy, chosen or visit.house.settings.strategy})
 
 
 def _act(visit: Visit) -> Response:
@@ -28,7 +34,7 @@ def _act(visit: Visit) -> Response:
         house.work.wake("round", project)
     elif act.removeprefix("finetune_") in DEPTHS and house.projects.read(project).live:
         house.work.wake(act, project)
-    elif act == "strategy" and visit.text("strategy") in {house.settings.strategy, *REGISTRY}:
+    elif act == "strategy" and visit.text("strategy") in _strategies(visit):
         with house.projects.edit(project) as state:
             state.strategy = visit.text("strategy")
         house.work.wake("round", project)

@@ -85,7 +85,7 @@ Handler = Callable[[Visit], Response]
 @dataclass(frozen=True)
 class Page:
     """An address, below a project's where `of_project`, and who answers it. needs_login: whether nobody else may see it;
-    at_once: how many such requests are answered at a time, on threads of their own, where they take long; 0 for any number."""
+    at_once: how many such requests are answered at a time, beside those of other pages; 0 for as many as those together."""
 
     path: str
     handler: Handler

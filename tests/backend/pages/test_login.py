@@ -1,5 +1,7 @@
 """Who gets in, what they see, and what is kept of them."""
 
+import time
+
 import pytest
 
 from backend.pages.app import HEADERS, POLICY
@@ -109,9 +111,10 @@ def test_a_form_without_its_secret_does_nothing(browser, session):
 def test_label_studio_that_does_not_answer_is_told(browser, label_studio, monkeypatch):
     monkeypatch.setattr("backend.pages.accounts.SEEN_SECONDS", -1)
     label_studio.out_of_order = 500
-    answer = browser.http.get("/")
-    assert answer.status_code == 502
-    assert "Label Studio" in answer.text
+    for path in ("/", "/projects/1", "/projects/1/jobs"):
+        answer = browser.http.get(path)
+        assert answer.status_code == 502
+        assert "Label Studio" in answer.text
 
 
 def test_redis_that_does_not_answer_is_told(browser, monkeypatch):
@@ -124,3 +127,11 @@ def test_redis_that_does_not_answer_is_told(browser, monkeypatch):
     answer = browser.http.get("/")
     assert answer.status_code == 503
     assert "Redis does not answer" in answer.text
+
+
+def test_a_label_studio_that_hangs_is_not_waited_for(open_browser, label_studio, monkeypatch):
+    monkeypatch.setattr("backend.pages.accounts.ASK_SECONDS", 0.2)
+    monkeypatch.setattr(label_studio, "answer", lambda _: time.sleep(3))
+    started = time.monotonic()
+    assert open_browser().send("/login", token=TOKEN).status_code == 502
+    assert time.monotonic() - started < 2.5
