@@ -41,6 +41,13 @@ def noted_backbone(folder: Path, name: str, old_weights: Path | None = None) -> 
     return spec
 
 
+def kept_embeddings(folder: Path, name: str) -> EmbeddingStore:
+    """The embeddings of the backbone `name` of the project in `folder`, for those who only read: its weights may be gone."""
+    store = EmbeddingStore(folder / "embeddings" / name, (read_note(note_file(folder, name)) or BackboneNote()).width)
+    store.refresh()
+    return store
+
+
 class BackboneStore:
     """Backbones under `folder`. Embeddings of two are never mixed.
 

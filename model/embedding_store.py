@@ -8,7 +8,7 @@ import hashlib
 import logging
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
@@ -118,34 +118,42 @@ class EmbeddingStore:
         """
         values = np.zeros((len(keys), self.dimensions), np.float16)
         found = np.zeros(len(keys), bool)
-        if not self._fill(keys, values, found):
-            self.refresh()  # another process merged shards meanwhile
-            self._fill(keys, values, found)
+        for positions, embeddings in self.parts(keys):
+            values[positions], found[positions] = embeddings, True
         return values, found
 
-    def _fill(self, keys: Sequence[int], values: NDArray[np.float16], found: NDArray[np.bool_]) -> bool:
-        """Read what is not found yet, shard by shard; returns whether every shard was there."""
+    def parts(self, keys: Sequence[int]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
+        """The embeddings of `keys` in parts as they lie on disk, so that a large pool is never in memory as a whole.
+
+        Each part is (positions in `keys`, int64 of shape (n,); embeddings, float16 of shape (n, D), not to be written to). Keys
+        without an embedding are in none.
+        """
+        left = np.ones(len(keys), bool)
+        for _ in range(2):
+            whole = True
+            for shard, positions, rows in self._places(keys, np.flatnonzero(left).tolist()):
+                try:
+                    for where, read in read_parts(shard, rows, self.dimensions):
+                        into, finite = positions[where], finite_rows(read)
+                        left[into] = False
+                        for position in into[~finite].tolist():  # damaged since the shard was looked at
+                            self._rows.pop(keys[position], None)
+                        yield (into, read) if finite.all() else (into[finite], read[finite])  # to choose would copy them all
+                except (ShardError, OSError) as error:
+                    self._drop(shard, error)
+                    whole = False
+            if whole:
+                return
+            self.refresh()  # another process merged shards meanwhile
+
+    def _places(self, keys: Sequence[int], positions: Sequence[int]) -> list[tuple[Path, NDArray[np.int64], NDArray[np.int64]]]:
+        """Where the embeddings of the keys at `positions` lie: of each shard those positions, and the rows."""
         by_shard: dict[Path, list[tuple[int, int]]] = {}
-        for position in np.flatnonzero(~found).tolist():
+        for position in positions:
             if keys[position] in self._rows:
                 shard, row = self._rows[keys[position]]
                 by_shard.setdefault(shard, []).append((position, row))
-        whole = True
-        for shard, pairs in by_shard.items():
-            positions, rows = np.array(pairs).T
-            try:
-                for where, read in read_parts(shard, rows, self.dimensions):
-                    finite, into = finite_rows(read), positions[where]
-                    if finite.all():  # else to choose would copy them all
-                        values[into], found[into] = read, True
-                        continue
-                    values[into[finite]], found[into[finite]] = read[finite], True
-                    for position in into[~finite].tolist():  # damaged since the shard was looked at
-                        self._rows.pop(keys[position], None)
-            except (ShardError, OSError) as error:
-                self._drop(shard, error)
-                whole = False
-        return whole
+        return [(shard, *np.array(pairs, np.int64).T) for shard, pairs in by_shard.items()]
 
     def compact(self) -> None:
         """Merge small shards once there are many, so that a year of single images stays quick to read."""
