@@ -121,7 +121,9 @@ def recall_published(session: Session, version: str) -> int:
     scores = [predictions[0]["score"] for predictions in stored.values()]
     places = np.array([LAST if score is None else score for score in scores], np.float64)
     session.index.forget_published(version)
-    session.index.add_published(version, tasks, places, np.zeros(len(tasks), bool))
+    silent = np.array([not predictions[0]["result"] for predictions in stored.values()], bool)
+    slots = silent & (places < 0.5) & (not silent.all())  # random slots carry no pre-annotation; without a head nothing does
+    session.index.add_published(version, tasks, places, slots)
     return len(doubles)
 
 

@@ -186,6 +186,13 @@ class Index:
             found = db.execute(f"SELECT {ROW} FROM tasks WHERE task = ?", (task,)).fetchone()  # noqa: S608  a constant
         return Row._make(found) if found else None
 
+    def pool(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The unlabelled tasks and the keys of their images, int64 of shape (N,) each, in the order of the tasks' ids."""
+        with self._file.reading() as db:
+            found = db.execute("SELECT task, key FROM tasks WHERE state = ? ORDER BY task", (UNLABELLED,)).fetchall()
+        tasks, keys = np.array(found, np.int64).reshape(-1, 2).T
+        return tasks, keys
+
     def set_errors(self, errors: Mapping[int, str | None], again_in: Mapping[int, float | None] | None = None) -> None:
         """Remember by embedding key why images could not be read; None where they now can.
 
@@ -227,6 +234,15 @@ class Index:
         """Scores published under `version` by task id."""
         with self._file.reading() as db:
             return dict(db.execute("SELECT task, score FROM published WHERE version = ?", (version,)).fetchall())
+
+    def queue(self, version: str, size: int) -> list[tuple[Row, float, bool]]:
+        """The first `size` unlabelled tasks of what was published under `version`, each with its score and whether it is
+        a random slot, in the order in which Label Studio serves them."""
+        statement = f"""SELECT {ROW}, score, slot FROM published JOIN tasks USING (task)
+            WHERE version = ? AND state = ? ORDER BY score, task LIMIT ?"""  # noqa: S608  a constant
+        with self._file.reading() as db:
+            found = db.execute(statement, (version, UNLABELLED, size)).fetchall()
+        return [(Row._make(row), score, bool(slot)) for *row, score, slot in found]
 
     def forget_published(self, version: str) -> None:
         """Drop the record of what was published under `version`."""
