@@ -1,6 +1,6 @@
 """Query strategies: arrays in, scores out. The LOWEST score is labelled first. No disk, no network.
 
-Adding a strategy is one file and one line in REGISTRY; a wrapper is one file and one line in WRAPPERS.
+Adding a strategy is one file and one line in REGISTRY and REASONS each; a wrapper is one file and one line in WRAPPERS.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from strategies.strategy import Strategy, StrategyError
 from strategies.trial import try_out
 from strategies.typiclust import typiclust
 
-__all__ = ["REGISTRY", "WRAPPERS", "Query", "Strategy", "StrategyError", "get", "pick", "score", "try_strategy"]
+__all__ = ["REASONS", "REGISTRY", "WRAPPERS", "Query", "Strategy", "StrategyError", "get", "pick", "score", "try_strategy"]
 
 REGISTRY: dict[str, Strategy] = {
     "random": Strategy(random, headless=True),
@@ -39,6 +39,19 @@ REGISTRY: dict[str, Strategy] = {
     "typiclust": typiclust,
     "margin_kmeans": margin_kmeans,
 }
+
+REASONS: dict[str, str] = {
+    "random": "drawn at random",
+    "least_confidence": "among those of whose class the head is least sure",
+    "margin": "among those whose two best classes are closest",
+    "entropy": "among those that could be most classes",
+    "bald": "heads that learned other draws of the labels disagree on it",
+    "k_center": "far from all that is labelled or picked before",
+    "badge": "its label would change the head much, and otherwise than the picks before",
+    "bait": "its label makes the head surer of the whole pool",
+    "typiclust": "typical of images of which few are labelled",
+    "margin_kmeans": "among the most uncertain, and unlike the others of these",
+}  # why a strategy picks an image, for those who label it
 
 WRAPPERS: dict[str, Callable[[Strategy], Strategy]] = {
     "distinct": distinct,

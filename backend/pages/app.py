@@ -19,16 +19,17 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.labelstudio.client import LabelStudioError
-from backend.pages import images, jobs, login, overview, progress, versions
+from backend.pages import images, jobs, login, overview, progress, queue, versions
 from backend.pages.accounts import Accounts
 from backend.pages.thumbnails import Thumbnails
 from backend.pages.visit import House, Page, Visit
+from backend.project.index_file import IndexUnavailable
 from backend.project.state import Projects
 from backend.queue.work import Work
 from backend.settings import Settings
 
 log = logging.getLogger(__name__)
-ROOMS = (login, overview, progress, versions, jobs, images)  # each has its PAGES
+ROOMS = (login, overview, progress, queue, versions, jobs, images)  # each has its PAGES
 POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -101,6 +102,8 @@ def _answer(house: House, page: Page, request: Request, form: dict[str, Any]) ->
             house.accounts.log_out(request.cookies.get(login.COOKIE))
             return visit.go("/login?expired=1")
         return _trouble(visit, 502, f"Label Studio: {error}")
+    except IndexUnavailable as error:
+        return _trouble(visit, 503, str(error))
     except RedisError as error:
         log.error("Redis does not answer: %s", error)
         return _trouble(Visit(house, request), 503, "Redis does not answer. Labels are safe in Label Studio meanwhile.")

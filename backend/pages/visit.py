@@ -20,6 +20,7 @@ from backend.settings import Settings
 TABS = (  # of a project: address below it, and what it is called
     ("", "Overview"),
     ("progress", "Progress"),
+    ("queue", "Queue"),
     ("versions", "Versions"),
     ("jobs", "Jobs"),
 )

@@ -1,0 +1,36 @@
+"""What is kept on disk of the project that somebody looks at: read without Label Studio and without a network."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from backend.pages.visit import Visit
+from backend.project.index import Index
+from backend.project.state import ProjectState
+from model.backbone_store import kept_embeddings
+from model.embedding_store import EmbeddingStore
+from model.version_store import Version, VersionError, VersionStore
+
+
+@dataclass(frozen=True)
+class Kept:
+    """live: the version that the queue follows; store: the embeddings that it was learned from."""
+
+    state: ProjectState
+    index: Index
+    live: Version
+    store: EmbeddingStore
+
+
+@contextmanager
+def kept(visit: Visit) -> Iterator[Kept | None]:
+    """What is kept of the visit's project; None before its first version. Raises IndexUnavailable."""
+    projects, project = visit.house.projects, visit.project or 0
+    folder, state = projects.folder(project), projects.read(project)
+    try:
+        live = VersionStore(folder / "versions").load(state.live)
+    except VersionError:
+        yield None
+        return
+    with closing(Index(folder / "index.sqlite")) as index:
+        yield Kept(state, index, live, kept_embeddings(folder, live.backbone))

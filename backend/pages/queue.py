@@ -1,0 +1,102 @@
+"""What comes next to be labelled, as pictures: what the model thinks each is, why it is next, and which others are like it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from starlette.responses import Response
+
+from backend.pages.kept import Kept, kept
+from backend.pages.visit import Page, Visit
+from backend.project.likeness import copy_distance, distances_to, near_copies, typical_of
+from strategies import REASONS, REGISTRY
+
+if TYPE_CHECKING:
+    from model.head import Head
+
+AT_ONCE = 2  # pages that read a whole pool's embeddings
+SHOWN = 24  # images of the queue
+LONGEST = 500  # images of a queue that are looked at for what each is typical of
+COPIES_SHOWN = 12  # of one image
+CLOSE = 0.3  # between the two best classes' probabilities, up to which the head is said to be uncertain between them
+SLOT = "random slot"
+BEHIND = "behind the queue, which is used up"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image of the queue. guess: its class, "" where nobody is to be told; copies: tasks of its near-copies, nearest first;
+    more: how many of these are not among them."""
+
+    task: int
+    why: str
+    guess: str = ""
+    confidence: float = 0.0
+    copies: tuple[int, ...] = ()
+    more: int = 0
+
+
+def _queue(visit: Visit) -> Response:
+    with kept(visit) as known:
+        pictures = queued(known) if known else []
+    return visit.page("queue.html", pictures=pictures, copies=sum(len(p.copies) + p.more for p in pictures), slot=SLOT)
+
+
+def queued(known: Kept) -> list[Picture]:
+    """The first SHOWN images of the queue that are not labelled yet, in the order in which Label Studio serves them."""
+    entries = known.index.queue(known.live.name, LONGEST)
+    values, found = known.store.get([row.key for row, *_ in entries])
+    vectors, seed, head = values.astype(np.float32), known.live.name, known.live.head
+    tasks, keys = known.index.pool()
+    shown = entries[:SHOWN]
+    tau = copy_distance(known.store, tasks, keys, head, seed)
+    distances = distances_to(known.store, keys, vectors[:SHOWN])
+    told = _separates(head)
+    typical = np.zeros(len(entries), np.int64) if told else typical_of(known.store, vectors, tasks, keys, seed)
+    pictures = []
+    for number, (row, place, is_slot) in enumerate(shown):
+        near = near_copies(distances[:, number], keys, row.key, tau) if found[number] else np.zeros(0, np.int64)
+        copies = tuple(tasks[near[:COPIES_SHOWN]].tolist())
+        guess, confidence, why = "", 0.0, SLOT if is_slot else BEHIND if place >= 0.5 else ""
+        if told and head and found[number] and not is_slot:
+            probabilities = head.probabilities(values[number : number + 1])[0]
+            guess, confidence = known.live.classes[int(probabilities.argmax())], float(probabilities.max())
+            why = why or _why_uncertain(known, probabilities)
+        why = why or _why_typical(known, int(typical[number]))
+        pictures.append(Picture(row.task, why, guess, confidence, copies, len(near) - len(copies)))
+    return pictures
+
+
+def _separates(head: "Head | None") -> bool:
+    """Whether two classes are labelled: until then a head has nothing to tell, and the queue goes by typicality."""
+    return head is not None and int((head.counts > 0).sum()) >= 2
+
+
+def _why_uncertain(known: Kept, probabilities: NDArray[np.float32]) -> str:
+    """ "uncertain between A and B" where the strategy asks the head and that is so; else ""."""
+    strategy = REGISTRY.get(_base(known))
+    best = np.argsort(-probabilities)[:2].tolist()
+    if not strategy or strategy.headless or "strategy" in known.state.errors or len(best) < 2:
+        return ""
+    first, second = (known.live.classes[number] for number in best)
+    return f"uncertain between {first} and {second}" if probabilities[best[0]] - probabilities[best[1]] <= CLOSE else ""
+
+
+def _why_typical(known: Kept, typical: int) -> str:
+    """The general reason of the strategy that picked; before there are two classes that is TypiClust, with the number of images
+    that an image is `typical` of."""
+    base = _base(known)
+    if "strategy" in known.state.errors:  # it failed, and picks are random meanwhile
+        return REASONS["random"]
+    if typical > 1 and not (base in REGISTRY and REGISTRY[base].headless and base != "typiclust"):
+        return f"typical of about {typical} images without a label"
+    return REASONS.get(base, f"picked by {known.live.strategy}")
+
+
+def _base(known: Kept) -> str:
+    """The name of the strategy that picked, without its wrappers."""
+    return known.live.strategy.split("+")[0]
+
+
+PAGES = (Page("/queue", _queue, at_once=AT_ONCE),)
