@@ -1,7 +1,7 @@
 """Which classes a version takes for which, on the labelled random slots, and the images behind it."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -57,16 +57,14 @@ class Confusion:
         """The classes that are confused most, in their own order; None where no image was judged."""
         if not self._judged:
             return None
-        wrong = Counter[int]()
+        whole, wrong = defaultdict[int, float](float), defaultdict[int, float](float)
         for (truth, guess), weight in self._weights.items():
-            if truth != guess:
-                wrong.update({truth: weight, guess: weight})
+            whole[truth] += weight
+            wrong[truth] += weight * (truth != guess)
+            wrong[guess] += weight * (truth != guess)
         most = sorted(range(len(self.classes)), key=lambda number: -wrong[number])[:CLASSES]
         shown = sorted(most)
         images = Counter((truth, guess) for _, truth, guess in self._judged)
-        whole = Counter[int]()
-        for (truth, _), weight in self._weights.items():
-            whole[truth] += weight
 
         def cell(truth: int, guess: int) -> Cell:
             share = self._weights.get((truth, guess), 0.0) / whole[truth] if self._enough and whole[truth] else None

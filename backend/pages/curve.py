@@ -25,7 +25,7 @@ class Curve:
     """A drawing in SVG's coordinates. ticks: where, and what is written there; points: one for each figure, and what it says;
     band, line: as SVG wants them, "" where there are less than two; bars: intervals that are no band.
 
-    expected: the next labels' point and its interval, None where they cannot be told.
+    expected: the next labels' point and its interval, None where they cannot be told; way: the line that leads there.
     """
 
     x_ticks: list[tuple[float, str]]
@@ -35,6 +35,7 @@ class Curve:
     band: str
     bars: list[Bar]
     expected: tuple[float, float, Bar] | None
+    way: str
 
 
 def draw(versions: list[dict[str, Any]], live: dict[str, Any] | None) -> Curve | None:
@@ -46,7 +47,7 @@ def draw(versions: list[dict[str, Any]], live: dict[str, Any] | None) -> Curve |
     shown = [version for version in by_labels(versions) if bounds(version)]
     if not shown:
         return None
-    ahead = _expected(live)
+    ahead = expected(live)
     heights = [height for version in shown for height in bounds(version) or ()] + (list(ahead[1:]) if ahead else [])
     floor, top = math.floor(10 * min(heights)) / 10, math.ceil(10 * max(heights)) / 10
     end = max([version["labels"] for version in shown] + ([ahead[0]] if ahead else [])) or 1
@@ -70,6 +71,7 @@ def draw(versions: list[dict[str, Any]], live: dict[str, Any] | None) -> Curve |
         band=_path(rim) if len(ranges) > 1 else "",
         bars=ranges if len(ranges) == 1 else [],
         expected=(x(ahead[0]), y(ahead[1]), Bar(x(ahead[0]), y(ahead[2]), y(ahead[3]))) if ahead else None,
+        way=_path([(x(live["labels"]), y(live["macro_f1"])), (x(ahead[0]), y(ahead[1]))]) if live and ahead else "",
     )
 
 
@@ -79,7 +81,7 @@ def by_labels(versions: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [last[labels] for labels in sorted(last)]
 
 
-def _expected(version: dict[str, Any] | None) -> tuple[int, float, float, float] | None:
+def expected(version: dict[str, Any] | None) -> tuple[int, float, float, float] | None:
     """How many labels there will be, the F1 expected of them and its interval; None where that cannot be told."""
     value = figure(version)
     if not version or value is None or not version["gain"]:

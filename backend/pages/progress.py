@@ -49,6 +49,7 @@ def _progress(visit: Visit) -> Response:
         advice=ADVICE[more.verdict],
         curve=curve.draw(versions, live),
         edges=curve,
+        expected=curve.expected(live),
         versions=[
             (entry["labels"], entry["name"], datetime.fromtimestamp(entry["created"]).isoformat(" ", "minutes"), f1(entry))
             for entry in curve.by_labels(versions)

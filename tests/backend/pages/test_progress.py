@@ -10,7 +10,7 @@ from backend.project.history import FILE
 from model.files import read_json, write_json
 from model.metrics import measure
 from model.version_store import Version, VersionStore
-from tests.backend.jobs.made_up import CLASSES
+from tests.backend.jobs.made_up import CLASSES, label_some, run_round
 
 EVIL = ["<script>alert(1)</script>", "a&truth=b", '"><img src=x onerror=alert(1)>', "ж %2F/?#+", "{{ 7 * 7 }}"]
 WORTH = {"labels": 50, "macro_f1": 0.012, "interval": (0.006, 0.018)}
@@ -104,6 +104,24 @@ def test_the_curve_outlives_the_versions(look, follow, session):
     page = look()
     assert page.count('class="point"') == 4
     assert [f'<th scope="row">{labels}</th>' in page for labels in (30, 40, 50, 60)] == [True] * 4
+
+
+def test_what_is_expected_stands_in_the_table_too(look, follow):
+    follow(*slots(40), gain=WORTH)
+    assert '<th scope="row">90</th><td>expected</td><td></td><td class="text">0.987 (0.981 to 0.993,' in look()
+
+
+def test_the_versions_that_the_queue_has_followed_make_the_history(label_studio, session):
+    first = session.state.live
+    label_some(label_studio, session, 2)
+    second = run_round(session)
+    assert [(entry.name, entry.labels) for entry in session.learned.history.entries()] == [(first, 4), (second, 6)]
+
+
+def test_another_project_under_the_same_id_has_no_history(label_studio, session):
+    label_studio.projects[session.project]["created_at"] = "2031-01-01T00:00:00Z"
+    session.sync()
+    assert session.learned.history.entries() == []
 
 
 @pytest.mark.parametrize("damage", [b"", b"\xff\x00{", b"[]\n", b'{"name": 1, "gain": "x"}\n'])
