@@ -8,7 +8,7 @@ from tests.e2e.conftest import Annotator, first, wait_until
 
 CLASSES = ["ants", "bees"]
 IMAGES = 60
-PAGES = ("", "/versions", "/jobs")
+PAGES = ("", "/progress", "/versions", "/jobs")
 DESK, PHONE = {"width": 1200, "height": 800}, {"width": 390, "height": 780}
 
 
