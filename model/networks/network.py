@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from model.preprocessing import Preprocessing
 from model.weights_file import WeightsError
@@ -26,8 +26,10 @@ class Network:
     width: dimensions D of its embeddings; weights: the library's name of its weights; preprocessings: its own first, then
     others that embeddings may have been made with; build: the module without its classifier, to be filled with weights;
     features: what the module makes of float images (N, 3, H, W): (N, D, H', W') or (N, D); state: the library's weights,
-    downloaded where need be, which raises OSError; unneeded: names of modules whose weights embeddings do without, such as the
-    classifier; renamed: the arrays of a file, each under the name that the module has for it; tunable: whether it is a ResNet
+    downloaded where need be, which raises OSError; whole: the module with a classifier of so many classes, for the shapes of
+    its arrays alone; options: what the library takes to build that, beside its name and the number of classes; classifiers:
+    names of its last layers, which make classes; unneeded: names of modules whose weights embeddings do without, these
+    included; renamed: the arrays of a file, each under the name that the module has for it; tunable: whether it is a ResNet
     of torchvision's, whose last stage can be retrained.
     """
 
@@ -38,7 +40,10 @@ class Network:
     build: "Callable[[], nn.Module]"
     features: "Callable[[nn.Module, torch.Tensor], torch.Tensor]"
     state: "Callable[[], State]"
+    whole: "Callable[[int], nn.Module]"
     unneeded: tuple[str, ...] = ()
+    classifiers: tuple[str, ...] = ()
+    options: "Callable[[], dict[str, Any]]" = dict
     renamed: "Callable[[State, nn.Module], State]" = unchanged
     tunable: bool = False
 

@@ -50,7 +50,9 @@ def find(text: str) -> Network:
         build=partial(_build, name, "cpu"),
         features=_vector,
         state=partial(_state, name),
+        whole=partial(_build, name, "meta"),
         unneeded=classifiers,
+        classifiers=classifiers,
         renamed=partial(_renamed, text),
     )
 
@@ -93,12 +95,13 @@ def _timm(text: str) -> ModuleType:
     return timm
 
 
-def _build(name: str, device: str) -> "nn.Module":
-    """The network without its classifier. On torch's meta device some lack values that no file holds: buffers of their own."""
+def _build(name: str, device: str, classes: int = 0) -> "nn.Module":
+    """The network with a classifier of so many classes, or none. On torch's meta device some lack values that no file holds:
+    buffers of their own."""
     import torch
 
     with torch.device(device):
-        return _timm(name).create_model(name, pretrained=False, num_classes=0)
+        return _timm(name).create_model(name, pretrained=False, num_classes=classes)
 
 
 def _width(module: Any) -> int:

@@ -41,7 +41,10 @@ def known(
         build=partial(_build, name),
         features=_last_map if tunable else _vector,
         state=partial(_state, name),
+        whole=partial(_whole, name),
         unneeded=(classifier, *AUXILIARY),
+        classifiers=(classifier,),
+        options=partial(_options, name),
         renamed=partial(_renamed, name),
         tunable=tunable,
     )
@@ -112,18 +115,20 @@ def _build(name: str) -> "nn.Module":
     return module
 
 
-def _whole(name: str) -> "nn.Module":
+def _whole(name: str, classes: int = 1000) -> "nn.Module":
     """The network with its classifier, on torch's meta device: that takes no time, and no memory for weights."""
     import torch
     from torchvision.models import get_model_builder
 
-    options: dict[str, Any] = {}
-    if name in ("inception_v3", "googlenet"):
-        options = {"transform_input": True, "aux_logits": False, "init_weights": False}  # as it is with weights
-    elif name.startswith("vit_"):
-        options = {"image_size": _weights(name).meta["min_size"][0]}
     with torch.device("meta"), _sizes_are_numbers():
-        return get_model_builder(name)(weights=None, **options)
+        return get_model_builder(name)(weights=None, num_classes=classes, **_options(name))
+
+
+def _options(name: str) -> dict[str, Any]:
+    """What the builder is to be told for the network that the weights belong to."""
+    if name in ("inception_v3", "googlenet"):
+        return {"transform_input": True, "aux_logits": False, "init_weights": False}  # as it is with weights
+    return {"image_size": _weights(name).meta["min_size"][0]} if name.startswith("vit_") else {}
 
 
 @contextmanager
