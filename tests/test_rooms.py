@@ -16,7 +16,7 @@ FLOORS = [
     {"backend.connection"},
     {"backend.status"},
     {"backend.pages"},
-    {"backend.server", "backend.jobs", "backend.doctor"},
+    {"backend.server", "backend.jobs", "backend.doctor", "backend.export"},
     {"backend.commands"},
     {"backend.simulate", "backend.bench"},
     {"backend.__main__"},

@@ -24,6 +24,7 @@ __all__ = ["LabelStudio", "LabelStudioError"]
 log = logging.getLogger(__name__)
 
 TASK_FIELDS = "id,data,updated_at,annotations,result,was_cancelled,ground_truth"
+ANSWER_FIELDS = "id,annotations,result,was_cancelled,ground_truth,completed_by"
 OVERLAP = timedelta(seconds=60)  # a slow transaction may appear with an earlier updated_at than one already read
 SECONDS = 120.0  # that one answer may take
 TRIES = 4
@@ -143,6 +144,10 @@ class LabelStudio:
     def tasks_named(self, project: int, tasks: list[int], lost: dict[int, str] | None = None) -> list[dict[str, Any]]:
         """Those of `tasks` that are there, with their annotations; `lost` as for `tasks`."""
         return [task for page in self._pages(project, TASK_FIELDS, _named(tasks), lost) for task in page]
+
+    def answers_of(self, project: int) -> Iterator[list[dict[str, Any]]]:
+        """Pages of all tasks with their annotations and who made each, without the tasks' data."""
+        return self._pages(project, ANSWER_FIELDS, {"ordering": ["tasks:id"]}, {})
 
     def task_ids(self, project: int) -> set[int]:
         """Ids of all tasks."""

@@ -61,7 +61,7 @@ def _project(settings: Settings, work: Work, projects: Projects, comparer: Compa
         "control": state.control,
         "strategy": state.strategy or settings.strategy,
         "live": state.live or None,
-        "versions": [_version(versions, name) for name in versions.names()],
+        "versions": [version_values(versions, name) for name in versions.names()],
         **indexed,
         "pending_labels": work.pending(project),
         "jobs": [job_values(job) for job in work.active(project)],
@@ -111,7 +111,8 @@ def _backbone(folder: Path, versions: VersionStore, state: ProjectState) -> dict
     }
 
 
-def _version(versions: VersionStore, name: str) -> dict[str, Any]:
+def version_values(versions: VersionStore, name: str) -> dict[str, Any]:
+    """What `status` tells of the version `name`; its name alone where it cannot be read."""
     try:
         about = versions.about(name)
     except VersionError:

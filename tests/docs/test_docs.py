@@ -31,7 +31,7 @@ OTHER_NAMES = {
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),  # read as everybody reads them
     *("AL_SHARED", "IMAGES", "TESTS"),  # the Makefile's and the tests'
     *("DEBUG", "INFO", "WARNING", "ERROR", "F1", "REGISTRY", "WRAPPERS"),  # values, words, names in the code
-    *("ID", "NAME", "DIR", "DEPTH", "VERSION"),  # stand for something
+    *("ID", "NAME", "DIR", "FOLDER", "DEPTH", "VERSION"),  # stand for something
 }
 CONTEXT = click.Context(commands)
 GROUP_OPTIONS = {name for option in commands.get_params(CONTEXT) for name in option.opts}

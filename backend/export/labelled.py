@@ -1,0 +1,121 @@
+"""The labelled set as files: which image has which label and where that comes from, and the images themselves if asked for."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backend.export.tables import write_table
+from backend.labelstudio.labelling_config import Target
+from backend.project.index import LABELLED, Row
+from backend.project.references import References
+from backend.project.session import Session
+from model.image_files import format_of
+from model.images import ImageError
+
+Report = Callable[[str, int, int], None]
+ENDINGS = {
+    "JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif", "PPM": "ppm", "AVIF": "avif",
+    "HEIC": "heic",
+}  # fmt: skip
+READERS = 8  # images that are fetched at once
+LONGEST_NAME = 60  # characters, so that in UTF-8 no file system refuses it
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)  # no name of a folder on Windows
+
+
+@dataclass
+class Answers:
+    """Where labels come from. sources: by task; annotators: how many annotations each has given. Empty where not known."""
+
+    sources: dict[int, str] = field(default_factory=dict)
+    annotators: Counter[str] = field(default_factory=Counter)
+
+
+def read_answers(session: Session, target: Target, report: Report) -> Answers:
+    """Ask Label Studio who has answered what. Raises LabelStudioError."""
+    answers, done = Answers(), 0
+    for page in session.label_studio.answers_of(session.project):
+        for task in page:
+            given = [one for one in task.get("annotations") or [] if isinstance(one, dict) and not one.get("was_cancelled")]
+            answers.annotators.update(_who(one.get("completed_by")) for one in given)
+            answers.sources[task["id"]] = _source(given, target)
+        done += len(page)
+        report("reading annotations", done, max(done, session.info["task_number"]))
+    return answers
+
+
+def _who(completed_by: Any) -> str:
+    return str(completed_by.get("id") if isinstance(completed_by, dict) else completed_by)
+
+
+def _source(given: list[dict[str, Any]], target: Target) -> str:
+    """Where the label of a task with the annotations `given` comes from: as `consensus` reads them."""
+    truths = [one for one in given if one.get("ground_truth") is True]
+    if truths:
+        return "ground truth"
+    votes = Counter(target.answer(one.get("result")).choice for one in given)
+    most = max((count for choice, count in votes.items() if choice is not None), default=0)
+    return f"{most} of {len(given)} annotations"
+
+
+def write_labels(folder: Path, rows: Sequence[Row], answers: Answers, random: set[int], files: dict[int, str] | None) -> None:
+    """labels.csv: a line for each labelled task. random: tasks of the random sample; files: where their images lie, None for
+    nowhere."""
+    header = ["task", "image", "label", "source", "random_slot"] + ([] if files is None else ["file"])
+
+    def line(row: Row) -> list[str | int | float]:
+        slot = "yes" if row.task in random else "no"
+        file = [] if files is None else [files.get(row.task, "")]
+        return [row.task, row.reference, row.label or "", answers.sources.get(row.task, ""), slot, *file]
+
+    write_table(folder / "labels.csv", header, (line(row) for row in rows if row.state == LABELLED))
+
+
+def fetch_images(session: Session, rows: Sequence[Row], folder: Path, report: Report) -> tuple[dict[int, str], dict[int, str]]:
+    """Put the image of each labelled task into labels/CLASS/TASK.ending, as it is; returns those files and, of images that
+    cannot be had, why, both by task. Raises LabelStudioError where Label Studio as a whole is out of order."""
+    labelled = [row for row in rows if row.state == LABELLED]
+    names = folder_names({row.label or "" for row in labelled})
+    references = References(session, labelled)
+    files: dict[int, str] = {}
+    lost: dict[int, str] = {}
+
+    def fetch(row: Row) -> str | ImageError:
+        try:
+            content = session.images.fetch(row.task, references.of(row))
+        except ImageError as error:
+            return error
+        ending = ENDINGS.get(kind := format_of(content))
+        if not ending:
+            return ImageError(f"it is no image that is read here: {kind or 'its format is unknown'}")
+        path = folder / "labels" / names[row.label or ""] / f"{row.task}.{ending}"
+        path.write_bytes(content)
+        return str(path.relative_to(folder))
+
+    for name in names.values():
+        (folder / "labels" / name).mkdir(parents=True)
+    with ThreadPoolExecutor(READERS) as readers:
+        try:
+            for done, (row, found) in enumerate(zip(labelled, readers.map(fetch, labelled), strict=True), 1):
+                report("fetching labelled images", done, len(labelled))
+                (lost if isinstance(found, ImageError) else files)[row.task] = str(found)
+        except BaseException:
+            readers.shutdown(cancel_futures=True)
+            raise
+    return files, lost
+
+
+def folder_names(classes: Iterable[str]) -> dict[str, str]:
+    """A name for the folder of each class, no two alike in small letters: letters, digits, spaces, "-" and "_" of the class
+    name, so that none leads elsewhere."""
+    names: dict[str, str] = {}
+    for label in sorted(classes):
+        plain = re.sub(r"[^\w \-]+", "_", label.encode("utf-8", "replace").decode())[:LONGEST_NAME].strip() or "_"
+        plain = f"{plain}_" if RESERVED.fullmatch(plain) else plain
+        taken = {name.casefold() for name in names.values()}
+        candidates = [plain, *(f"{plain}-{number}" for number in range(2, len(names) + 3))]
+        names[label] = next(name for name in candidates if name.casefold() not in taken)
+    return names
