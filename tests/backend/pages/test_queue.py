@@ -53,7 +53,7 @@ def test_a_long_queue_is_shown_by_its_head(browser, session, label_studio):
 def test_a_guess_and_its_confidence_are_told(browser, session):
     page = browser.get(f"/projects/{session.project}/queue")
     task = next(task for task in shown(page) if task not in slots(session))
-    assert re.search(r"<strong>(ants|bees)</strong>, \d+ %", entry(page, task))
+    assert re.search(r"<strong>(ants|bees)</strong>, (over )?\d+ %", entry(page, task))
 
 
 def test_of_a_random_slot_no_guess_is_told(browser, session):
