@@ -49,6 +49,7 @@ class House:
     def __init__(self, settings: Settings, doubts: list[str], wait: Wait = wait_for) -> None:
         self.settings, self.doubts, self.wait = settings, doubts, wait
         self.projects = Projects(settings.data_dir)
+        self.numbers: list[int] = []  # connected projects, once they were looked for
 
     @cached_property
     def redis(self) -> Redis:

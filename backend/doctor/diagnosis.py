@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from backend.doctor.case import House, Patient
 from backend.doctor.examination import Progress, examine
-from backend.doctor.finding import OK, WARNING, WRONG, Finding, warning
-from backend.doctor.links import OF_A_PROJECT, SHARED
+from backend.doctor.finding import OK, WARNING, WRONG, Finding
+from backend.doctor.links import OF_A_PROJECT, PROJECTS, SHARED
 from backend.status.text import printable
 
 LINK = 17  # columns of a link's name
@@ -18,24 +18,12 @@ def diagnose(house: House, project: int | None, fix: bool, progress: Progress) -
     Changes nothing, but with `fix` mends what can be mended. Raises nothing.
     """
     broken: set[str] = set()
-    yield from examine(SHARED, house, broken, (lambda: None) if fix else None, progress)
-    numbers = _connected(house) if project is None else [project]
-    if not numbers:
-        yield replace(warning("none is connected", "`al-backend connect --project ID`"), link="project")
-    for number in numbers:
+    shared = SHARED if project is not None else (*SHARED, PROJECTS)
+    yield from examine(shared, house, broken, (lambda: None) if fix else None, progress)
+    for number in house.numbers if project is None else [project]:
         patient = Patient(house, number)
         for finding in examine(OF_A_PROJECT, patient, set(broken), patient.forget if fix else None, progress):
             yield replace(finding, project=number)
-
-
-def _connected(house: House) -> list[int]:
-    """Connected projects, and those of which nobody can tell."""
-    numbers = []
-    for number in house.projects.ids():
-        state = house.projects.read(number)
-        if state.connected or state.errors:
-            numbers.append(number)
-    return numbers
 
 
 def line(finding: Finding) -> str:

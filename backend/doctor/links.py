@@ -21,6 +21,7 @@ SHARED: tuple[Check[House], ...] = (
     Check("sign-up", label_studio.sign_up, ("Label Studio",)),
     Check("token", label_studio.token, ("Label Studio",)),
 )
+PROJECTS: Check[House] = Check("projects", project.connected_ones, ("DATA_DIR", "Redis"))  # where none is asked for
 OF_A_PROJECT: tuple[Check[Patient], ...] = (
     Check("project", project.there, ("token",)),
     Check("connected", project.connected, ("project", "DATA_DIR")),

@@ -3,11 +3,27 @@
 from functools import partial
 
 from backend.connection.differences import setting_differences
-from backend.doctor.case import Patient
+from backend.doctor.case import House, Patient
 from backend.doctor.finding import WARNING, WRONG, Finding, ok, warning, wrong
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfigError
 from backend.project.sync import moment_of
+from backend.queue.sightings import sighted
+
+
+def connected_ones(house: House) -> Finding:
+    """Which projects are connected, those included of which nobody can tell; and which were added by hand alone."""
+    states = {number: house.projects.read(number) for number in house.projects.ids()}
+    house.numbers = [number for number, state in states.items() if state.connected or state.errors]
+    by_hand = [number for number in sighted(house.redis) if number not in house.numbers]
+    if by_hand:
+        return warning(
+            f"somebody added this backend to project {by_hand[0]} by hand: it has no webhook and no queue",
+            f"`al-backend connect --project {by_hand[0]}` adds what that lacks",
+        )
+    if not house.numbers:
+        return warning("none is connected", "`al-backend connect --project ID`")
+    return ok(f"connected: {', '.join(map(str, house.numbers))}")
 
 
 def there(patient: Patient) -> Finding:

@@ -14,6 +14,7 @@ from backend.doctor import plugin, queues, way_back
 from backend.doctor.finding import SKIPPED, WARNING, WRONG
 from backend.labelstudio.wiring import TITLE
 from backend.project import embedding
+from backend.queue.sightings import sight
 from backend.queue.signs import VERSION
 from model.weights_file import WeightsError
 from tests.backend.jobs.made_up import Colours
@@ -120,7 +121,7 @@ BREAKS = {  # name: what breaks, the link, its state, what is seen, the next ste
     ),
     "another clock at Label Studio's": (
         lambda house: setattr(house.studio, "clock_off", 600.0),
-        ("clock", WARNING, "differ by 6", "NTP"),
+        ("clock", WARNING, "this machine and Label Studio's differ by", "NTP"),
     ),
     "sign-up open to the world": (
         lambda house: setattr(house.studio, "sign_up_is_open", True),
@@ -293,7 +294,12 @@ def test_what_depends_on_a_broken_link_is_skipped_with_the_reason(house):
 
 def test_without_a_connected_project_the_way_to_one_is_told(house):
     house.edit(connected=False)
-    assert "al-backend connect --project" in house.broken()["project"].next_step
+    assert "al-backend connect --project" in house.broken()["projects"].next_step
+
+
+def test_a_project_that_somebody_added_by_hand_is_told(house):
+    sight(house.redis, 77)
+    assert "`al-backend connect --project 77`" in house.broken()["projects"].next_step
 
 
 def test_a_project_whose_state_is_damaged_is_looked_at_too(house):
