@@ -11,6 +11,7 @@ import httpx
 from backend.labelstudio.answers import problem, unlike_label_studio
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.errors import unreachable
+from backend.labelstudio.wiring import is_of_the_guard
 from backend.network.proxies import Proxies, ProxyError
 from backend.network.transport import make_client
 
@@ -81,7 +82,7 @@ def refuses_private_address(label_studio: LabelStudio, project: int, url: str) -
         try:
             label_studio.request("POST", path, json=body)
         except LabelStudioError as error:
-            if error.status == 403 or "resolve hostname" in str(error):
+            if is_of_the_guard(error) or "resolve hostname" in str(error):
                 return str(error)
             if error.status != 400:
                 raise

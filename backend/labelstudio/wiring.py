@@ -211,10 +211,15 @@ def webhook_host_trouble(url: str) -> str:
     )
 
 
+def is_of_the_guard(error: LabelStudioError) -> bool:
+    """Whether Label Studio's guard against requests to private addresses (SSRF) has refused an address."""
+    return error.status == 403 and any(sign in str(error) for sign in ("reserved network address", "was not allowed"))
+
+
 def explain_backend(error: LabelStudioError, url: str) -> str:
     """Why Label Studio did not take the ML backend at `url`, and what to do: its own words blame its guard for everything."""
     text = str(error)
-    if error.status == 403 and ("reserved network address" in text or "was not allowed" in text):
+    if is_of_the_guard(error):
         return f"{text}\n{SSRF_ADVICE}"
     if "reserved network address" in text:
         return f"Label Studio's guard refuses BACKEND_URL={url}. {SSRF_ADVICE}"
