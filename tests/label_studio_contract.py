@@ -6,6 +6,7 @@ A test module imports everything from here and gives the fixture `studio`, a cli
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from backend.bench.label_studio import label_config
 from backend.labelstudio import client
 from backend.labelstudio.client import LabelStudio, LabelStudioError
+from backend.labelstudio.installation import TESTED, ask_installation, refuses_private_address, sign_up_is_open
 from backend.labelstudio.labelling_config import parse_label_config
 
 CLASSES = ["ants", "bees"]
@@ -255,6 +257,32 @@ def test_choices_laid_out_in_views_and_aliases_are_classes(studio, project, task
     assert parse_label_config(studio.project(project)["label_config"]).classes == ("ants", "bees")
     named = [prediction(tasks[0], 0.1, "ants"), prediction(tasks[1], 0.2, "bees"), prediction(tasks[2], 0.3, "Ants")]
     assert studio.import_predictions(project, named) == 2
+
+
+def test_release_and_clock_are_told_without_a_token(studio):
+    found = ask_installation(studio.url, 30)
+    assert found.release in TESTED
+    assert abs((datetime.now(UTC) - found.moment).total_seconds()) < 30
+
+
+def test_a_form_without_name_and_password_says_whether_sign_up_is_open(studio):
+    assert sign_up_is_open(studio.url, 30) in (True, False)
+
+
+def test_the_token_is_of_somebody_with_an_organization(studio):
+    assert studio.request("GET", "/api/current-user/whoami", dict)["active_organization"]
+
+
+def test_a_backend_or_webhook_with_a_field_that_no_value_fits_is_never_added(studio, project):
+    assert refuses_private_address(studio, project, "http://localhost:1") == ""
+    assert studio.request("GET", "/api/webhooks/", params={"project": project}) == []
+    assert studio.request("GET", "/api/ml", params={"project": project}) == []
+
+
+def test_a_change_of_nothing_changes_nothing(studio, project):
+    before = studio.project(project)
+    studio.patch_project(project)
+    assert studio.project(project) == before
 
 
 def test_a_webhook_host_needs_a_dot(studio, project):

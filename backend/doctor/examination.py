@@ -70,7 +70,7 @@ def _mend(check: Check[Case], case: Case, found: Finding, forget: Callable[[], N
         return replace(found, seen=f"{found.seen}. It could not be mended: {tried.seen}")
     again = _look(check, case, progress)
     if again.state == OK:
-        return replace(again, seen=f"mended, for {found.seen}", mended=True)
+        return replace(again, seen=f"mended. Before: {found.seen}", mended=True)
     return again
 
 

@@ -44,7 +44,7 @@ def test_with_fix_the_link_is_mended_and_said_so(house, link):
     MENDABLE[link](house)
     (found,) = [found for found in house.findings(fix=True) if found.link == link]
     assert (found.state, found.mended) == ("ok", True)
-    assert found.seen.startswith("mended, for ")
+    assert found.seen.startswith("mended. Before: ")
     assert house.broken() == {}
 
 
