@@ -48,7 +48,7 @@ class Confusion:
         self.classes = list(about["target"].get("classes", []))
         self.known = "judged" in metrics
         self._enough = metrics.get("enough", False)
-        self._f1 = metrics.get("per_class", [])
+        self._f1 = metrics.get("per_class") or [None] * len(self.classes)
         self._weights = {(truth, guess): weight for truth, guess, weight in metrics.get("confusion", [])}
         judged = metrics.get("judged", {"tasks": [], "truths": [], "guesses": []})
         self._judged = list(zip(judged["tasks"], judged["truths"], judged["guesses"], strict=True))
