@@ -73,11 +73,20 @@ def render_card(card: Card) -> str:
 
 def plain_text(text: str) -> str:
     """`text` in one line, nothing of which is Markdown."""
-    return "".join(character if character.isprintable() else " " for character in text).translate(SPECIAL)
+    return _one_line(text).translate(SPECIAL)
+
+
+def _one_line(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _quoted(text: str) -> str:
+    """`text` as a string of YAML, which takes those of JSON, but no pair of escapes for one character."""
+    return json.dumps(_one_line(text), ensure_ascii=False)
 
 
 def _front_matter(card: Card) -> str:
-    """YAML; its strings are written as JSON, which is YAML too."""
+    """What the Hugging Face hub reads of a model card, as YAML."""
     lines = [
         "---",
         f"library_name: {card.about['library']}",
@@ -86,13 +95,13 @@ def _front_matter(card: Card) -> str:
     ]
     metrics = card.version.metrics
     if metrics.get("enough"):
-        name = json.dumps(f"macro F1 on {metrics['n']} random slots, 95 % in {_range(metrics['interval'])}")
+        name = _quoted(f"macro F1 on {metrics['n']} random slots, 95 % in {_range(metrics['interval'])}")
         lines += [
             "model-index:",
-            f"- name: {json.dumps(card.title)}",
+            f"- name: {_quoted(card.title)}",
             "  results:",
             "  - task: {type: image-classification}",
-            f"    dataset: {{type: label-studio, name: {json.dumps(card.title)}}}",
+            f"    dataset: {{type: label-studio, name: {_quoted(card.title)}}}",
             f"    metrics: [{{type: f1, value: {metrics['macro_f1']:.4f}, name: {name}}}]",
         ]
     return "\n".join([*lines, "---"])

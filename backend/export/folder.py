@@ -1,5 +1,6 @@
 """The folder of an export: it appears whole or not at all, and takes the place of nothing but an older export."""
 
+import errno
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -7,9 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from model.files import read_json, sync, write_json
 
 MANIFEST, MADE_BY = "export.json", "al-backend export"
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # of which the error does not say where
 PASSED_OVER = {"__pycache__", ".DS_Store"}  # what Python and file managers leave behind
 
 
@@ -45,10 +49,11 @@ def whole_folder(to: Path, about: dict[str, Any]) -> Iterator[Path]:
             sync(beside / name)
         check_free(to)  # it took minutes
         _put(beside, to, old)
-    except OSError as error:
-        if not isinstance(error.filename, str | Path) or to.parent not in Path(error.filename).parents:
+    except (OSError, SafetensorError) as error:
+        if isinstance(error, OSError) and error.errno not in FULL and to.parent not in Path(str(error.filename)).parents:
             raise
-        raise ExportError(f"{to} cannot be written ({error.strerror}): choose another folder with --to.") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ExportError(f"{to} cannot be written ({why}): choose another folder with --to.") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

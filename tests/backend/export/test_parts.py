@@ -1,5 +1,7 @@
 """The parts of an export by themselves: folders that are taken, names of classes as folders, and cells as text."""
 
+import errno
+
 import pytest
 
 from backend.export.folder import ExportError, check_free, whole_folder
@@ -7,11 +9,11 @@ from backend.export.labelled import folder_names
 from backend.export.tables import guarded
 
 
-def made(to, fails=False):
+def made(to, fails=None):
     with whole_folder(to, {}) as folder:
         (folder / "model.json").write_text("{}")
         if fails:
-            raise KeyboardInterrupt
+            raise fails
 
 
 def test_a_folder_appears_whole(tmp_path):
@@ -24,9 +26,9 @@ def test_a_folder_appears_whole(tmp_path):
 def test_one_that_fails_leaves_nothing_and_the_older_one_stays(tmp_path):
     made(tmp_path / "to")
     with pytest.raises(KeyboardInterrupt):
-        made(tmp_path / "to", fails=True)
+        made(tmp_path / "to", fails=KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        made(tmp_path / "new", fails=True)
+        made(tmp_path / "new", fails=KeyboardInterrupt())
     assert [path.name for path in tmp_path.iterdir()] == ["to"]
     assert (tmp_path / "to" / "model.json").exists()
 
@@ -59,6 +61,12 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ExportError, match=r"cannot be written .*: choose another folder with --to"):
         made(tmp_path / "file" / "to")
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path):
+    with pytest.raises(ExportError, match=r"to cannot be written \(No space left on device\)"):
+        made(tmp_path / "to", fails=OSError(errno.ENOSPC, "No space left on device"))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
