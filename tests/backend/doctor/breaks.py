@@ -16,7 +16,7 @@ from backend.project import embedding
 from backend.queue.signs import VERSION
 from model.weights_file import WeightsError
 from tests.backend.jobs.made_up import Colours
-from tests.label_studio_in_memory import TOKEN
+from tests.label_studio_in_memory import TOKEN, Refused
 
 TWO = label_config(["ants", "bees"]).replace(
     "</View>", '<Choices name="light" toName="image"><Choice value="day"/></Choices></View>'
@@ -180,6 +180,12 @@ BREAKS = {  # name: what breaks, the link, its state, what is seen, the next ste
     "the guard against private addresses": (
         lambda house: setattr(house.studio, "blocks_private", True),
         ("private addresses", WRONG, "guard refuses BACKEND_URL=", "USE_DEFAULT_BANNED_SUBNETS=false"),
+    ),
+    "a host that Label Studio does not know": (
+        lambda house: house.patch(
+            house.studio, "_refused_field", lambda _: Refused(500, "Can't resolve hostname plugin.example")
+        ),
+        ("private addresses", WRONG, "does not know the host in BACKEND_URL=", "a name that Label Studio's machine"),
     ),
     "no ML backend": (
         lambda house: house.studio.backends.clear(),

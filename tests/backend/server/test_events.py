@@ -9,6 +9,7 @@ import pytest
 from backend.bench.label_studio import label_config
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.state import Projects
+from backend.queue.signs import heard
 from backend.server.bodies import BadRequest, project_id
 from backend.server.events import SUBMIT_SECONDS, handle, handle_all
 from tests.backend.queue.test_work import due
@@ -116,6 +117,13 @@ def test_training_with_each_submit_hastens_no_round_that_waits_for_something_els
 
 def test_our_own_switch_means_nothing(send):
     assert kind(send("PROJECT_UPDATED")) == "ignored"
+
+
+def test_a_change_is_heard_of_for_doctor_to_see_and_a_label_is_none(send, work):
+    send("ANNOTATION_CREATED", annotation={"id": 1})
+    assert heard(work.redis, 1) == ("", "")
+    send("PROJECT_UPDATED")
+    assert heard(work.redis, 1)[0]
 
 
 def test_changed_classes_wake_a_round(send):
