@@ -4,12 +4,17 @@ import base64
 import io
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Lock
 
 import pytest
 from PIL import Image
 
 from backend.bench.label_studio import label_config
 from backend.pages.app import HEADERS
+from backend.pages.images import AT_ONCE
+from backend.pages.thumbnails import Thumbnails
+from model.images import ImageError
 from tests.conftest import ROOT
 from tests.label_studio_in_memory.serving import Person
 
@@ -150,6 +155,33 @@ def test_label_studio_out_of_order_leaves_a_placeholder_and_logs_nobody_out(brow
     assert answer.status_code == 502
     assert "no picture" in answer.text
     assert "Log out" in browser.get("/")
+
+
+def test_many_pictures_are_made_a_few_at_a_time_and_leave_threads_to_all_else(browser, session, monkeypatch):
+    released, lock, at_work, most = Event(), Lock(), 0, 0
+
+    def slow(*_):
+        nonlocal at_work, most
+        with lock:
+            at_work += 1
+            most = max(most, at_work)
+        released.wait(20)
+        with lock:
+            at_work -= 1
+        raise ImageError("gone")
+
+    monkeypatch.setattr(Thumbnails, "make", slow)
+    path = f"/projects/{session.project}/images/{session.index.newest()}"
+    with browser.http as http, ThreadPoolExecutor(60) as pool:
+        asked = [pool.submit(http.get, path) for _ in range(60)]
+        answer = http.get(
+            "/versions", headers={"Authorization": "Basic c3R1ZGlvOnNlY3JldA=="}
+        )  # takes a thread, as /predict does
+        waiting = not any(one.done() for one in asked)
+        released.set()
+    assert answer.status_code == 200
+    assert waiting
+    assert most == AT_ONCE
 
 
 def test_pictures_are_made_without_torch():
