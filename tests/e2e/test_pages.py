@@ -8,7 +8,7 @@ from tests.e2e.conftest import Annotator, first, wait_until
 
 CLASSES = ["ants", "bees"]
 IMAGES = 60
-PAGES = ("", "/progress", "/versions", "/jobs")
+PAGES = ("", "/progress", "/queue", "/versions", "/jobs")
 DESK, PHONE = {"width": 1200, "height": 800}, {"width": 390, "height": 780}
 
 
@@ -63,6 +63,25 @@ def test_a_projects_card_leads_to_what_is_known_of_it(chromium, house, project):
     person.page.get_by_role("link", name=title).click()
     person.page.get_by_role("heading", name="Overview").wait_for()
     assert house.live(project) in person.page.locator("main").inner_text()
+
+
+def test_the_queue_is_seen_as_pictures_and_leads_to_images_like_one_of_them(chromium, house, project):
+    person = Person(chromium, house)
+    person.open(f"/projects/{project}/queue")
+    assert _pictures(person.page) > 0
+    person.page.get_by_role("link", name="More like task").first.click()
+    person.page.get_by_role("heading", name="More like task").wait_for()
+    assert _pictures(person.page) > 1
+    assert person.complaints == []
+
+
+def _pictures(page):
+    """How many pictures a page shows, once all of them are there."""
+    images = page.locator("main .pictures > li img").all()
+    for image in images:
+        image.scroll_into_view_if_needed()
+        wait_until(lambda shown=image: shown.evaluate("image => image.complete && image.naturalWidth > 0"), 30, "a picture")
+    return len(images)
 
 
 def test_everything_can_be_reached_by_keyboard(chromium, house, project):
