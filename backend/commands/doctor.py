@@ -57,7 +57,7 @@ def _findings(project: int | None, fix: bool, progress: Progress) -> Iterator[Fi
     try:
         settings = get_settings()
     except SettingsError as error:
-        yield replace(wrong(str(error), "`al-backend settings --help`, and docs/settings.md"), link="settings")
+        yield replace(wrong(str(error), "set it as docs/settings.md says, in the environment or in .env"), link="settings")
         return
     logging.basicConfig(level=settings.log_level if settings.log_level == "DEBUG" else logging.CRITICAL)
     doubts = [*misspelt(Settings.model_fields, os.environ, Path(ENV_FILE)), *settings.doubts()]

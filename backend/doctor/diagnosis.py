@@ -30,7 +30,7 @@ def line(finding: Finding) -> str:
     """A finding for people: its state, its link, what was seen, and the next step."""
     text = f"{finding.state:<8} {finding.link:<{LINK}} {finding.seen}"
     if finding.next_step and finding.state != OK:
-        text += f". Next: {finding.next_step}"
+        text = f"{text.rstrip('.')}. Next: {finding.next_step}"
     return printable(text)
 
 

@@ -81,6 +81,7 @@ def test_on_a_bare_machine_it_says_where_to_begin(capsys, monkeypatch, tmp_path)
     status, text = run(capsys)
     assert status == 1
     assert "No plugin has worked with DATA_DIR=" in text
+    assert ".." not in text
     assert not (tmp_path / "data").exists()
 
 
