@@ -135,7 +135,8 @@ def test_right_as_often_as_confident_is_calibrated():
 def test_float32_probabilities_give_plain_values_for_json():
     p, labels = sample(40)
     m = measure(p.astype(np.float32), labels)
-    assert json.loads(json.dumps(m.as_dict())) == m.as_dict() | {"interval": list(m.interval)}
+    as_lists = {"interval": list(m.interval), "confusion": [list(cell) for cell in m.confusion]}
+    assert json.loads(json.dumps(m.as_dict())) == m.as_dict() | as_lists
 
 
 @pytest.mark.parametrize("n", [0, 2, 4])

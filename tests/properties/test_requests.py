@@ -97,7 +97,7 @@ def test_a_predict_has_a_result_for_each_task_or_is_refused(app, body):
 
 
 @given(
-    path=st.sampled_from(["/webhook", "/setup", "/predict", "/versions", "/", "/train"]),
+    path=st.sampled_from(["/webhook", "/setup", "/predict", "/versions", "/nothing", "/train"]),
     content=st.binary(max_size=40) | TEXT.map(lambda text: text.encode("utf-8", "surrogatepass")),
 )
 def test_bytes_that_mean_nothing_are_refused(app, path, content):

@@ -125,7 +125,6 @@ def test_deep_data_of_a_task_cost_that_task_alone(app):
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
         ("GET", "/nothing", 404),
         ("POST", "/train", 404),
         ("POST", "/setup/", 404),
