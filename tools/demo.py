@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> None:
         line.end()
         if plugin.command("connect", "--project", str(project)).returncode:
             raise RuntimeError("The project could not be connected; the reason is above.")
-        print_what_to_do(server.url, project, data / "plugin")
+        print_what_to_do(server.url, project, data / "plugin", f"http://localhost:{options.port}", server.token_file)
         if not options.once:
             watch(data / "plugin", project, server, plugin)
     finally:
@@ -138,14 +138,16 @@ def command_in(folder: Path, name: str) -> str:
     return f"(cd {shlex.quote(str(folder))} && PYTHONPATH={shlex.quote(str(ROOT))} {sys.executable} -m backend {name})"
 
 
-def print_what_to_do(url: str, project: int, plugin: Path) -> None:
-    """Address, login, what to press, and how to ask how it goes."""
+def print_what_to_do(url: str, project: int, plugin: Path, pages: str, token: Path) -> None:
+    """Addresses, logins, what to press, and how to ask how it goes."""
     width = min(shutil.get_terminal_size().columns, 78)
     print("-" * width)
     print(f"  Open      {url}/projects/{project}/data")
     print(f"  Log in    {ls.USER}   password {ls.PASSWORD}")
     print("  Press     Label All Tasks   (its order is the model's; 'Label Tasks As Displayed' ignores it)")
     print("  Then      label. Every 10 labels the model is trained anew and the queue follows it.")
+    print(f"  Watch     {pages}   (progress, queue, versions; log in with the token that the next line prints)")
+    print(f"            {shlex.join(['cat', str(token)])}")
     print("  Ctrl-C    stops everything; `make demo` goes on from here.")
     print("  Status    in another terminal:")
     print(f"  {command_in(plugin, 'status')}")

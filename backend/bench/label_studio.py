@@ -33,6 +33,7 @@ class LabelStudioServer(Child):
         super().__init__(f"http://localhost:{port}/health", f"Label Studio did not start: see {folder / 'label-studio.log'}")
         self.url = f"http://localhost:{port}"
         self._venv, self._folder, self._port, self._extra = venv, folder, port, environment
+        self.token_file = folder / "token"
 
     def start(self, wait: Callable[[int], None] = lambda _: None) -> None:
         """Start it and wait until it answers; `wait` is called with the seconds passed. Raises RuntimeError."""
@@ -47,7 +48,7 @@ class LabelStudioServer(Child):
 
     def personal_access_token(self) -> str:
         """The administrator's token, made once and kept in a file only this user may read."""
-        path = self._folder / "token"
+        path = self.token_file
         if path.exists():
             return path.read_text()
         with httpx.Client(base_url=self.url, timeout=30) as http:
