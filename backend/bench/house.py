@@ -17,20 +17,23 @@ from backend.bench.label_studio import LabelStudioServer, find_or_make_project, 
 from backend.bench.photos import CLASSES, write_photos
 from backend.bench.plugin import Plugin
 from backend.labelstudio.client import LabelStudio
+from model.version_store import VersionStore
 
 RETRAIN_AFTER = 10
+SETTLED_WITHIN = 300.0  # seconds: all photos are embedded then
 
 
 @dataclass
 class House:
     """label_studio: a client with all rights; plugin: `al-backend up`, running; project: one with `photos`, by name with class
-    and file; predict_url: where /predict is asked."""
+    and file; predict_url: where /predict is asked; data_dir: the plugin's."""
 
     label_studio: LabelStudio
     plugin: Plugin
     project: int
     photos: dict[str, tuple[str, Path]]
     predict_url: str
+    data_dir: Path
 
     @cached_property
     def first_queue(self) -> float:
@@ -45,9 +48,26 @@ class House:
             raise RuntimeError(f"The project could not be connected: {done.stderr.strip()[-500:]}")
         return time.perf_counter() - started
 
-    def live(self) -> str:
-        """The version that the project's queue follows."""
-        return str(self.label_studio.project(self.project)["model_version"])
+    def learned(self) -> int:
+        """How many labels the version knows that the project's queue follows."""
+        live = str(self.label_studio.project(self.project)["model_version"])
+        return int(self.versions.about(live)["labels"])
+
+    def settle(self) -> None:
+        """Wait until nothing runs or waits for the project. Raises RuntimeError."""
+        deadline = time.perf_counter() + SETTLED_WITHIN
+        while time.perf_counter() < deadline:
+            found = json.loads(self.plugin.command("status", "--json", capture=True).stdout)
+            (jobs,) = [p["jobs"] for p in found["projects"] if p["project"] == self.project]
+            if not [job for job in jobs if not job["id"].startswith("reconcile")]:  # which waits for its turn, always
+                return
+            time.sleep(1)
+        raise RuntimeError(f"Jobs of the project still ran after {SETTLED_WITHIN:g} s")
+
+    @property
+    def versions(self) -> VersionStore:
+        """The project's versions on disk."""
+        return VersionStore(self.data_dir / "projects" / str(self.project) / "versions")
 
     def label_next(self) -> None:
         """Label the task that Label Studio serves next, as its folder says."""
@@ -99,4 +119,4 @@ def open_house(bench: Bench) -> Iterator[House]:
         plugin = Plugin(values, log)
         held.callback(plugin.stop)
         plugin.start()
-        yield House(client, plugin, project, photos, f"http://127.0.0.1:{port}/predict")
+        yield House(client, plugin, project, photos, f"http://127.0.0.1:{port}/predict", bench.folder / "plugin")

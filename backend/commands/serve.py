@@ -1,5 +1,7 @@
 """`al-backend serve`: the server that Label Studio calls, in this process."""
 
+import gc
+
 import click
 
 from backend.commands.listening import listen
@@ -22,4 +24,6 @@ def serve_command(settings: Settings) -> None:
     from backend.server.protocol import config
 
     with listen(settings) as listening:
-        uvicorn.Server(config(create_app(settings))).run(sockets=[listening])
+        app = create_app(settings)
+        gc.freeze()  # what is there for good: looking through it again held up webhooks for 200 ms, now and then
+        uvicorn.Server(config(app)).run(sockets=[listening])

@@ -6,11 +6,12 @@ a disk, for Redis or for a network, does so in a thread of its own, so that the 
 """
 
 import asyncio
+import gc
 import json
 import logging
 from collections.abc import Callable, Coroutine
-from functools import partial
-from typing import Annotated, Any
+from functools import cache, partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
@@ -34,6 +35,9 @@ from backend.server.events import handle_all
 from backend.server.together import Together
 from backend.settings import Settings, get_settings
 from model.version_store import NO_VERSION, VersionStore
+
+if TYPE_CHECKING:
+    from backend.server.plugin import ActiveLearningBackend
 
 log = logging.getLogger(__name__)
 REDIS_SECONDS = 1.0  # a Redis that hangs must not take a webhook with it: Label Studio gives one no more
@@ -156,14 +160,21 @@ def _predict(tasks: list[Any], label_config: str, settings: Settings) -> list[di
     if not tasks:
         return []
     try:
-        from backend.server.plugin import ActiveLearningBackend  # imports torch
-
-        return ActiveLearningBackend(label_config=label_config, settings=settings).predict(tasks)
+        return _plugin()(label_config=label_config, settings=settings).predict(tasks)
     except LabelConfigError:
         raise
     except Exception:
         log.exception("/predict failed; its %d tasks get the last place", len(tasks))
         return [NO_RESULT] * len(tasks)
+
+
+@cache
+def _plugin() -> "type[ActiveLearningBackend]":
+    """Imported once it is needed, since it imports torch, whose objects no garbage collection need look through again."""
+    from backend.server.plugin import ActiveLearningBackend
+
+    gc.freeze()
+    return ActiveLearningBackend
 
 
 def _refusals(settings: Settings) -> dict[int | type[Exception], Refusal]:
