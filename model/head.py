@@ -37,6 +37,11 @@ class Head:
     temperature: float
     counts: NDArray[np.int64]
 
+    @property
+    def separates(self) -> bool:
+        """Whether it has seen two classes: until then uncertainty means nothing."""
+        return int((self.counts > 0).sum()) >= 2
+
     def probabilities(self, embeddings: NDArray[np.floating]) -> Floats:
         """Calibrated class probabilities, float32 of shape (N, C), of `embeddings` of shape (N, D) and any float type, read in
         parts. Those of a row that is not finite are NaN."""

@@ -173,7 +173,7 @@ def _finite_rows(rows: NDArray[np.floating]) -> Rows:
 
 def separates(head: Head | None) -> bool:
     """Whether the head has seen two classes: until then uncertainty means nothing."""
-    return head is not None and int((head.counts > 0).sum()) >= 2
+    return head is not None and head.separates
 
 
 def rank(

@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from pydantic import SecretStr
 from redis import Redis
 
-from backend.labelstudio.client import LabelStudio, LabelStudioError
+from backend.labelstudio.client import LabelStudio
 from backend.network.transport import request_within
 from backend.settings import Settings
 
@@ -26,7 +26,6 @@ class Account:
     """A person of Label Studio. csrf: what a form of this person's pages sends back, so that no other site can send it."""
 
     token: str
-    user: int
     name: str
     csrf: str
 
@@ -46,7 +45,7 @@ class Accounts:
         with self.client(token) as label_studio, request_within(time.monotonic() + ASK_SECONDS):
             person = label_studio.whoami()
         name = str(person.get("email") or person.get("username") or f"user {person['id']}")
-        account = Account(token, int(person["id"]), name, secrets.token_urlsafe(24))
+        account = Account(token, name, secrets.token_urlsafe(24))
         cookie = secrets.token_urlsafe(32)
         self._redis.set(_place(cookie), _lock(cookie).encrypt(json.dumps(asdict(account)).encode()), ex=SECONDS)
         return cookie
@@ -89,6 +88,3 @@ def _place(cookie: str) -> str:
 def _lock(cookie: str) -> Fernet:
     """The lock whose key is `cookie`, 256 random bits."""
     return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"key" + cookie.encode()).digest()))
-
-
-__all__ = ["Account", "Accounts", "LabelStudioError"]

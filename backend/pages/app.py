@@ -47,7 +47,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-FORM_BYTES = 30_000_000  # of what a browser may send, an image among it
+FORM_BYTES = 100_000  # of what a browser may send: it is read before anybody has said who they are
 PAGES_AT_ONCE = 8  # more wait, and hold no thread that a webhook needs
 STATIC = Path(__file__).parent / "static"
 
@@ -77,7 +77,7 @@ def _route(house: House, page: Page, at_work: CapacityLimiter) -> BaseRoute:
         if page.method == "POST":
             if int(request.headers.get("content-length") or FORM_BYTES + 1) > FORM_BYTES:
                 return Response("This form is too large.", 413)
-            form = dict(await request.form(max_files=1, max_fields=10_000))
+            form = dict(await request.form(max_files=0))
         return await to_thread.run_sync(_answer, house, page, request, form, limiter=limiter)
 
     return Route(f"/projects/{{project:int}}{page.path}" if page.of_project else page.path, answer, methods=[page.method])

@@ -4,16 +4,24 @@ from starlette.responses import Response
 
 from backend.pages.visit import Page, Visit
 from backend.queue.work import DEPTHS
-from backend.status.jobs import describe_job
-from backend.status.values import status
+from backend.status.jobs import describe_job, job_values
 from strategies import REGISTRY
 
 
 def _jobs(visit: Visit) -> Response:
-    (p,) = status(visit.house.settings, visit.house.work, only={visit.project or 0})["projects"]
-    running = [job | {"text": describe_job(job)} for job in p.get("jobs", [])]
-    strategies = _strategies(visit)
-    return visit.page("jobs.html", p=p, running=running, strategies=strategies, depths=DEPTHS)
+    """The page asks for itself anew every few seconds: so it is made of what is at hand, without Label Studio and the index."""
+    house, project = visit.house, visit.project or 0
+    state = house.projects.read(project)
+    running = [values | {"text": describe_job(values)} for values in map(job_values, house.work.active(project))]
+    return visit.page(
+        "jobs.html",
+        running=running,
+        errors=sorted(state.errors.values(), reverse=True),
+        paused=state.paused,
+        strategy=state.strategy or house.settings.strategy,
+        strategies=_strategies(visit),
+        depths=DEPTHS,
+    )
 
 
 def _strategies(visit: Visit) -> list[str]:

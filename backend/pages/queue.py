@@ -1,7 +1,6 @@
 """What comes next to be labelled, as pictures: what the model thinks each is, why it is next, and which others are like it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +10,6 @@ from backend.pages.kept import Kept, kept
 from backend.pages.visit import Page, Visit
 from backend.project.likeness import copy_distance, distances_to, near_copies, typical_of
 from strategies import REASONS, REGISTRY
-
-if TYPE_CHECKING:
-    from model.head import Head
 
 AT_ONCE = 2  # pages that read a whole pool's embeddings
 SHOWN = 24  # images of the queue
@@ -52,7 +48,7 @@ def queued(known: Kept) -> list[Picture]:
     shown = entries[:SHOWN]
     tau = copy_distance(known.store, tasks, keys, head, seed)
     distances = distances_to(known.store, keys, vectors[:SHOWN])
-    told = _separates(head)
+    told = head is not None and head.separates  # else the queue goes by typicality
     typical = np.zeros(len(entries), np.int64) if told else typical_of(known.store, vectors, tasks, keys, seed)
     pictures = []
     for number, (row, place, is_slot) in enumerate(shown):
@@ -66,11 +62,6 @@ def queued(known: Kept) -> list[Picture]:
         why = why or _why_typical(known, int(typical[number]))
         pictures.append(Picture(row.task, why, guess, confidence, copies, len(near) - len(copies)))
     return pictures
-
-
-def _separates(head: "Head | None") -> bool:
-    """Whether two classes are labelled: until then a head has nothing to tell, and the queue goes by typicality."""
-    return head is not None and int((head.counts > 0).sum()) >= 2
 
 
 def _why_uncertain(known: Kept, probabilities: NDArray[np.float32]) -> str:

@@ -4,14 +4,16 @@ from starlette.responses import Response
 
 from backend.pages.visit import Page, Visit
 from backend.status.figures import f1
-from backend.status.values import status
+from backend.status.values import version_values
 from model.version_store import VersionError, VersionStore
 
 
 def _versions(visit: Visit) -> Response:
-    (p,) = status(visit.house.settings, visit.house.work, only={visit.project or 0})["projects"]
-    entries = [version | {"f1": f1(version), "is_live": version["name"] == p.get("live")} for version in p.get("versions", [])]
-    return visit.page("versions.html", versions=entries[::-1], finetuned=p.get("finetuned"))
+    project = visit.project or 0
+    live, kept = visit.house.projects.read(project).live, VersionStore(visit.house.projects.folder(project) / "versions")
+    known = [version_values(kept, name) for name in kept.names()]
+    entries = [version | {"f1": f1(version), "is_live": version["name"] == live} for version in known]
+    return visit.page("versions.html", versions=entries[::-1])
 
 
 def _go_to(visit: Visit) -> Response:

@@ -6,7 +6,6 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -45,12 +44,11 @@ class Visit:
     request: Request
     account: Account | None = None
     project: int | None = None
-    form: dict[str, str | UploadFile] = field(default_factory=dict)
+    form: dict[str, str] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
         """What the form says under `name`, "" for nothing."""
-        value = self.form.get(name, "")
-        return value if isinstance(value, str) else ""
+        return self.form.get(name, "")
 
     def label_studio(self) -> LabelStudio:
         """Label Studio as this person sees it; to be closed."""

@@ -69,3 +69,15 @@ def test_what_no_button_sends_is_refused(browser, session, values):
     path = f"/projects/{session.project}/jobs"
     browser.get(path)
     assert browser.send(path, **values).status_code == 400
+
+
+def test_pages_that_are_looked_at_again_and_again_ask_label_studio_nothing(browser, session, label_studio):
+    browser.get("/")  # what the person may see is known for a while
+    before = len(label_studio.requests)
+    assert session.state.live in browser.get(f"/projects/{session.project}/versions")
+    assert "Retrain now" in browser.get(f"/projects/{session.project}/jobs")
+    assert len(label_studio.requests) == before
+
+
+def test_a_form_without_end_is_not_read(browser):
+    assert browser.http.post("/login", data={"token": "x" * 200_000}).status_code == 413

@@ -1,7 +1,6 @@
 """The server's routes, as Label Studio calls them, over a real socket."""
 
 import base64
-import gc
 import json
 import os
 import signal
@@ -20,7 +19,6 @@ from backend.bench.label_studio import label_config
 from backend.project.state import Projects
 from backend.queue.redis_server import EmbeddedRedis
 from backend.queue.sightings import expect, sight, sighted
-from backend.server import app as server_app
 from backend.server import bodies
 from backend.server.app import create_app
 from backend.server.protocol import LONGEST_HEAD, config
@@ -294,13 +292,3 @@ def test_a_fault_of_our_own_is_a_sentence_and_no_traceback(app, monkeypatch):
     answer = app.post("/setup", json.dumps({"project": 1, "schema": CONFIG}).encode())
     assert answer.status_code == 500
     assert answer.json() == {"detail": "A fault of the active-learning backend: its log says more"}
-
-
-def test_what_is_imported_for_good_is_not_looked_through_by_each_collection_which_holds_up_webhooks():
-    gc.unfreeze()
-    server_app._plugin.cache_clear()
-    try:
-        server_app._plugin()
-        assert gc.get_freeze_count() > 100_000
-    finally:
-        gc.unfreeze()

@@ -1,6 +1,7 @@
 """/predict: through our own class, and through the server that label-studio-ml brings."""
 
 import base64
+import gc
 import io
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from backend.bench.label_studio import label_config
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.embedding import NETWORKS
 from backend.project.state import Projects
+from backend.server import app as server_app
 from backend.server import plugin
 from backend.settings import get_settings
 from model.backbone import backbone_name
@@ -192,3 +194,13 @@ def test_label_studio_mls_own_server_serves_it(environment, tmp_path):
 def test_out_of_time_the_rest_is_answered_without_a_class(predict, monkeypatch):
     monkeypatch.setattr(plugin, "SECONDS", -1)
     assert [result["result"] for result in predict(TASKS)] == [[], [], []]
+
+
+def test_what_is_imported_for_good_is_not_looked_through_by_each_collection_which_holds_up_webhooks():
+    gc.unfreeze()
+    server_app._plugin.cache_clear()
+    try:
+        server_app._plugin()
+        assert gc.get_freeze_count() > 100_000
+    finally:
+        gc.unfreeze()
