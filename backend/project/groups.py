@@ -1,0 +1,127 @@
+"""Groups of look-alikes that may be labelled together, in the project's folder: those that a round has found, and those that
+people have chosen themselves."""
+
+import fcntl
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import FiniteFloat, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from model.files import write_atomically
+
+FOLDER = "groups"  # in the project's folder
+ASKED = "asked"  # the file of groups that people have chosen; each version has a file of its name
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,80}")  # of versions and groups: no path to anywhere else
+
+
+@dataclass(frozen=True)
+class Group:
+    """Images that may be labelled together.
+
+    tasks: their ids, first the one that the others are like; label: the class that the head would give them, "" where it cannot
+    say; confidences: of each image that it is of that class, () where there is none; why: what they have in common, for people.
+    """
+
+    name: str
+    tasks: tuple[int, ...]
+    label: str
+    confidences: tuple[FiniteFloat, ...]
+    why: str
+
+
+LINE = TypeAdapter(Group)
+
+
+class Groups:
+    """The groups of the project in `folder`: a file for each version, one line for each group, so that a damaged line costs
+    itself alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / FOLDER
+
+    def read(self, version: str) -> list[Group]:
+        """The groups to label while the queue follows `version`: first those that people have chosen, the newest before the
+        others, then those that its round has found. Some of their tasks may be labelled or gone since."""
+        return [*self._lines(ASKED), *(self._lines(version) if NAME.fullmatch(version) and version != ASKED else [])]
+
+    def write(self, version: str, groups: Sequence[Group]) -> None:
+        """Keep what the round of `version` has found, in place of what is there under its name."""
+        _check(version)
+        with self._locked():
+            self._put(version, groups)
+
+    def ask(self, tasks: Sequence[int], who: str) -> Group:
+        """A group of `tasks`, at least one, that `who` has chosen: the first of all until it is let go, whatever version the
+        queue follows. It has no label until a round names one (`name_asked`)."""
+        tasks = tuple(dict.fromkeys(tasks))
+        if not tasks:
+            raise ValueError("a group needs at least one task")
+        group = Group(f"{ASKED}-{int(time.time())}-{uuid.uuid4().hex[:6]}", tasks, "", (), f"chosen by {who}")
+        with self._locked():
+            self._put(ASKED, [group, *self._lines(ASKED)])
+        return group
+
+    def name_asked(self, name: Callable[[Group], Group]) -> None:
+        """Let a round say what label the groups have that people have chosen."""
+        with self._locked():
+            if asked := self._lines(ASKED):
+                self._put(ASKED, [replace(name(group), name=group.name, tasks=group.tasks) for group in asked])
+
+    def let_go(self, name: str) -> None:
+        """Forget the group `name`: it is done, or nobody wants it. Nothing happens where there is none."""
+        with self._locked():
+            for path in self._folder.glob("*.jsonl"):
+                groups = self._lines(path.stem)
+                if any(group.name == name for group in groups):
+                    self._put(path.stem, [group for group in groups if group.name != name])
+
+    def forget(self, version: str) -> None:
+        """Forget what the round of `version` has found: the version is gone."""
+        _check(version)
+        self._path(version).unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Forget all: the project is another one under the same id."""
+        for path in self._folder.glob("*.jsonl"):
+            path.unlink(missing_ok=True)
+
+    def _path(self, of: str) -> Path:
+        return self._folder / f"{of}.jsonl"
+
+    def _lines(self, of: str) -> list[Group]:
+        try:
+            lines = self._path(of).read_text(errors="replace").splitlines()
+        except FileNotFoundError:
+            return []
+        groups = []
+        for line in lines:
+            with suppress(ValidationError):
+                groups.append(LINE.validate_json(line))
+        return groups
+
+    def _put(self, of: str, groups: Sequence[Group]) -> None:
+        text = b"".join(LINE.dump_json(group) + b"\n" for group in groups)
+        write_atomically(self._path(of), lambda beside: _write(beside, text))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """With no other process between reading and writing."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _check(version: str) -> None:
+    if not NAME.fullmatch(version) or version == ASKED:
+        raise ValueError(f"{version!r} is no name of a version")
+
+
+def _write(path: Path, text: bytes) -> None:
+    path.write_bytes(text)
