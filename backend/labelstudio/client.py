@@ -23,7 +23,9 @@ __all__ = ["LabelStudio", "LabelStudioError"]
 
 log = logging.getLogger(__name__)
 
-TASK_FIELDS = "id,data,updated_at,annotations,result,was_cancelled,ground_truth"
+TASK_FIELDS = (
+    "id,data,updated_at,overlap,is_labeled,annotations,result,was_cancelled,ground_truth,completed_by,created_at,lead_time"
+)
 ANSWER_FIELDS = "id,annotations,result,was_cancelled,ground_truth,completed_by"
 OVERLAP = timedelta(seconds=60)  # a slow transaction may appear with an earlier updated_at than one already read
 SECONDS = 120.0  # that one answer may take

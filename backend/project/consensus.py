@@ -31,12 +31,12 @@ def consensus(annotations: Any, target: Target) -> Consensus:
     An answer that cannot be used takes the task out of the queue without a label, as a tie does; a task with nothing but
     skips is "skipped". Takes anything that JSON can hold: other tools write annotations too.
     """
-    listed = annotations if isinstance(annotations, list) else [annotations] if annotations else []
-    given = [a for a in listed if not (isinstance(a, dict) and _is_true(a.get("was_cancelled")))]
+    listed = annotations_of(annotations)
+    given = [a for a in listed if not (isinstance(a, dict) and is_true(a.get("was_cancelled")))]
     if not given:
         return Consensus(SKIPPED if listed else UNLABELLED)
-    truths = [a for a in given if isinstance(a, dict) and _is_true(a.get("ground_truth"))]
-    answers = [_answer(a, target) for a in truths or given]
+    truths = [a for a in given if isinstance(a, dict) and is_true(a.get("ground_truth"))]
+    answers = [answered(a, target) for a in truths or given]
     votes = Counter(answer.choice for answer in answers if answer.choice is not None).most_common(2)
     if not votes:
         told = min(answers, key=lambda answer: GRAVEST_FIRST.index(answer.trouble))
@@ -46,12 +46,18 @@ def consensus(annotations: Any, target: Target) -> Consensus:
     return Consensus(LABELLED, votes[0][0])
 
 
-def _answer(annotation: Any, target: Target) -> Answer:
+def annotations_of(annotations: Any) -> list[Any]:
+    """A task's annotations as Label Studio lists them; one alone may stand for a list."""
+    return annotations if isinstance(annotations, list) else [annotations] if annotations else []
+
+
+def answered(annotation: Any, target: Target) -> Answer:
+    """What one annotation answers; anything that JSON can hold is taken."""
     if not isinstance(annotation, dict):
         return Answer(None, MALFORMED, "the annotation is no JSON object: delete it, and label the task again")
     return target.answer(annotation.get("result"))
 
 
-def _is_true(value: Any) -> bool:
+def is_true(value: Any) -> bool:
     """Whether a flag is set; other tools write flags as numbers and as text."""
     return value in ("true", "True", "1", "yes") if isinstance(value, str) else value is True or value == 1

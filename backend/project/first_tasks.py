@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.labelling_config import Target
 from backend.learning.slots import slot_order
-from backend.project.index import Index, task_id
+from backend.project.index import Index
+from backend.project.listed import task_id
 from backend.project.sync import SYNCED_TO, follow_target
 
 MANY = 5_000  # tasks; fewer are read at once

@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 from backend.labelstudio.labelling_config import Target
 from backend.labelstudio.redaction import redact
 from backend.labelstudio.task_data import TaskDataError, kind_of, quoted
+from backend.project import answers
+from backend.project.answers import Answers
 from backend.project.consensus import LABELLED, SKIPPED, UNLABELLED, UNUSABLE, Consensus, consensus
 from backend.project.index_file import IndexFile, IndexLost
+from backend.project.listed import name_of, task_id
 from backend.project.problems import IMAGE, PARTIAL, TASK, Problem, group
 from model.embedding_store import embedding_key
 
@@ -31,13 +34,12 @@ CREATE INDEX tasks_by_key ON tasks (key);
 CREATE TABLE strays (name TEXT PRIMARY KEY, reason TEXT NOT NULL);
 CREATE TABLE published (version TEXT NOT NULL, task INTEGER NOT NULL, score REAL NOT NULL, slot INTEGER NOT NULL,
     PRIMARY KEY (version, task));
-CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL)
+CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
-SCHEMA_VERSION = 2  # raise it whenever SCHEMA changes: files of another version are set aside
+SCHEMA_VERSION = 3  # raise it whenever SCHEMA changes: files of another version are set aside
 RETRY_SECONDS = 3600  # an image that could not be read is tried again after so long
 AWAITED_SECONDS = 120  # an image that is tried again sooner may only be out of reach for the moment
 NEVER = float("inf")
-LONGEST_ID = 2**63  # what SQLite and the arrays of task ids can hold
 
 
 class Row(NamedTuple):
@@ -64,7 +66,8 @@ class Index:
     """The index of one project, in the file `path`. Every method may raise IndexUnavailable or IndexLost."""
 
     def __init__(self, path: Path) -> None:
-        self._file = IndexFile(path, SCHEMA, SCHEMA_VERSION)
+        self._file = IndexFile(path, SCHEMA + answers.SCHEMA, SCHEMA_VERSION)
+        self.answers = Answers(self._file)
         self._file.open()
 
     def close(self) -> None:
@@ -84,16 +87,18 @@ class Index:
 
     def update(self, tasks: Iterable[Any], target: Target) -> None:
         """Take in tasks as Label Studio lists them: id, data, annotations. What cannot be used is kept with its reason."""
-        rows, strays = [], []
+        rows, strays, listed = [], [], []
         for task in tasks:
             number = task_id(task)
             if number is None:
-                strays.append((_name(task), f"its id cannot be used: {_name(task)}"))
+                strays.append((name_of(task), f"its id cannot be used: {name_of(task)}"))
                 continue
             answer = consensus(task.get("annotations"), target)
             reference, error = image_reference(task.get("data"), target)
             rows.append(_values(number, reference, answer, error))
+            listed.append((number, task))
         with self._file.writing() as db:
+            answers.take_in(db, listed, target)
             db.executemany("INSERT OR REPLACE INTO strays VALUES (?, ?)", strays)
             db.executemany(
                 """INSERT INTO tasks (task, reference, redacted, key, state, label, trouble, remark, error, retry_at)
@@ -131,12 +136,13 @@ class Index:
             gone = [(task,) for (task,) in db.execute("SELECT task FROM tasks") if task not in keep]
             db.executemany("DELETE FROM tasks WHERE task = ?", gone)
             db.executemany("DELETE FROM published WHERE task = ?", gone)
+            answers.forget(db, gone)
             db.execute("DELETE FROM strays")
 
     def clear(self) -> None:
         """Forget every task, so that the next sync lists them all."""
         with self._file.writing() as db:
-            for table in ("tasks", "strays", "notes"):
+            for table in ("tasks", "strays", "notes", "answers", "overlaps"):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608  the names stand one line above
 
     def count(self) -> int:
@@ -258,21 +264,6 @@ class Index:
                 db.executemany(statement, values)
         except IndexLost:
             return
-
-
-def task_id(task: Any) -> int | None:
-    """The id of a task as Label Studio lists it, None where it has none that can be used."""
-    found = task.get("id") if isinstance(task, dict) else None
-    if isinstance(found, str) and found.isascii() and found.isdigit() and len(found) < 20:
-        found = int(found)
-    usable = isinstance(found, int) and not isinstance(found, bool) and 0 <= found < LONGEST_ID
-    return found if usable else None
-
-
-def _name(task: Any) -> str:
-    """The id of a task whose id cannot be used, as far as it can be shown."""
-    found = task.get("id") if isinstance(task, dict) else None
-    return quoted(found) if isinstance(found, str) else kind_of(found)
 
 
 def image_reference(data: Any, target: Target) -> tuple[str, str | None]:

@@ -14,7 +14,7 @@ from backend.labelstudio.labelling_config import LabelConfigError, parse_label_c
 from backend.learning.places import LAST
 from backend.learning.rounds import place_outside_queue
 from backend.project.embedding import embed
-from backend.project.index import task_id
+from backend.project.listed import task_id
 from backend.project.session import Session
 from backend.queue.redis_server import connect_redis
 from backend.queue.work import Work

@@ -8,7 +8,8 @@ from backend.labelstudio.labelling_config import parse_label_config
 from backend.labelstudio.redaction import redact
 from backend.labelstudio.task_data import look_up
 from backend.project.consensus import LABELLED, UNUSABLE, consensus
-from backend.project.index import Index, task_id
+from backend.project.index import Index
+from backend.project.listed import task_id
 from backend.project.sync import newest_change
 from tests.properties.made_up import ANNOTATIONS, ANYTHING, DATA, GOOD, TASKS, TEXT
 

@@ -1,0 +1,118 @@
+"""Who said what of each task: every annotation of a project, and of how many people each task wants one.
+
+A part of the index, written with it and as disposable as it is. `consensus` says what a task's annotations amount to together;
+here they stay apart, for pages and jobs that look at annotators and at their agreement.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from backend.labelstudio.labelling_config import Target
+from backend.project.consensus import annotations_of, answered, is_true
+from backend.project.index_file import IndexFile
+
+SCHEMA = """
+CREATE TABLE answers (
+    task INTEGER NOT NULL, number INTEGER NOT NULL, person INTEGER, choice TEXT, truth INTEGER NOT NULL,
+    skipped INTEGER NOT NULL, made TEXT NOT NULL, seconds REAL, PRIMARY KEY (task, number));
+CREATE TABLE overlaps (task INTEGER PRIMARY KEY, wanted INTEGER NOT NULL, is_open INTEGER NOT NULL)
+"""
+LONGEST_SECONDS = 7 * 86_400.0  # that somebody may have looked at one image; what is longer is no time at all
+LARGEST = 2**31  # ids and numbers of people, as Label Studio counts
+
+
+class Answer(NamedTuple):
+    """What `person` said of `task`: their id in Label Studio, None where it does not say; the class, None for what cannot be
+    used; whether it is ground truth; whether it is a skip; when, as Label Studio writes it; and how many seconds it took."""
+
+    task: int
+    person: int | None
+    choice: str | None
+    truth: bool
+    skipped: bool
+    made: str
+    seconds: float | None
+
+
+class Wanted(NamedTuple):
+    """How many people are wanted for a task, and whether Label Studio still asks for more."""
+
+    task: int
+    people: int
+    is_open: bool
+
+
+class Answers:
+    """The answers in the index's `file`. Every method may raise IndexUnavailable or IndexLost."""
+
+    def __init__(self, file: IndexFile) -> None:
+        self._file = file
+
+    def all(self) -> list[Answer]:
+        """Every answer, in the order of the tasks' ids and, of one task, as Label Studio lists them."""
+        return self._read("", ())
+
+    def of(self, task: int) -> list[Answer]:
+        """The answers of one task."""
+        return self._read("WHERE task = ?", (task,))
+
+    def wanted(self) -> dict[int, Wanted]:
+        """The tasks of which Label Studio tells how many people are wanted."""
+        with self._file.reading() as db:
+            found = db.execute("SELECT task, wanted, is_open FROM overlaps ORDER BY task").fetchall()
+        return {task: Wanted(task, people, bool(is_open)) for task, people, is_open in found}
+
+    def half_labelled(self) -> list[int]:
+        """Tasks that somebody has answered and Label Studio still asks others about."""
+        with self._file.reading() as db:
+            found = db.execute(
+                """SELECT DISTINCT task FROM answers JOIN overlaps USING (task)
+                WHERE NOT skipped AND is_open ORDER BY task"""
+            ).fetchall()
+        return [task for (task,) in found]
+
+    def _read(self, where: str, values: tuple[Any, ...]) -> list[Answer]:
+        statement = f"""SELECT task, person, choice, truth, skipped, made, seconds FROM answers {where}
+            ORDER BY task, number"""  # noqa: S608  constants
+        with self._file.reading() as db:
+            found = db.execute(statement, values).fetchall()
+        return [Answer._make(row)._replace(truth=bool(row[3]), skipped=bool(row[4])) for row in found]
+
+
+def take_in(db: sqlite3.Connection, tasks: Iterable[tuple[int, dict[str, Any]]], target: Target) -> None:
+    """Keep who said what of `tasks`, each with its id and as Label Studio lists it, in place of what was known of them."""
+    answers, overlaps, known = [], [], dict(tasks)
+    for task, listed in known.items():
+        for number, annotation in enumerate(annotations_of(listed.get("annotations"))):
+            answers.append((task, number, *_values(annotation, target)))
+        wanted = _number(listed.get("overlap"))
+        if wanted:
+            overlaps.append((task, wanted, not is_true(listed.get("is_labeled"))))
+    forget(db, [(task,) for task in known])
+    db.executemany("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", answers)
+    db.executemany("INSERT INTO overlaps VALUES (?, ?, ?)", overlaps)
+
+
+def forget(db: sqlite3.Connection, tasks: list[tuple[int]]) -> None:
+    """Drop what was said of `tasks`."""
+    for table in ("answers", "overlaps"):
+        db.executemany(f"DELETE FROM {table} WHERE task = ?", tasks)  # noqa: S608  the names stand one line above
+
+
+def _values(annotation: Any, target: Target) -> tuple[Any, ...]:
+    """A row of the table `answers`, from `person` to `seconds`; whatever JSON can hold is taken."""
+    if not isinstance(annotation, dict):
+        return None, None, False, False, "", None
+    by, seconds, made = annotation.get("completed_by"), annotation.get("lead_time"), annotation.get("created_at")
+    person = _number(by.get("id") if isinstance(by, dict) else by)
+    skipped = is_true(annotation.get("was_cancelled"))
+    choice = None if skipped else answered(annotation, target).choice
+    took = float(seconds) if isinstance(seconds, int | float) and 0 <= seconds <= LONGEST_SECONDS else None
+    text = made[:40] if isinstance(made, str) and made.isascii() else ""
+    return person, choice, is_true(annotation.get("ground_truth")), skipped, text, took
+
+
+def _number(value: Any) -> int | None:
+    """A whole number above 0 that Label Studio may use, else None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < LARGEST else None
