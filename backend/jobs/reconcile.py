@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from backend.connection.differences import setting_differences, wiring_differences
+from backend.jobs.ahead import let_labelled_go, move_ahead
 from backend.jobs.job import JobAtWork, perform
 from backend.jobs.publish import as_ranking, publish_more, stored_predictions, switch
 from backend.labelstudio.client import LabelStudioError
@@ -71,6 +72,9 @@ def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
         done.append(f"the {kind} job again, which failed")
     done += _compare_stored(session, live.name)
     done += _move_skipped_back(session, live, check)
+    let_labelled_go(session)
+    if moved := move_ahead(session, live, labelled, pool, check, wake):
+        done.append(f"moved {moved} tasks to the head of the queue, where people sent them")
     if added := top_up(session, live, labelled, pool, check):
         done.append(f"refilled the queue with {added} tasks")
     done += _score_new_tasks(session, live, pool, check)

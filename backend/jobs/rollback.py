@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from backend.jobs.ahead import move_ahead
 from backend.jobs.job import JobAtWork, perform
 from backend.jobs.publish import switch
 from backend.jobs.reconcile import recall_published, top_up
@@ -31,6 +32,7 @@ def _roll_back(at: JobAtWork, version: str) -> dict[str, Any]:
     embed_first(s)
     labelled, pool = s.labelled_and_pool()
     recall_published(s, version)
+    move_ahead(s, old, labelled, pool, at.check, at.wake)
     top_up(s, old, labelled, pool, at.check)
     at.work.settle(s.project)
     switch(s, version, at.check)

@@ -5,7 +5,8 @@ from typing import Any
 
 from backend.jobs.job import JobAtWork, TryLater, perform
 from backend.jobs.publish import Superseded, config_unchanged, publish, switch
-from backend.learning.rounds import Labelled, rank_anyway, train
+from backend.learning.ahead import rank_behind
+from backend.learning.rounds import Labelled, train
 from backend.project.embedding import embed as embed_rows
 from backend.project.embedding import unembedded
 from backend.project.index import LABELLED, UNLABELLED
@@ -45,7 +46,7 @@ def _round(at: JobAtWork) -> dict[str, Any]:
     s.progress("training", 0, len(labelled.tasks))
     head, metrics = train(labelled, pool, len(target.classes))
     name = s.new_version_name()
-    ranking, trouble = rank_anyway(head, pool, labelled, s.rules(), name)
+    ranking, trouble = rank_behind(head, pool, labelled, s.rules(), name, s.ahead.tasks())
     if not config_unchanged(s, target):
         at.wake("round")
         raise Superseded(f"Project {s.project}: the labelling config changed during the round")

@@ -11,8 +11,14 @@ LAST = 1.0  # skipped tasks and images that cannot be read
 
 
 def queue_places(size: int) -> NDArray[np.float64]:
-    """The pick of rank r of `size` gets r / (2 size): float64 of shape (size,), in [0, 0.5)."""
-    return np.arange(size) / (2 * max(size, 1))
+    """The pick of rank r = 1, 2, ... of `size` gets r / (2 (size + 1)): float64 of shape (size,), in (0, 0.5). There is room
+    before the first for what people send ahead of it."""
+    return places_between(0.0, 0.5, size)
+
+
+def places_between(after: float, before: float, size: int) -> NDArray[np.float64]:
+    """`size` places in equal steps between two others, float64 of shape (size,)."""
+    return after + (before - after) * np.arange(1, size + 1) / (size + 1)
 
 
 def refill_places(last: float, size: int) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from backend.pages.visit import Visit
+from backend.project.ahead import Ahead
 from backend.project.index import Index
 from backend.project.state import ProjectState
 from model.backbone_store import kept_embeddings
@@ -14,12 +15,14 @@ from model.version_store import Version, VersionError, VersionStore
 
 @dataclass(frozen=True)
 class Kept:
-    """live: the version that the queue follows; store: the embeddings that it was learned from."""
+    """live: the version that the queue follows; store: the embeddings that it was learned from; sent: by
+    whom tasks were sent to the head of the queue."""
 
     state: ProjectState
     index: Index
     live: Version
     store: EmbeddingStore
+    sent: dict[int, str]
 
 
 @contextmanager
@@ -33,4 +36,5 @@ def kept(visit: Visit) -> Iterator[Kept | None]:
         yield None
         return
     with closing(Index(folder / "index.sqlite")) as index:
-        yield Kept(state, index, live, kept_embeddings(folder, live.backbone))
+        sent = {entry.task: entry.who for entry in Ahead(folder).read()}
+        yield Kept(state, index, live, kept_embeddings(folder, live.backbone), sent)

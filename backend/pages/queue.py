@@ -1,6 +1,7 @@
 """What comes next to be labelled, as pictures: what the model thinks each is, why it is next, and which others are like it."""
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ BEHIND = "behind the queue, which is used up"
 @dataclass(frozen=True)
 class Picture:
     """An image of the queue. guess: its class, "" where nobody is to be told; copies: tasks of its near-copies, nearest first;
-    more: how many of these are not among them."""
+    more: how many of these are not among them; sent: whether a person sent it to the head."""
 
     task: int
     why: str
@@ -31,12 +32,22 @@ class Picture:
     confidence: float = 0.0
     copies: tuple[int, ...] = ()
     more: int = 0
+    sent: bool = False
 
 
 def _queue(visit: Visit) -> Response:
     with kept(visit) as known:
         pictures = queued(known) if known else []
-    return visit.page("queue.html", pictures=pictures, copies=sum(len(p.copies) + p.more for p in pictures), slot=SLOT)
+        coming = on_their_way(known) if known else 0
+    copies = sum(len(p.copies) + p.more for p in pictures)
+    return visit.page("queue.html", pictures=pictures, copies=copies, coming=coming, slot=SLOT)
+
+
+def on_their_way(known: Kept) -> int:
+    """How many images were sent to the head of the queue and do not stand there yet."""
+    queue = [row.task for row, *_ in known.index.queue(known.live.name, LONGEST)]
+    there = len(list(takewhile(known.sent.__contains__, queue)))
+    return len(known.sent.keys() & set(known.index.pool()[0].tolist())) - there
 
 
 def queued(known: Kept) -> list[Picture]:
@@ -55,12 +66,14 @@ def queued(known: Kept) -> list[Picture]:
         near = near_copies(distances[:, number], keys, row.key, tau) if found[number] else np.zeros(0, np.int64)
         copies = tuple(tasks[near[:COPIES_SHOWN]].tolist())
         guess, confidence, why = "", 0.0, SLOT if is_slot else BEHIND if place >= 0.5 else ""
+        if row.task in known.sent:
+            why = f"sent by {known.sent[row.task]}" + (f"; a {SLOT} too" if is_slot else "")
         if told and head and found[number] and not is_slot:
             probabilities = head.probabilities(values[number : number + 1])[0]
             guess, confidence = known.live.classes[int(probabilities.argmax())], float(probabilities.max())
             why = why or _why_uncertain(known, probabilities)
         why = why or _why_typical(known, int(typical[number]))
-        pictures.append(Picture(row.task, why, guess, confidence, copies, len(near) - len(copies)))
+        pictures.append(Picture(row.task, why, guess, confidence, copies, len(near) - len(copies), row.task in known.sent))
     return pictures
 
 

@@ -10,6 +10,7 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.images import ImageSource
 from backend.labelstudio.labelling_config import Target, parse_label_config
 from backend.learning.rounds import Labelled, Pool, Rules
+from backend.project.ahead import Ahead
 from backend.project.arrays import labelled_and_pool
 from backend.project.first_tasks import sync_first
 from backend.project.index import UNLABELLED, Index, Row, image_reference
@@ -70,6 +71,7 @@ class Session:
             self.versions = self.learned.versions
             self.finetuning = self.learned.finetuning
             self.sample = KeptSample(folder / "random_sample.json")
+            self.ahead = Ahead(folder)
             self.reread()
             self._held = held.pop_all()
         return self
@@ -164,6 +166,7 @@ class Session:
             log.warning("Project %s is not the one known here: its old versions and embeddings are removed", self.project)
             self.learned.clear()
             self.sample.clear()
+            self.ahead.clear()
             self.index.clear()
             with self.edit() as state:
                 state.start_over()

@@ -60,6 +60,7 @@ def _project(p: dict[str, Any], found: dict[str, Any]) -> list[str]:
     title = f" {view['title']!r}" if view["title"] else ""
     live = live_version(p)
     more = outlook(live)
+    ahead = f", {p['ahead']} of them sent to the head by people" if p["ahead"] else ""
     lines = [
         f"Project {p['project']}{title} ({', '.join(_words(p))}), strategy {p['strategy']}",
         f"  live version   {_live(p['live'], live)}",
@@ -68,7 +69,7 @@ def _project(p: dict[str, Any], found: dict[str, Any]) -> list[str]:
         f"  {more.name:<14} {more.text}",
         f"  tasks          {tasks['labelled']} labelled, {tasks['unlabelled']} to do, {tasks['skipped']} skipped, "
         f"{tasks['unusable']} with answers that cannot be used, {tasks['unreadable']} unreadable",
-        f"  queue          {p['queue_left']} images left in order; {p['pending_labels']} labels wait for the next round",
+        f"  queue          {p['queue_left']} images left in order{ahead}; {p['pending_labels']} labels wait for the next round",
         f"  versions       {', '.join(version['name'] for version in p['versions']) or 'none yet'}",
     ]
     lines += [f"  fine-tuned     {describe_finetuned(p['finetuned'])}"] if p["finetuned"] else []

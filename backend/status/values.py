@@ -11,6 +11,7 @@ from typing import Any
 from rq import Worker
 
 from backend.connection.comparison import Comparer, Known
+from backend.project.ahead import Ahead
 from backend.project.history import summary
 from backend.project.index import UNLABELLED, Index
 from backend.project.index_file import IndexUnavailable
@@ -25,6 +26,7 @@ from model.version_store import VersionError, VersionStore
 NOTHING: dict[str, Any] = {
     "tasks": {"unlabelled": 0, "labelled": 0, "skipped": 0, "unusable": 0, "unreadable": 0},
     "queue_left": 0,
+    "ahead": 0,
     "problems": [],
 }  # where the index cannot be read
 
@@ -87,7 +89,8 @@ def _index(projects: Projects, project: int, state: ProjectState) -> tuple[dict[
             open_tasks = {row.task for row in index.rows() if row.state == UNLABELLED}
             left = sum(place < 0.5 and task in open_tasks for task, place in published.items())
             problems = [asdict(problem) | {"text": str(problem)} for problem in index.problems()]
-            return {"tasks": index.counts(), "queue_left": left, "problems": problems}, published
+            ahead = len(open_tasks & set(Ahead(projects.folder(project)).tasks().tolist()))
+            return {"tasks": index.counts(), "queue_left": left, "ahead": ahead, "problems": problems}, published
         finally:
             index.close()
     except IndexUnavailable as error:

@@ -1,0 +1,54 @@
+"""Images that people sent to the head of a queue: they stand before every pick and every random slot.
+
+The random sample stays what it is, since whether a task is drawn for it depends on its hash alone and not on who labels it
+when (`random_sample.py`). But an image sent ahead whose turn in the sample has come counts as a random slot: it carries no
+pre-annotation, so that the label it is measured by is nobody's guess.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.learning.places import queue_places
+from backend.learning.rounds import Labelled, Pool, Ranking, Rules, rank_anyway, separates
+from model.head import Head
+
+
+def at_the_head(head: Head | None, pool: Pool, tasks: NDArray[np.int64], labels: int, share: float) -> Ranking:
+    """Those of `tasks` that are in the pool and have finite embeddings, in their order and all at place 0.
+
+    labels: how many there are by now; share: of them that are random slots.
+    """
+    where = {task: row for row, task in enumerate(pool.tasks.tolist())} if len(tasks) else {}
+    rows = np.array([where[task] for task in tasks.tolist() if task in where], np.int64)
+    rows = rows[np.isfinite(pool.embeddings[rows].sum(axis=1, dtype=np.float32))]
+    sent, n = pool.only(rows), len(rows)
+    slots = (share > 0) & (share * (labels + np.arange(1, n + 1)) + 1e-9 >= sent.turns)
+    classes, confidences = np.full(n, -1, np.int64), np.zeros(n)
+    if head and separates(head) and n:
+        probabilities = head.probabilities(sent.embeddings)
+        classes, confidences = probabilities.argmax(axis=1), probabilities.max(axis=1).astype(np.float64)
+    return Ranking(sent.tasks, np.zeros(n), slots, classes.astype(np.int64), confidences)
+
+
+def rank_behind(
+    head: Head | None, pool: Pool, labelled: Labelled, rules: Rules, version: str, tasks: NDArray[np.int64]
+) -> tuple[Ranking, str]:
+    """What `rank_anyway` gives, behind those of `tasks` that are in the pool, which the strategy takes for labelled."""
+    first = at_the_head(head, pool, tasks, len(labelled.tasks), rules.explore)
+    if not len(first.tasks):
+        return rank_anyway(head, pool, labelled, rules, version)
+    is_first = np.isin(pool.tasks, first.tasks)
+    waiting = pool.embeddings[is_first].astype(np.float32)
+    rest, trouble = rank_anyway(head, pool.only(~is_first), labelled, rules, version, waiting)
+    return joined(first, rest), trouble
+
+
+def joined(first: Ranking, rest: Ranking) -> Ranking:
+    """One queue of both, at places of its own."""
+    parts = {
+        name: np.concatenate([getattr(first, name), getattr(rest, name)])
+        for name in ("tasks", "slots", "classes", "confidences")
+    }
+    return replace(first, places=queue_places(len(parts["tasks"])), **parts)
