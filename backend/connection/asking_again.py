@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.labelstudio.client import LabelStudioError
-from backend.labelstudio.labelling_config import ELSEWHERE, EMPTY
+from backend.labelstudio.target import ELSEWHERE, EMPTY
 from backend.project.session import Session
 from model.files import write_json
 

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from backend.labelstudio.labelling_config import ELSEWHERE, EMPTY, MALFORMED, SEVERAL, UNKNOWN_CLASS, Answer, Target
+from backend.labelstudio.target import ELSEWHERE, EMPTY, MALFORMED, SEVERAL, UNKNOWN_CLASS, Answer, Target
 
 UNLABELLED, LABELLED, SKIPPED, UNUSABLE = "unlabelled", "labelled", "skipped", "unusable"
 TIE = "tie"

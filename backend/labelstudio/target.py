@@ -1,0 +1,96 @@
+"""What is learned of a labelling config, and what an annotation answers to it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from backend.labelstudio.task_data import TaskDataError, kind_of, look_up, quoted
+
+# what is wrong with an answer
+UNKNOWN_CLASS, SEVERAL, MALFORMED, ELSEWHERE, EMPTY = "class", "several", "malformed", "elsewhere", "empty"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one annotation answers: `choice`, one of the classes, or None with the kind of trouble and a remark about it."""
+
+    choice: str | None
+    trouble: str = ""
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A <Choices> control on an <Image>: from_name, to_name, the task's data key that holds the image, and the classes."""
+
+    from_name: str
+    to_name: str
+    data_key: str
+    classes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a model version remembers of it; equal dicts mean that the version's head fits."""
+        return asdict(self) | {"classes": list(self.classes)}
+
+    def region(self, choice: str, probability: float) -> dict[str, Any]:
+        """A pre-annotation: `choice` with the class probability as region score."""
+        return {
+            "from_name": self.from_name,
+            "to_name": self.to_name,
+            "type": "choices",
+            "value": {"choices": [choice]},
+            "score": round(probability, 6),
+        }
+
+    def reference(self, data: Any) -> str:
+        """The image's address in a task's `data`, "" where there is none. Raises TaskDataError, which says what is there."""
+        found = look_up(data, self.data_key)
+        if found is None or found == "":
+            return ""
+        if not isinstance(found, str):
+            raise TaskDataError(f"the task's data hold {kind_of(found)} under {quoted(self.data_key)}, not an image's address")
+        return found
+
+    def answer(self, result: Any) -> Answer:
+        """What an annotation's `result` answers; anything that JSON can hold is taken."""
+        if result is not None and not isinstance(result, list):
+            return Answer(None, MALFORMED, f"the annotation's result is {kind_of(result)}: delete it, and label the task again")
+        choices: set[str] = set()
+        odd, other = "", ""
+        for region in result or []:
+            if not isinstance(region, dict):
+                odd = odd or kind_of(region)
+            elif region.get("from_name") == self.from_name and region.get("type") in ("choices", None):
+                value = region.get("value")
+                listed = value.get("choices") if isinstance(value, dict) else value
+                for choice in listed if isinstance(listed, list) else [listed]:
+                    if isinstance(value, dict) and isinstance(choice, str | int) and not isinstance(choice, bool):
+                        choices.add(str(choice))
+                    else:
+                        odd = odd or kind_of(choice)
+            elif isinstance(name := region.get("from_name"), str):
+                other = other or name
+        return self._judge(sorted(choices), odd, other)
+
+    def _judge(self, choices: list[str], odd: str, other: str) -> Answer:
+        if len(choices) > 1:
+            return Answer(None, SEVERAL, "several choices for one image: leave one of them")
+        if not choices and odd:
+            return Answer(None, MALFORMED, f"the annotation holds {odd} where a choice is expected: label the task again")
+        if not choices and other and other != self.from_name:
+            return Answer(
+                None,
+                ELSEWHERE,
+                f"control {quoted(other)} is answered, {quoted(self.from_name)} is not: choose a class, or give the "
+                "control its old name again, if it was renamed",
+            )
+        if not choices:
+            return Answer(None, EMPTY, "an empty answer, nothing is chosen: choose a class, if it was not meant")
+        if choices[0] not in self.classes:
+            name = quoted(choices[0])
+            return Answer(
+                None,
+                UNKNOWN_CLASS,
+                f"{name} is not in the labelling config: add it as a <Choice>, or relabel; if that class was renamed, "
+                f'keep its old name as the alias of the new one: <Choice value="..." alias={name}/>',
+            )
+        return Answer(choices[0])
