@@ -1,8 +1,10 @@
-"""The job that deletes the predictions of older versions, slowly enough that no annotator waits for it."""
+"""The job that comes after a switch: it describes the new version in Label Studio, and deletes the predictions of older ones,
+slowly enough that no annotator waits for it."""
 
 import time
 from typing import Any
 
+from backend.jobs.describe import describe
 from backend.jobs.job import JobAtWork, perform
 from backend.learning.places import LAST
 from backend.project.session import Session
@@ -17,6 +19,7 @@ def clean(project: int, generation: int) -> Any:
 
 
 def _clean(at: JobAtWork) -> int:
+    describe(at.session)
     stale = stale_predictions(at.session)
     if not delete_predictions(at.session, stale, CLEAN_SLICE):
         at.wake("clean")

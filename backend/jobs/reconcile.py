@@ -11,6 +11,7 @@ import numpy as np
 
 from backend.connection.differences import setting_differences, wiring_differences
 from backend.jobs.ahead import let_labelled_go, move_ahead
+from backend.jobs.describe import describe
 from backend.jobs.job import JobAtWork, perform
 from backend.jobs.publish import as_ranking, publish_more, stored_predictions, switch
 from backend.labelstudio.client import LabelStudioError
@@ -81,6 +82,7 @@ def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
     done += _assert_version(session, check, wake)
     for line in done:
         log.info("Project %s: %s", session.project, line)
+    describe(session)
     _tell_differences(session)
     return done
 

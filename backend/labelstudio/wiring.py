@@ -87,19 +87,33 @@ class Wiring:
 
     def put_backend(self) -> None:
         """See that the project has our ML backend at `url`. Raises LabelStudioError with the cause and the next step."""
-        wanted: Row = {"project": self.project, "url": self.url, "title": TITLE, "is_interactive": False, "auth_method": "NONE"}
-        if self.credentials:
-            user, password = self.credentials
-            wanted |= {"auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password}
-        here = [row for row in self.backends() if _plain(row["url"]) == self.url]
+        wanted = self._wanted_backend()
+        here = self._backend_here()
         try:
             if here:
-                self.label_studio.request("PATCH", f"/api/ml/{here[0]['id']}", json=wanted)
-                self.made["backend"] = here[0]["id"]
+                self.label_studio.request("PATCH", f"/api/ml/{here['id']}", json=wanted)
+                self.made["backend"] = here["id"]
             else:
                 self.made["backend"] = self.label_studio.request("POST", "/api/ml", json=wanted)["id"]
         except LabelStudioError as error:
             raise LabelStudioError(explain_backend(error, self.url), error.status) from error
+
+    def describe_backend(self, text: str) -> None:
+        """Let people read `text` below our ML backend's title, where it has another text. Raises LabelStudioError."""
+        here = self._backend_here()
+        if here and here.get("description") != text:  # without the address and the like, Label Studio answers with a 500
+            self.label_studio.request("PATCH", f"/api/ml/{here['id']}", json=self._wanted_backend() | {"description": text})
+
+    def _wanted_backend(self) -> Row:
+        wanted: Row = {"project": self.project, "url": self.url, "title": TITLE, "is_interactive": False, "auth_method": "NONE"}
+        if self.credentials:
+            user, password = self.credentials
+            wanted |= {"auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password}
+        return wanted
+
+    def _backend_here(self) -> Row | None:
+        """The project's ML backend at `url`, None where there is none."""
+        return next((row for row in self.backends() if _plain(row["url"]) == self.url), None)
 
     def put_webhook(self) -> None:
         """See that one webhook with our credentials reports everything to `url`. Raises LabelStudioError."""

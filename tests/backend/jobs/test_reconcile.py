@@ -44,6 +44,7 @@ def next_task(label_studio, session):
 
 
 def test_where_nothing_differs_nothing_is_done(label_studio, session):
+    reconcile(session)  # which describes the version in Label Studio
     label_studio.requests.clear()
     assert reconcile(session) == ([], [])
     assert {request.method for request in label_studio.requests} - {"GET"} <= {"POST"}

@@ -1,0 +1,77 @@
+"""What people read of a version under Settings > Model of Label Studio."""
+
+import threading
+from http.server import ThreadingHTTPServer
+
+import pytest
+
+from backend.jobs.clean import clean
+from backend.jobs.reconcile import reconcile
+from backend.labelstudio.wiring import TITLE
+from backend.project import embedding
+from tests.backend.jobs.conftest import IMAGES
+from tests.backend.jobs.made_up import Colours
+from tests.label_studio_contract import Backend
+
+pytestmark = pytest.mark.usefixtures("two_versions")
+
+
+@pytest.fixture
+def server():
+    """An ML backend that answers Label Studio."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def answering(server):
+    """Its address."""
+    return f"http://127.0.0.1:{server.server_port}"
+
+
+@pytest.fixture
+def place(make_place, monkeypatch, answering):
+    """A connected project whose plugin is at the address that answers."""
+    monkeypatch.setattr(embedding, "get_backbone", lambda *_: Colours())
+    return make_place(IMAGES, BACKEND_URL=answering, PORT=answering.rpartition(":")[2])
+
+
+@pytest.fixture
+def wired(place, answering):
+    """What Label Studio has of the ML backend."""
+    return place.studio._add(
+        place.studio.backends, {"project": place.project, "url": answering, "title": TITLE, "description": ""}
+    )
+
+
+@pytest.mark.parametrize("job", [clean, reconcile])
+def test_the_description_names_the_live_version_and_says_how_good_it_is(place, wired, job):
+    place.run(job)
+    assert wired["description"].startswith(f"{place.second} is live. Macro F1: ")
+
+
+def test_the_title_stays_for_a_version_of_its_name_would_have_every_next_task_predicted(place, wired):
+    place.run(clean)
+    assert wired["title"] == TITLE
+
+
+def test_a_description_that_is_right_is_not_written_again(place, wired):
+    place.run(clean)
+    assert wired["description"]
+    asked = len(place.studio.requests)
+    place.run(clean)
+    assert [r.path for r in place.studio.requests[asked:] if r.method == "PATCH" and "/api/ml/" in r.path] == []
+
+
+def test_a_backend_that_people_have_deleted_is_not_missed(place):
+    assert place.run(clean) == 8
+
+
+def test_where_label_studio_cannot_reach_us_the_clean_up_goes_on(place, wired, server):
+    server.shutdown()
+    server.server_close()
+    assert place.run(clean) == 8
+    assert wired["description"] == ""
