@@ -5,7 +5,7 @@ LABEL_STUDIO := .venv-label-studio/.ready
 TWO := -n 2 --dist loadscope --no-loadscope-reorder  # processes; tests/conftest.py says which test goes to which
 PIP := -m pip install --disable-pip-version-check --quiet
 
-.PHONY: help demo test soak check clean
+.PHONY: help demo test soak compatibility check clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,8 +13,9 @@ help:
 	@echo "make demo IMAGES=DIR   the same with your images, a sub-folder for each class"
 	@echo "make test              the tests, those on a real Label Studio included"
 	@echo "make soak              the tests that take long by nature"
+	@echo "make compatibility     the tests on each release of Label Studio that is promised"
 	@echo "make check             lint and types"
-	@echo "make clean             remove both virtual environments (data/ stays)"
+	@echo "make clean             remove the virtual environments (data/ stays)"
 
 demo: $(VENV) $(LABEL_STUDIO)
 	@.venv/bin/python -m tools.demo $(if $(IMAGES),--images "$(IMAGES)") $(DEMO_OPTIONS)
@@ -24,6 +25,9 @@ test: $(VENV) $(LABEL_STUDIO)
 
 soak: $(VENV) $(LABEL_STUDIO)
 	@.venv/bin/python -m pytest -m soak $(TWO) $(TESTS)
+
+compatibility: $(VENV)
+	@.venv/bin/python -m tools.compatibility
 
 check: $(VENV)
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
@@ -42,4 +46,4 @@ $(LABEL_STUDIO): requirements-label-studio.txt
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-label-studio
+	rm -rf .venv .venv-label-studio .venv-compatibility

@@ -7,7 +7,7 @@ from backend.commands.shared import CommandError, open_work, project_option, say
 from backend.connection import connecting
 from backend.connection.connecting import Wait, Wishes
 from backend.labelstudio.client import LabelStudio, LabelStudioError
-from backend.project.state import Projects
+from backend.project.state import Projects, new_failure
 from backend.queue.work import DEPTHS, Work
 from backend.settings import Settings
 
@@ -89,18 +89,7 @@ def forget_command(settings: Settings, project: int, yes: bool) -> None:
 def waiting(settings: Settings, work: Work, project: int) -> Wait:
     """Waits for a job at the terminal, and no longer than until it has failed once: its retries would take minutes."""
     projects = Projects(settings.data_dir)
-
-    def wait(job_id: str) -> object:
-        kind = job_id.split("-")[0]
-        before = projects.read(project).errors.get(kind)
-
-        def failed() -> str:
-            error = projects.read(project).errors.get(kind)
-            return error if error and error != before else ""
-
-        return follow(work, job_id, failed=failed)
-
-    return wait
+    return lambda job_id: follow(work, job_id, failed=new_failure(projects, project, job_id))
 
 
 def _is_gone(settings: Settings, project: int) -> bool:

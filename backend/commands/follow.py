@@ -1,18 +1,15 @@
 """Waiting at the terminal for a job that a worker runs."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
-from rq import Worker
 from rq.job import Job
 
 from backend.commands.shared import CommandError
+from backend.queue.waiting import JobFailed, result_of
 from backend.queue.work import Work
 from backend.status.jobs import describe_job, job_values
 from backend.terminal import ProgressLine
-
-NO_WORKER_SECONDS = 15
 
 
 def follow(work: Work, job_id: str, seconds: float = float("inf"), failed: Callable[[], str] = lambda: "") -> Any:
@@ -20,34 +17,15 @@ def follow(work: Work, job_id: str, seconds: float = float("inf"), failed: Calla
 
     Raises CommandError where it failed for good, where no worker takes it, after `seconds`, or once `failed` gives a reason.
     """
-    deadline, lonely = time.monotonic() + seconds, time.monotonic() + NO_WORKER_SECONDS
     line = ProgressLine()
+
+    def show(job: Job) -> None:
+        state = job.get_status(refresh=False).value
+        line.update(describe_job(job_values(job)) + ("" if state == "started" else f" ({state})"))
+
     try:
-        while time.monotonic() < deadline:
-            job = work.job(job_id)
-            if job is None:
-                raise CommandError(f"{job_id} is gone from Redis: see the worker's log.")
-            state = job.get_status().value
-            if state == "finished":
-                return job.return_value()
-            if state in ("failed", "stopped", "canceled"):
-                result = job.latest_result()
-                last = (result.exc_string or "").strip().splitlines()[-1:] if result else []
-                raise CommandError(f"{job_id} {state}: {''.join(last) or 'see the worker log'}")
-            if reason := failed():
-                raise CommandError(f"{job_id} failed: {reason}")
-            if state in ("scheduled", "queued") and time.monotonic() > lonely and not _served(work, job):
-                raise CommandError(
-                    f"{job_id} waits, but no worker takes jobs from {job.origin}: start `al-backend up`, "
-                    f"or `al-backend worker {job.origin}`."
-                )
-            line.update(describe_job(job_values(job)) + ("" if state == "started" else f" ({state})"))
-            time.sleep(0.2)
+        return result_of(work, job_id, seconds, failed, show)
+    except JobFailed as error:
+        raise CommandError(str(error)) from error
     finally:
         line.end()
-    raise CommandError(f"{job_id} did not finish within {seconds:.0f} s; `al-backend status` shows how far it is.")
-
-
-def _served(work: Work, job: Job) -> bool:
-    """Whether any worker takes jobs from the job's queue."""
-    return any(job.origin in worker.queue_names() for worker in Worker.all(connection=work.redis))

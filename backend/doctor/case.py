@@ -1,6 +1,5 @@
 """What is examined: what all projects share, and one project. Each fact is asked for once, and anew after a mending."""
 
-import time
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -14,6 +13,7 @@ from backend.labelstudio.wiring import Row, Wiring
 from backend.project.index import Index
 from backend.project.state import Projects, ProjectState
 from backend.queue.redis_server import connect_redis
+from backend.queue.waiting import JobFailed, result_of
 from backend.queue.work import Work
 from backend.settings import Settings
 
@@ -29,18 +29,10 @@ class NotMended(RuntimeError):
 
 def wait_for(work: Work, job_id: str, seconds: float = JOB_SECONDS) -> None:
     """Wait until a worker has done the job `job_id`. Raises NotMended."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        job = work.job(job_id)
-        state = job.get_status().value if job else "gone"
-        if state == "finished":
-            return
-        if state in ("failed", "stopped", "canceled", "gone"):
-            raise NotMended(f"{job_id} is {state}: `al-backend status` says why")
-        time.sleep(0.2)
-    raise NotMended(
-        f"{job_id} is not done within {seconds:.0f} s: see that a worker takes it, and what `al-backend status` says"
-    )
+    try:
+        result_of(work, job_id, seconds)
+    except JobFailed as error:
+        raise NotMended(str(error)) from error
 
 
 class House:

@@ -8,7 +8,7 @@ from backend.doctor.finding import WARNING, WRONG, Finding, ok, warning, wrong
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfigError
 from backend.project.sync import moment_of
-from backend.queue.sightings import sighted
+from backend.queue.sightings import sighted, trouble_with
 
 
 def connected_ones(house: House) -> Finding:
@@ -18,7 +18,8 @@ def connected_ones(house: House) -> Finding:
     by_hand = [number for number in sighted(house.redis) if number not in house.numbers]
     if by_hand:
         return warning(
-            f"somebody added this backend to project {by_hand[0]} by hand: it has no webhook and no queue",
+            f"somebody added this backend to project {by_hand[0]} by hand, and it is not connected"
+            + (f": {trouble}" if (trouble := trouble_with(house.redis, by_hand[0])) else ""),
             f"`al-backend connect --project {by_hand[0]}` adds what that lacks",
         )
     if not house.numbers:

@@ -15,7 +15,7 @@ from backend.labelstudio.wiring import is_of_the_guard
 from backend.network.proxies import Proxies, ProxyError
 from backend.network.transport import make_client
 
-TESTED = ("1.23.2",)  # releases that the tests run on: requirements-label-studio.txt
+TESTED = ("1.21.0", "1.22.0", "1.23.2")  # releases that `make compatibility` runs the tests on; newest last
 NEITHER = "neither"  # what no field of yes or no takes
 SIGN_UP = "/user/signup/"
 COOKIE = re.compile(r"csrftoken=(\w+)")

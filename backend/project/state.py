@@ -194,3 +194,15 @@ class Projects:
             yield state
             for name in (STATE, COPY):
                 write_json(self.folder(project) / name, asdict(state))
+
+
+def new_failure(projects: Projects, project: int, job_id: str) -> Callable[[], str]:
+    """Tells, whenever it is called, why a job of the kind of `job_id` has failed since; "" where none has."""
+    kind = job_id.split("-")[0]
+    before = projects.read(project).errors.get(kind)
+
+    def failure() -> str:
+        error = projects.read(project).errors.get(kind, "")
+        return "" if error == before else error
+
+    return failure

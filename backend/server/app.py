@@ -25,7 +25,7 @@ from backend.labelstudio.labelling_config import LabelConfigError, parse_label_c
 from backend.pages.app import create_pages, owns
 from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
-from backend.queue.sightings import expected, sight
+from backend.queue.sightings import expected, sight, trouble_with
 from backend.queue.work import Work
 from backend.server import reason
 from backend.server.auth import BasicAuth
@@ -72,7 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @app.post("/setup")
     def setup(body: Body) -> dict[str, Any]:
-        return {"model_version": _live(projects, work, project_id(body.get("project")), text(body, "schema"))}
+        return {"model_version": _live(settings, projects, work, project_id(body.get("project")), text(body, "schema"))}
 
     events = Together(partial(handle_all, settings=settings, work=work))
 
@@ -100,32 +100,35 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _live(projects: Projects, work: Work, project: int, schema: str) -> str:
-    """The version that `project` follows. Raises LabelConfigError, and BadRequest where nobody connected the project."""
+def _live(settings: Settings, projects: Projects, work: Work, project: int, schema: str) -> str:
+    """The version that `project` follows. Raises LabelConfigError, and BadRequest where it cannot be connected."""
     state = projects.read(project)
     try:
         parse_label_config(schema, state.control)
     except LabelConfigError as error:
         log.warning("/setup of project %s: %s", project, error)
         raise
-    if not state.connected and not _awaited(work, project):
-        raise BadRequest(
-            f"Project {project} is not connected: run `al-backend connect --project {project}`, "
-            "which adds this backend by itself, with webhook and sampling"
-        )
+    if not state.connected:
+        _let_in(settings, work, project)
     return state.live or NO_VERSION
 
 
-def _awaited(work: Work, project: int) -> bool:
-    """Whether `connect` is adding this backend to `project`; if not, `status` is to list it."""
+def _let_in(settings: Settings, work: Work, project: int) -> None:
+    """A project that `connect` is adding this backend to is let in; one that somebody has added it to by hand is connected.
+    Raises BadRequest with the reason where that has failed."""
+    from backend.server.by_hand import take_up  # with what `connect` needs, which the server's start does not wait for
+
     log.info("Label Studio asks about project %s, which is not connected", project)
     try:
         if expected(work.redis, project):
-            return True
+            return
         sight(work.redis, project)
+        take_up(settings, work, project)
+        trouble = trouble_with(work.redis, project)
     except RedisError as error:
-        log.warning("Redis does not answer: %s", error)
-    return False
+        trouble = f"Redis does not answer ({error})"
+    if trouble:
+        raise BadRequest(f"Project {project} could not be connected: {trouble}")
 
 
 def _versions(projects: Projects, named: Any) -> list[str]:

@@ -23,11 +23,14 @@ def render(found: dict[str, Any]) -> str:
         lines.append(f"No project is connected: {CONNECT.format('ID')}.")
     for project in found["projects"]:
         lines += ["", *_project(project, found)]
-    for project, seen in found["sighted"].items():
+    for project, by_hand in found["sighted"].items():
+        when = age(by_hand["seen"])
         lines += [
             "",
-            f"Project {project} (not connected): somebody added this backend by hand under Settings > Model, {age(seen)}",
+            f"Project {project} (not connected): somebody added this backend by hand under Settings > Model, {when}",
         ]
+        if by_hand["trouble"]:
+            lines.append(f"  trouble        {by_hand['trouble']}")
         lines.append(f"  next           {CONNECT.format(project)} adds what that lacks: webhook, sampling, queue")
     return "\n".join(printable(line) for line in lines)
 

@@ -16,7 +16,7 @@ from backend.project.history import summary
 from backend.project.index import UNLABELLED, Index
 from backend.project.index_file import IndexUnavailable
 from backend.project.state import DataDirError, Projects, ProjectState, finetune_depth
-from backend.queue.sightings import sighted
+from backend.queue.sightings import sighted, trouble_with
 from backend.queue.work import FINETUNE, QUEUES, Work
 from backend.settings import Settings
 from backend.status.jobs import job_values
@@ -44,7 +44,11 @@ def status(settings: Settings, work: Work, only: Collection[int] | None = None) 
         "label_studio": settings.label_studio_url,
         "workers": [{"name": w.name, "queues": w.queue_names(), "state": str(w.get_state())} for w in workers],
         "projects": known,
-        "sighted": {project: _iso(moment) for project, moment in sighted(work.redis).items() if project not in connected},
+        "sighted": {
+            project: {"seen": _iso(moment), "trouble": trouble_with(work.redis, project)}
+            for project, moment in sighted(work.redis).items()
+            if project not in connected
+        },
     }
 
 

@@ -1,14 +1,31 @@
 """What people set in Label Studio's own pages: a backend added by hand."""
 
-import pytest
+from backend.bench.label_studio import name_of
+from backend.connection.differences import SAMPLING
+from tests.e2e.conftest import Annotator, first, wait_until
 
-from backend.labelstudio.client import LabelStudioError
-from tests.e2e.conftest import first
 
-
-def test_a_backend_added_by_hand_is_refused_with_the_command_that_adds_it(house, insects):
-    project = house.project("By hand", first(insects, 0, 12), ["ants", "bees"])
+def test_a_backend_added_by_hand_makes_a_project_whose_queue_follows_every_label(house, insects):
+    project = house.project("By hand", first(insects, 0, 24), ["ants", "bees"])
     user, password = house.settings.credentials
     backend = {"project": project, "url": house.settings.backend_url, "title": "Mine", "auth_method": "BASIC_AUTH"}
-    with pytest.raises(LabelStudioError, match=f"run `al-backend connect --project {project}`"):
-        house.admin.request("POST", "/api/ml", json=backend | {"basic_auth_user": user, "basic_auth_pass": password})
+    house.admin.request("POST", "/api/ml", json=backend | {"basic_auth_user": user, "basic_auth_pass": password})
+    wait_until(lambda: house.admin.project(project)["sampling"] == SAMPLING, 120, "the project is connected")
+    before, annotator = house.live(project), Annotator(house.admin)
+    assert house.version(project, before)
+    for _ in range(10):
+        task = annotator.next(project)
+        annotator.label(task, insects[name_of(task)][0])
+    wait_until(lambda: house.live(project) != before, 120, "a version that has learned the labels: the webhook reports them")
+    said = f"{house.live(project)} is live. Macro F1: "
+    wait_until(
+        lambda: any(
+            (row.get("description") or "").startswith(said)
+            for row in house.admin.request("GET", "/api/ml", params={"project": project})
+        ),
+        60,
+        "Label Studio says which version is live",
+    )
+    house.cli("disconnect", "--project", str(project))
+    assert house.admin.request("GET", "/api/ml", params={"project": project}) == []
+    assert house.admin.project(project)["sampling"] != SAMPLING

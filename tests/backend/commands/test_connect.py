@@ -8,10 +8,10 @@ import pytest
 
 from backend.__main__ import main
 from backend.bench.label_studio import label_config
-from backend.commands import follow
 from backend.commands.connect import waiting
 from backend.commands.shared import CommandError
 from backend.project.state import Projects
+from backend.queue import waiting as waiting_for_jobs
 from backend.queue.redis_server import redis_url
 from backend.settings import get_settings
 from tests.label_studio_in_memory import TOKEN
@@ -133,7 +133,7 @@ def test_an_old_failure_does_not_end_waiting(settings, label_studio, work, monke
     with Projects(settings.data_dir).edit(project) as state:
         state.errors["round"] = "2026-11-26 07:00:00 round: an old one"
     job = work.wake("round", project, 600)
-    monkeypatch.setattr(follow, "NO_WORKER_SECONDS", 0.5)
+    monkeypatch.setattr(waiting_for_jobs, "NO_WORKER_SECONDS", 0.5)
     with pytest.raises(CommandError, match="no worker takes jobs"):
         waiting(settings, work, project)(job)
 

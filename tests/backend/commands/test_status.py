@@ -71,7 +71,7 @@ def test_a_projects_own_depth_goes_before_the_setting(make_settings, project, se
 
 
 def test_a_job_that_no_worker_takes_says_which_to_start(work: Work, monkeypatch):
-    monkeypatch.setattr("backend.commands.follow.NO_WORKER_SECONDS", -1)
+    monkeypatch.setattr("backend.queue.waiting.NO_WORKER_SECONDS", -1)
     with pytest.raises(CommandError, match=f"no worker takes jobs from {FINETUNE}.*backend worker {FINETUNE}"):
         follow(work, work.wake("finetune_last", 1), seconds=5)
 

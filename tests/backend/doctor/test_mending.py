@@ -86,7 +86,7 @@ def test_a_mending_that_fails_leaves_the_link_broken_with_the_reason(house):
 
 def test_a_mending_that_no_worker_takes_is_told(work):
     job = work.wake("reconcile", 1)
-    with pytest.raises(NotMended, match="not done within 0 s: see that a worker takes it"):
+    with pytest.raises(NotMended, match="did not finish within 0 s; `al-backend status`"):
         wait_for(work, job, 0)
 
 

@@ -69,13 +69,6 @@ def test_setup_names_the_live_version(serve, make_settings):
     assert answer.json() == {"model_version": "al-4-abcdef"}
 
 
-def test_a_project_added_by_hand_is_told_what_to_run_in_the_status_line_and_remembered(serve, redis):
-    answer = serve().post("/setup", json={"project": "3.1795353865", "schema": CONFIG})
-    assert answer.status_code == 400
-    assert "run `al-backend connect --project 3`" in answer.reason_phrase
-    assert list(sighted(redis)) == [3]
-
-
 def test_a_project_that_connect_is_adding_is_let_in(serve, redis):
     sight(redis, 3)
     expect(redis, 3)
