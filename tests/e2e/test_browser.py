@@ -3,87 +3,14 @@
 The hotkey of a class that a pre-annotation has ticked unticks it. No label may be lost by that.
 """
 
-import re
-
 import pytest
 
 from backend.bench.label_studio import name_of
 from tests.e2e.conftest import Annotator, first, wait_until
+from tests.e2e.editor import Editor
 
 CLASSES = ["ants", "bees"]
 IMAGES = 24
-SHOWN = "name => [...document.querySelectorAll('label')].some(label => label.textContent.trim().startsWith(name))"
-TICKED = """classes => classes.filter(name => [...document.querySelectorAll('input:checked')].some(
-    input => input.closest('label')?.textContent.trim().startsWith(name)))"""
-
-
-class Editor:
-    """Someone in front of "Label All Tasks", with the keyboard alone."""
-
-    def __init__(self, browser, house, annotator, project):
-        context = browser.new_context(viewport={"width": 1400, "height": 900})
-        cookies = [{"name": c.name, "value": c.value, "url": house.admin.url} for c in annotator._http.cookies.jar]
-        context.add_cookies(cookies)
-        self._page = context.new_page()
-        self._page.set_default_timeout(60_000)
-        self._house = house
-        self.task = None
-        self._page.on("response", self._note)
-        self._page.goto(f"{house.admin.url}/projects/{project}/data?labeling=1")
-        self._wait_for_task(None)
-
-    def _note(self, response):
-        if re.search(r"/next\b|action.*next_task", response.url) and response.ok:
-            self.task = response.json()
-
-    def _wait_for_task(self, before):
-        """Wait until another task is open in the editor."""
-        for _ in range(300):
-            self._page.wait_for_timeout(200)
-            if self.task and self.task["id"] != before:
-                break
-        assert self.task
-        assert self.task["id"] != before
-        self._page.wait_for_function(SHOWN, arg=CLASSES[0])
-        if any(prediction["result"] for prediction in self.task["predictions"]):
-            self._wait_until(lambda: self.ticked)  # the pre-annotation is copied into the answer
-        else:
-            self._page.wait_for_timeout(1500)
-
-    def _wait_until(self, condition):
-        """Wait, at most 20 s, until the page shows what `condition` looks for."""
-        for _ in range(100):
-            self._page.wait_for_timeout(200)
-            if condition():
-                return
-
-    @property
-    def ticked(self):
-        """The classes that are ticked."""
-        return self._page.evaluate(TICKED, CLASSES)
-
-    @property
-    def can_submit(self):
-        """Whether the button Submit is not greyed."""
-        return self._page.locator("button[name=submit]").is_enabled()
-
-    def press(self, choice):
-        """Press the hotkey of a class."""
-        before = self.ticked
-        self._page.keyboard.press(str(CLASSES.index(choice) + 1))
-        self._wait_until(lambda: self.ticked != before)
-
-    def try_to_submit(self):
-        """Press Ctrl+Enter where it must do nothing."""
-        self._page.keyboard.press("Control+Enter")
-        self._page.wait_for_timeout(2000)
-
-    def submit(self):
-        """Press Ctrl+Enter, and wait for the next task."""
-        before = self.task["id"]
-        self._wait_until(lambda: self.can_submit)
-        self._page.keyboard.press("Control+Enter")
-        self._wait_for_task(before)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +46,7 @@ def answers(chromium, house, annotator, project):
 
     By kind: the task, what they meant, and what they saw after the hotkey that unticks.
     """
-    editor = Editor(chromium, house, annotator, project)
+    editor = Editor(chromium, house, annotator, project, CLASSES)
     found = {}
     for _ in range(IMAGES - 6):
         task, ticked = editor.task["id"], editor.ticked

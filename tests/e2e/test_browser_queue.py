@@ -1,0 +1,41 @@
+"""An annotator who only ever sees Label Studio: after a retraining the next image is the first of the new queue."""
+
+import pytest
+
+from backend.bench.label_studio import name_of
+from tests.e2e.conftest import Annotator, first, wait_until
+from tests.e2e.editor import Editor
+
+CLASSES = ["ants", "bees"]
+IMAGES = 60
+ROUNDS = 3
+
+
+@pytest.fixture(scope="module")
+def project(house, insects):
+    """A connected project."""
+    project = house.project("Browser queue", first(insects, 100, 100 + IMAGES), CLASSES)
+    house.cli("connect", "--project", str(project))
+    return project
+
+
+def test_after_each_retraining_the_next_image_is_the_head_of_the_new_queue(chromium, house, project, insects):
+    editor = Editor(chromium, house, Annotator(house.admin), project, CLASSES)
+    for _ in range(ROUNDS):
+        before = house.live(project)
+        for _ in range(4):
+            _answer(editor, insects)
+        live = wait_until(lambda old=before: (name := house.live(project)) != old and name, 120, "a version that has learned")
+        _answer(editor, insects)  # the image that was open while the queue switched
+        if house.live(project) == live:  # else another round has switched it meanwhile
+            open_tasks = house.open_tasks(project)
+            assert editor.task["id"] == next(task for task in house.queue(project, live) if task in open_tasks)
+            assert editor.task["predictions"][0]["model_version"] == live
+
+
+def _answer(editor, insects):
+    """Choose the class of the image that is open, by its hotkey where it is not ticked already, and submit by Ctrl+Enter."""
+    choice = insects[name_of(editor.task)][0]
+    if editor.ticked != [choice]:
+        editor.press(choice)
+    editor.submit()
