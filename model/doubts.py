@@ -1,11 +1,11 @@
 """Labels that are likely wrong, by confident learning (Northcutt, Jiang and Chuang, 1911.00068).
 
-Probabilities come from heads that never saw the label in question (cross-fitting). A class's threshold is the mean
-probability of that class among images that are labelled as it, so that a head which is too sure of one class, or of all,
-counts no labels of another as errors. An image is counted for the class that is most probable among those above their thresholds: where that is
+Probabilities come from heads that never saw the label in question (cross-fitting). A class's threshold is the mean probability
+of that class among images that are labelled as it, so that a head which is too sure of one class, or of all, counts no labels
+of another as errors. An image is counted for the class that is most probable among those above their thresholds: where that is
 another than its label, the label is in doubt. How many labels of class i that are really j there are follows from these counts
-(the confident joint); as many as that, with the largest margins p_j - p_i, are told (pruning by noise rate), the least probable
-labels first (ranking by self-confidence).
+(the confident joint); as many as that, with the largest margins p_j - p_i, are told (pruning by noise rate), the least
+probable labels first (ranking by self-confidence).
 
 cleanlab, by the same authors, computes the same; the tests hold this to it. It is no dependency of the plugin, since it brings
 pandas, whose import alone takes longer than all of this.
