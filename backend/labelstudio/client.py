@@ -211,6 +211,10 @@ class LabelStudio:
         """The annotations of one task, skips included."""
         return self.request("GET", f"/api/tasks/{task}/annotations/", list)
 
+    def annotate(self, task: int, annotation: dict[str, Any]) -> dict[str, Any]:
+        """Answer a task as the token's user; returns the annotation as it is stored."""
+        return self.request("POST", f"/api/tasks/{task}/annotations/", dict, json=annotation)
+
     def delete_annotation(self, annotation: int) -> None:
         """Delete one annotation, which serves its task again; one that is gone already is fine."""
         self._delete(f"/api/annotations/{annotation}/")

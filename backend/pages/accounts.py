@@ -23,11 +23,13 @@ TRIES = 1  # of requests to Label Studio: a person waits for the answer
 
 @dataclass(frozen=True)
 class Account:
-    """A person of Label Studio. csrf: what a form of this person's pages sends back, so that no other site can send it."""
+    """A person of Label Studio. csrf: what a form of this person's pages sends back, so that no other site can send it; id: the
+    person's in Label Studio."""
 
     token: str
     name: str
     csrf: str
+    id: int
 
 
 class Accounts:
@@ -45,7 +47,7 @@ class Accounts:
         with self.client(token) as label_studio, request_within(time.monotonic() + ASK_SECONDS):
             person = label_studio.whoami()
         name = str(person.get("email") or person.get("username") or f"user {person['id']}")
-        account = Account(token, name, secrets.token_urlsafe(24))
+        account = Account(token, name, secrets.token_urlsafe(24), person["id"])
         cookie = secrets.token_urlsafe(32)
         self._redis.set(_place(cookie), _lock(cookie).encrypt(json.dumps(asdict(account)).encode()), ex=SECONDS)
         return cookie

@@ -6,6 +6,7 @@ from starlette.responses import Response
 from backend.pages.kept import kept
 from backend.pages.queue import AT_ONCE
 from backend.pages.visit import Page, Visit
+from backend.project.index import UNLABELLED
 from backend.project.likeness import distances_to
 
 SHOWN = 48  # images, the most alike first
@@ -28,7 +29,7 @@ def _find(visit: Visit) -> Response:
         distances = distances_to(known.store, keys, values.astype(np.float32))[:, 0]
     order = np.argsort(distances, kind="stable")
     alike = tasks[order[np.isfinite(distances[order]) & (tasks[order] != task)][:SHOWN]]
-    return visit.page("find.html", task=task, alike=alike.tolist(), unlabelled=len(tasks))
+    return visit.page("find.html", task=task, asked=row.state == UNLABELLED, alike=alike.tolist(), unlabelled=len(tasks))
 
 
 PAGES = (Page("/find", _find, at_once=AT_ONCE),)

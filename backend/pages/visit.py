@@ -20,6 +20,7 @@ TABS = (  # of a project: address below it, and what it is called
     ("", "Overview"),
     ("progress", "Progress"),
     ("queue", "Queue"),
+    ("groups", "Label groups"),
     ("versions", "Versions"),
     ("jobs", "Jobs"),
 )

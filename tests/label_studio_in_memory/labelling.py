@@ -82,7 +82,7 @@ class Labelling(Rows):
         row = self._get(self.tasks, task)
         row["updated_at"] = now()
         made = {"was_cancelled": False, "ground_truth": False, "completed_by": 1, "import_id": None, "lead_time": None}
-        made["created_at"] = now()
+        made |= {"created_at": now(), "updated_at": now()}
         return self._add(self.annotations, made | body | {"task": task, "project": row["project"]})
 
     def _change_annotation(self, request: Request, number: int) -> Row | None:
@@ -91,7 +91,7 @@ class Labelling(Rows):
         if request.method == "DELETE":
             del self.annotations[number]
             return None
-        row.update(request.body or {})
+        row.update((request.body or {}) | ({"updated_at": now()} if request.method == "PATCH" else {}))
         return row
 
     def _is_labelled(self, task: int) -> bool:
