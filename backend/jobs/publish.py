@@ -90,12 +90,10 @@ def stored_predictions(session: Session, version: str) -> dict[int, list[dict[st
 def _predictions(session: Session, version: str, ranking: Ranking) -> list[dict[str, Any]]:
     """`ranking` as Label Studio imports it. A random slot, and a task that no head can tell yet, carries no pre-annotation:
     nothing sways the annotator."""
-    classes = session.target.classes
-    told = ~ranking.slots & (ranking.classes >= 0)
-    regions = [
-        [session.target.region(classes[number], confidence)] if tell else []
-        for number, confidence, tell in zip(ranking.classes.tolist(), ranking.confidences.tolist(), told.tolist(), strict=True)
-    ]
+    regions: list[list[dict[str, Any]]] = [[] for _ in ranking.tasks]
+    if ranking.probabilities is not None:
+        for row in np.flatnonzero(~ranking.slots).tolist():
+            regions[row] = session.target.guess(ranking.probabilities[row])
     return [
         {"task": task, "result": result, "score": place, "model_version": version}
         for task, place, result in zip(ranking.tasks.tolist(), ranking.places.tolist(), regions, strict=True)
@@ -154,7 +152,4 @@ def config_unchanged(session: Session, target: Target) -> bool:
 
 def as_ranking(tasks: NDArray[np.int64], places: NDArray[np.float64], probabilities: NDArray[np.float32] | None) -> Ranking:
     """Tasks outside the queue, to be published at `places`."""
-    n = len(tasks)
-    classes = np.full(n, -1, np.int64) if probabilities is None else probabilities.argmax(axis=1)
-    confidences = np.zeros(n) if probabilities is None else probabilities.max(axis=1).astype(np.float64)
-    return Ranking(tasks, places, np.zeros(n, bool), classes, confidences)
+    return Ranking(tasks, places, np.zeros(len(tasks), bool), probabilities)

@@ -6,9 +6,11 @@ from xml.etree import ElementTree
 
 from backend.labelstudio.config_tree import VARIABLE, is_set
 from backend.labelstudio.task_data import SHORT, quoted
+from backend.labelstudio.tree import DEEPEST, SEPARATOR, leaves_of
 
+LEARNED = ("Choices", "Taxonomy")
+ABOUT_REGIONS = ("perRegion", "perItem", "labeling")
 OTHERS = {
-    "Taxonomy": "is a tree of classes, which cannot be learned yet",
     "choices": "is written in small letters, which Label Studio takes for no <Choices> where it stores predictions",
 }
 
@@ -31,7 +33,7 @@ class Control:
 def describe(element: ElementTree.Element, contexts: set[str], images: dict[str | None, ElementTree.Element]) -> Control:
     """The control that `element` is. contexts: what it stands in; images: by their names."""
     tag = element.tag[:SHORT]
-    problem = _problem(element, contexts, images) if tag == "Choices" else OTHERS.get(tag, "is no choice about a whole image")
+    problem = _problem(element, contexts, images) if tag in LEARNED else OTHERS.get(tag, "is no choice about a whole image")
     conditional = bool(contexts & {"choice-selected", "choice-unselected"})
     return Control(element.get("name", ""), tag, problem, is_set(element, "required"), conditional)
 
@@ -46,13 +48,11 @@ def _problem(element: ElementTree.Element, contexts: set[str], images: dict[str 
         return "does not refer to an <Image>"
     if problem := _image_problem(image):
         return problem
-    if element.get("choice", "single") not in ("single", "single-radio"):
-        return f"allows several choices (choice={quoted(element.get('choice', ''))})"
-    if is_set(element, "perRegion") or is_set(element, "perItem") or "region-selected" in contexts:
+    if any(is_set(element, name) for name in ABOUT_REGIONS) or "region-selected" in contexts:
         return "is about regions, not about the whole image"
     if "repeater" in contexts:
         return "stands in a <Repeater>: it is asked several times about a task"
-    return _choices_problem(element)
+    return _tree_problem(element) if element.tag == "Taxonomy" else _choices_problem(element)
 
 
 def _image_problem(image: ElementTree.Element) -> str:
@@ -79,6 +79,8 @@ def variable(image: ElementTree.Element) -> str:
 def _choices_problem(element: ElementTree.Element) -> str:
     choices = choices_of(element)
     classes = [class_of(choice) for choice in choices]
+    if element.get("choice", "single") not in ("single", "single-radio"):
+        return f"allows several choices (choice={quoted(element.get('choice', ''))})"
     if any(choice.find(".//Choice") is not None for choice in choices):
         return "has nested choices"
     if is_set(element, "allowNested"):
@@ -89,12 +91,53 @@ def _choices_problem(element: ElementTree.Element) -> str:
         return f"must list at least two <Choice> values in the config itself, and lists {len(classes)}"
     if "" in classes:
         return "has a <Choice> without a value"
-    values = (choice.get("value", "") for choice in choices if choice.get("alias") is None)
-    if taken := next(filter(VARIABLE.search, values), ""):
-        return f"has a <Choice> whose value {quoted(taken)} is taken from each task's data ($): give it an alias"
+    if taken := _taken_from_data(choices):
+        return taken
     if len(set(classes)) < len(classes):
         return f"lists the same choice twice: {quoted(Counter(classes).most_common(1)[0][0])}"
     return ""
+
+
+def _tree_problem(element: ElementTree.Element) -> str:
+    separator = separator_of(element)
+    paths = leaves_of(element)
+    nodes = list(element.iter("Choice"))
+    for name in ("apiUrl", "value"):
+        if element.get(name):
+            return f"takes its classes from elsewhere ({name}={quoted(element.get(name, ''))}), not from the config itself"
+    if element.get("maxUsages", "1").strip() not in ("", "1"):
+        return f'allows several classes (maxUsages={quoted(element.get("maxUsages", ""))}): set maxUsages="1"'
+    if not separator:
+        return "has an empty pathSeparator, by which Label Studio's editor would cut a path into its letters"
+    if len(paths) < 2:
+        return f"must list at least two <Choice> leaves in the config itself, and lists {len(paths)}"
+    if max(map(len, paths)) > DEEPEST:
+        return f"nests its choices more than {DEEPEST} deep"
+    if "" in map(class_of, nodes):
+        return "has a <Choice> without a value"
+    if taken := _taken_from_data(nodes):
+        return taken
+    if cut := next((name for name in map(class_of, nodes) if separator in name), ""):
+        return (
+            f"has a <Choice> that holds {quoted(separator)}, at which Label Studio's editor cuts paths: {quoted(cut)}. "
+            "Set pathSeparator to something that no choice holds"
+        )
+    for siblings in (parent.findall("Choice") for parent in (element, *nodes)):
+        for names in ([choice.get("value", "") for choice in siblings], [class_of(choice) for choice in siblings]):
+            if len(set(names)) < len(names):
+                return f"lists the same choice twice: {quoted(Counter(names).most_common(1)[0][0])}"
+    return ""
+
+
+def _taken_from_data(choices: list[ElementTree.Element]) -> str:
+    values = (choice.get("value", "") for choice in choices if choice.get("alias") is None)
+    taken = next(filter(VARIABLE.search, values), "")
+    return f"has a <Choice> whose value {quoted(taken)} is taken from each task's data ($): give it an alias" if taken else ""
+
+
+def separator_of(taxonomy: ElementTree.Element) -> str:
+    """What stands between the names of a path."""
+    return taxonomy.get("pathSeparator", SEPARATOR)
 
 
 def choices_of(control: ElementTree.Element) -> list[ElementTree.Element]:

@@ -1,18 +1,20 @@
-"""What a labelling config asks: the one question this plugin answers is a single choice about an image."""
+"""What a labelling config asks: the one question this plugin answers is a choice about an image."""
 
 from dataclasses import dataclass
 from typing import Any
+from xml.etree import ElementTree
 
-from backend.labelstudio.config_tree import LabelConfigError, parse_tree
-from backend.labelstudio.controls import Control, choices_of, class_of, describe, variable
+from backend.labelstudio.config_tree import LabelConfigError, is_set, parse_tree
+from backend.labelstudio.controls import LEARNED, Control, choices_of, class_of, describe, separator_of, variable
 from backend.labelstudio.target import Answer, Target
 from backend.labelstudio.task_data import quoted
+from backend.labelstudio.tree import Tree, leaves_of
 
 __all__ = ["Answer", "Control", "LabelConfig", "LabelConfigError", "Target", "parse_label_config", "read_label_config"]
 
 NAMED = 8  # controls that a message names
 ADVICE = (
-    "Active learning needs a single-choice <Choices> on an <Image> in the labelling config, such as "
+    "Active learning needs a single-choice <Choices>, or a <Taxonomy>, on an <Image> in the labelling config, such as "
     '<Image name="image" value="$image"/><Choices name="choice" toName="image" choice="single"><Choice value="A"/>'
     '<Choice value="B"/></Choices>.'
 )
@@ -35,8 +37,8 @@ def parse_label_config(xml: Any, control: str = "") -> Target:
 def read_label_config(xml: Any, control: str = "") -> LabelConfig:
     """The labelling config `xml`, and in it the control of that name, "" for the first one that can be learned.
 
-    One that is asked of every image comes before one that is asked only after certain answers. Takes anything that JSON can
-    hold; raises LabelConfigError and nothing else.
+    One that is asked of every image comes before one that is asked only after certain answers, and then <Choices> before
+    <Taxonomy>. Takes anything that JSON can hold; raises LabelConfigError and nothing else.
     """
     tree = parse_tree(xml)
     images = {image.get("name"): image for image in tree.images}
@@ -45,17 +47,30 @@ def read_label_config(xml: Any, control: str = "") -> LabelConfig:
     if not asked and control:
         there = _listed([found for _, found in controls]) or "none"
         raise LabelConfigError(f"The labelling config has no control named {quoted(control)}. There are: {there}.")
-    usable = sorted((found for found in asked if not found[1].problem), key=lambda found: found[1].conditional)
+    usable = sorted((found for found in asked if not found[1].problem), key=_rank)
     if not usable:
-        choices = [found for _, found in asked if found.tag == "Choices" or control]
+        choices = [found for _, found in asked if found.tag in LEARNED or control]
         rest = _listed([found for _, found in asked])
-        missing = "it has no <Choices>" + (f", only {rest}" if rest else "")
+        missing = "it has no <Choices> and no <Taxonomy>" + (f", only {rest}" if rest else "")
         raise LabelConfigError(f"{ADVICE} Here {_listed(choices) or missing}.")
     element, chosen = usable[0]
-    to_name = element.get("toName", "")
+    return LabelConfig(chosen, _target(element, images), tuple(other for _, other in controls if other is not chosen))
+
+
+def _rank(found: tuple[ElementTree.Element, Control]) -> tuple[bool, int]:
+    return found[1].conditional, LEARNED.index(found[1].tag)
+
+
+def _target(element: ElementTree.Element, images: dict[str | None, ElementTree.Element]) -> Target:
+    """What `element`, which can be learned, asks."""
+    name, to_name = element.get("name", ""), element.get("toName", "")
     data_key = variable(images[to_name])[1:]
-    target = Target(chosen.name, to_name, data_key, tuple(class_of(choice) for choice in choices_of(element)))
-    return LabelConfig(chosen, target, tuple(other for _, other in controls if other is not chosen))
+    if element.tag == "Choices":
+        return Target(name, to_name, data_key, tuple(map(class_of, choices_of(element))))
+    separator = separator_of(element)
+    classes = tuple(separator.join(map(class_of, path)) for path in leaves_of(element))
+    stops = not is_set(element, "leafsOnly") and element.get("maxUsages", "").strip() != "1"
+    return Tree(name, to_name, data_key, classes, separator, stops)
 
 
 def _listed(controls: list[Control]) -> str:

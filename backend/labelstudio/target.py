@@ -1,12 +1,15 @@
-"""What is learned of a labelling config, and what an annotation answers to it."""
+"""What is learned of a labelling config, and what an annotation answers to it. Trees of classes stand in `tree.py`."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from backend.labelstudio.task_data import TaskDataError, kind_of, look_up, quoted
 
 # what is wrong with an answer
-UNKNOWN_CLASS, SEVERAL, MALFORMED, ELSEWHERE, EMPTY = "class", "several", "malformed", "elsewhere", "empty"
+UNKNOWN_CLASS, SEVERAL, MALFORMED, ELSEWHERE, EMPTY, BRANCH = "class", "several", "malformed", "elsewhere", "empty", "branch"
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Target:
-    """A <Choices> control on an <Image>: from_name, to_name, the task's data key that holds the image, and the classes."""
+    """A <Choices> control on an <Image>: from_name, to_name, the task's data key that holds the image, and the classes.
+
+    KIND: the type of its regions, and the key of their values.
+    """
+
+    KIND: ClassVar[str] = "choices"
 
     from_name: str
     to_name: str
@@ -31,13 +39,18 @@ class Target:
         """What a model version remembers of it; equal dicts mean that the version's head fits."""
         return asdict(self) | {"classes": list(self.classes)}
 
+    def guess(self, probabilities: NDArray[np.floating]) -> list[dict[str, Any]]:
+        """The pre-annotation that class probabilities of shape (C,) lead to, as regions."""
+        best = int(probabilities.argmax())
+        return [self.region(self.classes[best], float(probabilities[best]))]
+
     def region(self, choice: str, probability: float) -> dict[str, Any]:
         """A pre-annotation: `choice` with the class probability as region score."""
         return {
             "from_name": self.from_name,
             "to_name": self.to_name,
-            "type": "choices",
-            "value": {"choices": [choice]},
+            "type": self.KIND,
+            "value": {self.KIND: [self._stored(choice)]},
             "score": round(probability, 6),
         }
 
@@ -59,17 +72,30 @@ class Target:
         for region in result or []:
             if not isinstance(region, dict):
                 odd = odd or kind_of(region)
-            elif region.get("from_name") == self.from_name and region.get("type") in ("choices", None):
+            elif region.get("from_name") == self.from_name and region.get("type") in (self.KIND, None):
                 value = region.get("value")
-                listed = value.get("choices") if isinstance(value, dict) else value
-                for choice in listed if isinstance(listed, list) else [listed]:
-                    if isinstance(value, dict) and isinstance(choice, str | int) and not isinstance(choice, bool):
-                        choices.add(str(choice))
+                listed = value.get(self.KIND) if isinstance(value, dict) else value
+                for stored in listed if isinstance(listed, list) else [listed]:
+                    choice = self._named(stored) if isinstance(value, dict) else None
+                    if choice is not None:
+                        choices.add(choice)
                     else:
-                        odd = odd or kind_of(choice)
+                        odd = odd or kind_of(stored)
             elif isinstance(name := region.get("from_name"), str):
                 other = other or name
-        return self._judge(sorted(choices), odd, other)
+        return self._judge(self._meant(choices), odd, other)
+
+    def _stored(self, choice: str) -> Any:
+        """What Label Studio stores for a class."""
+        return choice
+
+    def _named(self, stored: Any) -> str | None:
+        """The class that Label Studio stores so; None for what is none."""
+        return str(stored) if isinstance(stored, str | int) and not isinstance(stored, bool) else None
+
+    def _meant(self, choices: set[str]) -> list[str]:
+        """Those of the chosen that say something, sorted."""
+        return sorted(choices)
 
     def _judge(self, choices: list[str], odd: str, other: str) -> Answer:
         if len(choices) > 1:
@@ -86,11 +112,15 @@ class Target:
         if not choices:
             return Answer(None, EMPTY, "an empty answer, nothing is chosen: choose a class, if it was not meant")
         if choices[0] not in self.classes:
-            name = quoted(choices[0])
-            return Answer(
-                None,
-                UNKNOWN_CLASS,
-                f"{name} is not in the labelling config: add it as a <Choice>, or relabel; if that class was renamed, "
-                f'keep its old name as the alias of the new one: <Choice value="..." alias={name}/>',
-            )
+            return self._unknown(choices[0])
         return Answer(choices[0])
+
+    def _unknown(self, choice: str) -> Answer:
+        """The answer that is `choice`, which is no class."""
+        name = quoted(choice)
+        return Answer(
+            None,
+            UNKNOWN_CLASS,
+            f"{name} is not in the labelling config: add it as a <Choice>, or relabel; if that class was renamed, "
+            f'keep its old name as the alias of the new one: <Choice value="..." alias={name}/>',
+        )

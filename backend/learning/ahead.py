@@ -5,8 +5,6 @@ when (`random_sample.py`). But an image sent ahead whose turn in the sample has 
 pre-annotation, so that the label it is measured by is nobody's guess.
 """
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,11 +23,8 @@ def at_the_head(head: Head | None, pool: Pool, tasks: NDArray[np.int64], labels:
     rows = rows[np.isfinite(pool.embeddings[rows].sum(axis=1, dtype=np.float32))]
     sent, n = pool.only(rows), len(rows)
     slots = (share > 0) & (share * (labels + np.arange(1, n + 1)) + 1e-9 >= sent.turns)
-    classes, confidences = np.full(n, -1, np.int64), np.zeros(n)
-    if head and separates(head) and n:
-        probabilities = head.probabilities(sent.embeddings)
-        classes, confidences = probabilities.argmax(axis=1), probabilities.max(axis=1).astype(np.float64)
-    return Ranking(sent.tasks, np.zeros(n), slots, classes.astype(np.int64), confidences)
+    told = head.probabilities(sent.embeddings) if head and separates(head) else None
+    return Ranking(sent.tasks, np.zeros(n), slots, told)
 
 
 def rank_behind(
@@ -47,8 +42,8 @@ def rank_behind(
 
 def joined(first: Ranking, rest: Ranking) -> Ranking:
     """One queue of both, at places of its own."""
-    parts = {
-        name: np.concatenate([getattr(first, name), getattr(rest, name)])
-        for name in ("tasks", "slots", "classes", "confidences")
-    }
-    return replace(first, places=queue_places(len(parts["tasks"])), **parts)
+    tasks, slots = np.append(first.tasks, rest.tasks), np.append(first.slots, rest.slots)
+    told = None
+    if first.probabilities is not None and rest.probabilities is not None:
+        told = np.concatenate([first.probabilities, rest.probabilities])
+    return Ranking(tasks, queue_places(len(tasks)), slots, told)

@@ -88,15 +88,14 @@ class Rules:
 class Ranking:
     """A queue of K tasks, first to label first.
 
-    tasks: int64 (K,); places: float64 (K,), `prediction.score`; slots: bool (K,), random slots;
-    classes: int64 (K,), the most probable class, -1 where there is no head; confidences: float64 (K,), its probability.
+    tasks: int64 (K,); places: float64 (K,), `prediction.score`; slots: bool (K,), random slots; probabilities: float32 (K, C),
+    those of the head, None while it cannot tell classes apart.
     """
 
     tasks: NDArray[np.int64]
     places: NDArray[np.float64]
     slots: NDArray[np.bool_]
-    classes: NDArray[np.int64]
-    confidences: NDArray[np.float64]
+    probabilities: NDArray[np.float32] | None
 
     def at(self, places: NDArray[np.float64]) -> "Ranking":
         """The same queue at other places."""
@@ -105,7 +104,8 @@ class Ranking:
     def only(self, tasks: set[int]) -> "Ranking":
         """The queue without tasks that are not among `tasks`."""
         keep = np.isin(self.tasks, list(tasks))
-        return Ranking(self.tasks[keep], self.places[keep], self.slots[keep], self.classes[keep], self.confidences[keep])
+        probabilities = None if self.probabilities is None else self.probabilities[keep]
+        return Ranking(self.tasks[keep], self.places[keep], self.slots[keep], probabilities)
 
 
 def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[Head | None, dict[str, Any]]:
@@ -207,10 +207,8 @@ def rank(
     slots = np.argsort(pool.turns, kind="stable")[: rules.size]
     picks, before = pool.tasks[chosen], len(known)
     tasks, is_slot = interleave(picks, pool.tasks[slots], pool.turns[slots], rules.size, rules.explore, before)
-    rows = _positions(pool.tasks, tasks)
-    classes = probabilities[rows].argmax(axis=1) if separates(head) else np.full(len(rows), -1)
-    confidences = probabilities[rows].max(axis=1).astype(np.float64) if len(rows) else np.zeros(0)
-    return Ranking(tasks, queue_places(len(tasks)), is_slot, classes.astype(np.int64), confidences)
+    told = probabilities[_positions(pool.tasks, tasks)] if separates(head) else None
+    return Ranking(tasks, queue_places(len(tasks)), is_slot, told)
 
 
 def rank_anyway(

@@ -4,11 +4,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from backend.labelstudio.target import ELSEWHERE, EMPTY, MALFORMED, SEVERAL, UNKNOWN_CLASS, Answer, Target
+from backend.labelstudio.target import BRANCH, ELSEWHERE, EMPTY, MALFORMED, SEVERAL, UNKNOWN_CLASS, Answer, Target
 
 UNLABELLED, LABELLED, SKIPPED, UNUSABLE = "unlabelled", "labelled", "skipped", "unusable"
 TIE = "tie"
-GRAVEST_FIRST = (UNKNOWN_CLASS, SEVERAL, MALFORMED, ELSEWHERE, EMPTY)  # of several reasons, the one that is told
+GRAVEST_FIRST = (UNKNOWN_CLASS, SEVERAL, MALFORMED, BRANCH, ELSEWHERE, EMPTY)  # of several reasons, the one that is told
 TIED = "annotators disagree, no class has most votes: mark one annotation as ground truth, or ask one annotator more"
 
 

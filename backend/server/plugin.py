@@ -91,8 +91,7 @@ def _predict(session: Session, tasks: list[dict[str, Any]]) -> list[dict[str, An
     for row, readable in enumerate(found):
         result = []
         if readable and live and probabilities is not None:
-            best = int(probabilities[row].argmax())
-            result = [session.target.region(live.classes[best], float(probabilities[row, best]))]
+            result = session.target.guess(probabilities[row])
         place = float(places[row]) if readable else LAST
         results.append({"result": result, "score": place, "model_version": name})
     return results

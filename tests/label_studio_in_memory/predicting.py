@@ -32,7 +32,8 @@ class Predicting(Rows):
         score = sent.get("score")
         if score is not None and not (isinstance(score, int | float) and 0 <= score <= 1):
             return False
-        return all(choice in choices for region in sent["result"] for choice in region["value"]["choices"])
+        stored = [one for region in sent["result"] for one in region["value"][region["type"]]]
+        return all(name in choices for one in stored for name in (one if isinstance(one, list) else [one]))
 
     def _config(self, project: int) -> str:
         return self.projects[project]["label_config"]

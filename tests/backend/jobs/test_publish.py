@@ -1,5 +1,7 @@
 """Publishing a queue: what Label Studio does not take costs itself alone, and nothing is stored twice."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,11 +22,13 @@ def session(label_studio, make_settings):
 
 
 def ranking(tasks, places=None, classes=None):
-    """A queue of `tasks`; without `classes`, of the first class all."""
+    """A queue of `tasks`, each with 0.75 for its class; without `classes`, of the first class all."""
     n = len(tasks)
     numbers = np.zeros(n, np.int64) if classes is None else np.array(classes, np.int64)
     at = np.arange(n) / (2 * n) if places is None else np.array(places, float)
-    return Ranking(np.array(tasks, np.int64), at, np.zeros(n, bool), numbers, np.full(n, 0.75))
+    probabilities = np.full((n, 2), 0.25, np.float32)
+    probabilities[np.arange(n), numbers] = 0.75
+    return Ranking(np.array(tasks, np.int64), at, np.zeros(n, bool), probabilities)
 
 
 def tasks_of(label_studio, session):
@@ -33,18 +37,21 @@ def tasks_of(label_studio, session):
 
 def test_a_queue_is_stored_in_its_order_with_the_class_and_its_probability(label_studio, session):
     tasks = tasks_of(label_studio, session)[:3]
-    assert publish(session, VERSION, ranking(tasks, classes=[0, 1, -1]), never) == 3
+    assert publish(session, VERSION, ranking(tasks, classes=[0, 1, 0]), never) == 3
     found = sorted(label_studio.predictions.values(), key=lambda p: p["score"])
     assert [p["task"] for p in found] == tasks
-    choices = [p["result"][0]["value"]["choices"] if p["result"] else None for p in found]
-    assert choices == [["ants"], ["bees"], None]
+    assert [p["result"][0]["value"]["choices"] for p in found] == [["ants"], ["bees"], ["ants"]]
     assert found[0]["result"][0]["score"] == 0.75
+
+
+def test_a_queue_without_a_head_carries_no_pre_annotation(label_studio, session):
+    publish(session, VERSION, replace(ranking(tasks_of(label_studio, session)[:3]), probabilities=None), never)
+    assert [p["result"] for p in label_studio.predictions.values()] == [[], [], []]
 
 
 def test_a_random_slot_carries_no_pre_annotation(label_studio, session):
     (task, *_) = tasks_of(label_studio, session)
-    one = ranking([task])
-    publish(session, VERSION, Ranking(one.tasks, one.places, np.ones(1, bool), one.classes, one.confidences), never)
+    publish(session, VERSION, replace(ranking([task]), slots=np.ones(1, bool)), never)
     assert [p["result"] for p in label_studio.predictions.values()] == [[]]
 
 

@@ -1,0 +1,104 @@
+"""Trees of classes on a real Label Studio: what its editor stores, which predictions it keeps, and the loop over them.
+
+The tests of this file build on each other and run in their order.
+"""
+
+import pytest
+
+from backend.bench.label_studio import csrf, name_of
+from tests.e2e.conftest import RETRAIN_AFTER, Annotator, first, wait_until
+
+pytestmark = pytest.mark.soak
+
+IMAGES = 40
+TREE = """<View><Image name="image" value="$image"/><Taxonomy name="kind" toName="image">
+    <Choice value="Insects"><Choice value="Ants" alias="ants"/><Choice value="Bees" alias="bees"/></Choice>
+    <Choice value="Others"/>
+</Taxonomy></View>"""
+TICKED = "() => [...document.querySelectorAll('.ant-select-selection-item')].map(item => item.textContent.trim())"
+
+
+def region(*paths):
+    """A result as the editor sends it."""
+    return [
+        {"from_name": "kind", "to_name": "image", "type": "taxonomy", "value": {"taxonomy": [list(path) for path in paths]}}
+    ]
+
+
+@pytest.fixture(scope="module")
+def annotator(house):
+    return Annotator(house.admin)
+
+
+@pytest.fixture(scope="module")
+def project(house, insects):
+    """A connected project whose question is a tree."""
+    project = house.project("Tree", first(insects, 0, IMAGES), ["A", "B"])
+    house.admin.patch_project(project, label_config=TREE)
+    house.cli("connect", "--project", str(project))
+    return project
+
+
+def submit(annotator, task, result):
+    """Submit `result` for `task`."""
+    path = f"/api/tasks/{task['id']}/annotations/"
+    annotator._http.post(path, json={"result": result}, headers=csrf(annotator._http)).raise_for_status()
+
+
+def test_paths_of_a_tree_are_learned_and_come_back_as_pre_annotations(house, project, annotator, insects):
+    before = house.live(project)
+    for _ in range(RETRAIN_AFTER):
+        task = annotator.next(project)
+        submit(annotator, task, region(["Insects", insects[name_of(task)][0]]))
+    wait_until(lambda: house.live(project) != before, 90, "a round from the labels")
+    live = wait_until(lambda: house.version(project, house.live(project)).head and house.live(project), 90, "a head")
+    guesses = [p["result"] for p in house.admin.predictions(project) if p["model_version"] == live and p["result"]]
+    assert {tuple(value) for result in guesses for value in result[0]["value"]["taxonomy"]} <= {
+        ("Insects", "ants"),
+        ("Insects", "bees"),
+        ("Insects",),
+    }
+    assert {result[0]["type"] for result in guesses} == {"taxonomy"}
+    assert annotator.next(project)["id"] in house.queue(project, live)[:2]  # one may be another's for a moment
+
+
+def test_label_studio_keeps_leaves_and_branches_and_drops_what_is_in_no_tree(house, project):
+    task = sorted(house.open_tasks(project))[0]
+
+    def kept(*paths):
+        sent = [{"task": task, "result": region(*paths), "score": 0.9, "model_version": "tried"}]
+        return house.admin.import_predictions(project, sent)
+
+    assert kept(["Insects", "ants"]) == 1
+    assert kept(["Insects"]) == 1
+    assert kept(["Others"]) == 1
+    assert kept(["Insects", "wasps"]) == 0
+    for prediction in house.admin.predictions(project):
+        if prediction["model_version"] == "tried":
+            house.admin.delete_prediction(prediction["id"])
+
+
+def test_the_editor_ticks_a_leaf_and_stores_its_path(house, project, annotator, chromium):
+    task = sorted(house.open_tasks(project))[0]
+    live = house.live(project)
+    for prediction in house.admin.predictions(project):
+        if prediction["task"] == task:
+            house.admin.delete_prediction(prediction["id"])
+    sent = [{"task": task, "result": region(["Insects", "bees"]), "score": 0.0, "model_version": live}]
+    assert house.admin.import_predictions(project, sent) == 1
+    context = chromium.new_context(viewport={"width": 1400, "height": 900})
+    context.add_cookies([{"name": c.name, "value": c.value, "url": house.admin.url} for c in annotator._http.cookies.jar])
+    page = context.new_page()
+    page.goto(f"{house.admin.url}/projects/{project}/data?task={task}")
+    page.wait_for_selector(".htx-taxonomy, .lsf-taxonomy", timeout=60_000)
+    for _ in range(50):
+        page.wait_for_timeout(200)
+        if page.evaluate(TICKED):
+            break
+    assert page.evaluate(TICKED) == ["Bees"]
+    page.keyboard.press("Control+Enter")
+    wait_until(lambda: task not in house.open_tasks(project), 30, "the annotation")
+    context.close()
+    (found,) = house.admin.request("GET", f"/api/tasks/{task}/")["annotations"]
+    (stored,) = found["result"]
+    assert {key: stored[key] for key in ("from_name", "to_name", "type", "value")} == region(["Insects", "bees"])[0]
