@@ -3,10 +3,36 @@
 `strategies/arrays/principal.py` has the same for strategies: neither package may import the other.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Principal components. mean: float32 (D,); components: orthonormal, float32 (d, D), that with the most variance first."""
+
+    mean: Floats
+    components: Floats
+
+    @classmethod
+    def of(cls, sample: NDArray[np.floating], dimensions: int, seed: int = 0) -> "Principal":
+        """About the first `dimensions` components of `sample`, (n, D), n > 0; fewer where it spans less."""
+        rows = sample.astype(np.float32)
+        mean = rows.mean(axis=0)
+        rows -= mean
+        basis = principal_basis(rows, 2 * dimensions, seed)  # one step is rough: the best half of twice as many is not
+        inside = rows @ basis.T
+        _, turned = np.linalg.eigh((inside.T @ inside).astype(np.float64))
+        return cls(mean, (turned.T[::-1][:dimensions].astype(np.float32) @ basis).astype(np.float32))
+
+    def of_each(self, embeddings: NDArray[np.floating]) -> Floats:
+        """`embeddings`, (n, D), in these components: float32 (n, d)."""
+        centred: Floats = embeddings.astype(np.float32) - self.mean
+        return centred @ self.components.T
 
 
 def principal_basis(rows: Floats, dimensions: int, seed: int) -> Floats:

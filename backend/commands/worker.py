@@ -43,7 +43,7 @@ def warm_up(settings: Settings) -> None:
     """Have ready what every job needs, so that a fork inherits it: modules, certificates, what the processor can, and the name
     of the weights, which takes reading the whole file. No tensor is computed: a fork after that would hang."""
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # to look for a GPU without starting CUDA
-    from backend.jobs import clean, embed, finetune, migrate, reconcile, rollback, round  # noqa: F401
+    from backend.jobs import clean, embed, finetune, mapping, migrate, reconcile, rollback, round  # noqa: F401
     from backend.project.wanted import wanted_base
     from model.arithmetic import check_available
     from model.backbone import backbone_name

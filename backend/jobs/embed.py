@@ -5,7 +5,9 @@ from typing import Any
 from backend.jobs.job import JobAtWork, perform
 from backend.project.embedding import embed as embed_rows
 from backend.project.embedding import unembedded
+from backend.project.map import has_map
 
+MAP_LATER = 60  # seconds until new images are on the map: more of them may come
 EMBED_SLICE = 30  # seconds of one embed job, so that other projects get their turn
 
 
@@ -26,6 +28,8 @@ def _embed(at: JobAtWork) -> int:
         at.wake("embed")
     elif s.state.partial:
         at.wake("round", 1)  # much of the pool was not there when the last queue was drawn
+    elif tried and has_map(s.projects.folder(s.project)):
+        at.wake("map", MAP_LATER)
     if tried:
         at.wake("reconcile", 1)
     return tried

@@ -10,6 +10,7 @@ from backend.learning.rounds import Labelled, train
 from backend.project.embedding import embed as embed_rows
 from backend.project.embedding import unembedded
 from backend.project.index import LABELLED, UNLABELLED
+from backend.project.map import has_map
 from backend.project.migration import taken_unjudged
 from backend.project.session import Session
 from backend.project.state import ProjectState, finetune_depth
@@ -63,6 +64,8 @@ def _round(at: JobAtWork) -> dict[str, Any]:
     s.collect_backbones()
     _finetune_grown(at, len(labelled.tasks))
     at.wake("clean", 5)
+    if has_map(s.projects.folder(s.project)):
+        at.wake("map", 5)  # it shows what the new version guesses
     if partial:
         at.wake("embed")
     summary = {"version": name, "labels": len(labelled.tasks), "published": published, "seconds": time.time() - started}

@@ -16,6 +16,7 @@ from backend.project.first_tasks import sync_first
 from backend.project.index import UNLABELLED, Index, Row, image_reference
 from backend.project.index_file import IndexLost
 from backend.project.learned import Learned
+from backend.project.map import forget_map
 from backend.project.references import References
 from backend.project.sample import KeptSample
 from backend.project.state import NETWORKS, Projects, ProjectState
@@ -167,6 +168,7 @@ class Session:
             self.learned.clear()
             self.sample.clear()
             self.ahead.clear()
+            forget_map(self.projects.folder(self.project))
             self.index.clear()
             with self.edit() as state:
                 state.start_over()

@@ -52,6 +52,7 @@ KINDS = {
     "rollback": Kind(TRAIN, "backend.jobs.rollback.roll_back", "publish", 1800, again=()),
     "embed": Kind(EMBED, "backend.jobs.embed.embed", "embed", 3600),
     "migrate": Kind(EMBED, "backend.jobs.migrate.migrate", "migrate", 3600, nice=GIVES_WAY),
+    "map": Kind(HOUSEKEEPING, "backend.jobs.mapping.draw_map", "map", 7200, nice=GIVES_WAY),
     "clean": Kind(HOUSEKEEPING, "backend.jobs.clean.clean", "clean", 900),
 } | {
     f"finetune_{depth}": Kind(

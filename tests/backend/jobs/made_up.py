@@ -151,7 +151,7 @@ class Place:
 
     def run(self, job: Callable[..., Any], *more: Any) -> Any:
         """Run a job function here as a worker would; returns what it returns."""
-        kind = "round" if job.__name__ == "run_round" else job.__name__
+        kind = {"run_round": "round", "draw_map": "map"}.get(job.__name__, job.__name__)
         generation = int(self.work.redis.hget(f"al:project:{self.project}", f"{kind}:generation") or 0)
         return job(self.project, generation, *more)
 
