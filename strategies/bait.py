@@ -40,17 +40,22 @@ def _pick(query: Query, size: int) -> NDArray[np.int64]:
     inputs = (vectors @ principal_columns(vectors, DIMENSIONS, query.generator("bait"))).astype(np.float64)
     x, others = (inputs[np.searchsorted(pool, rows)] for rows in (candidates, crowd))
     known = inputs[len(pool) :]
-    u, of_others = (information(query.probabilities[rows]) for rows in (candidates, crowd))
+    u, of_others = (information(query.probabilities[rows], query.independent) for rows in (candidates, crowd))
     if query.labelled_probabilities is None:
         of_known: Doubles = np.full(len(known), of_others.mean())
     else:
-        of_known = information(query.labelled_probabilities)
+        of_known = information(query.labelled_probabilities, query.independent)
     covariance = np.linalg.inv(np.eye(inputs.shape[1]) / PRIOR + (known.T * of_known) @ known)
     return candidates[most_informative(x, u, covariance, (others.T * of_others) @ others, size)]
 
 
-def information(probabilities: NDArray[np.floating]) -> Doubles:
-    """u = 1 - sum p^2 of each row of (N, C), in [0, 1 - 1 / C]: what an answer would tell about its logits."""
+def information(probabilities: NDArray[np.floating], independent: bool = False) -> Doubles:
+    """u = 1 - sum p^2 of each row of (N, C), in [0, 1 - 1 / C]: what an answer would tell about its logits.
+
+    With probabilities that sum to 1 that is sum p (1 - p), which holds for independent classes as well, up to C / 4.
+    """
+    if independent:
+        return rowwise(lambda p: (p.astype(np.float64) * (1 - p)).sum(axis=1), probabilities)
     return np.maximum(1 - rowwise(lambda p: np.square(p.astype(np.float64)).sum(axis=1), probabilities), 0)
 
 

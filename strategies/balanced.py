@@ -49,4 +49,6 @@ def _predicted(query: Query, rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _labels(query: Query) -> NDArray[np.int64]:
     labels = np.zeros(0, np.int64) if query.labels is None else query.labels
+    if labels.ndim > 1:  # sets of classes
+        return labels.sum(axis=0)
     return np.bincount(labels, minlength=query.probabilities.shape[1])

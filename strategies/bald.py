@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategies.arrays.chunks import chunks, side_by_side
-from strategies.entropy import entropy, shannon
+from strategies.entropy import binary, entropy, shannon
 from strategies.query import Query
 from strategies.strategy import Strategy, lowest
 
@@ -17,21 +17,23 @@ def _pick(query: Query, size: int) -> NDArray[np.int64]:
 
 def disagreement(query: Query) -> NDArray[np.float64]:
     """1 - [H(mean p_t) - mean H(p_t)] / ln C over the committee's heads t, of shape (N,) in [0, 1]: 0 where they disagree
-    most, 1 where they agree. O(NCT), in chunks of rows. Raises ValueError without a committee or where its shape is wrong."""
+    most, 1 where they agree. O(NCT), in chunks of rows. Where classes are independent, H is the mean entropy of the C answers
+    yes or no, and ln 2 stands for ln C. Raises ValueError without a committee or where its shape is wrong."""
     if query.committee is None:
         raise ValueError("bald needs a committee, and the query has none: give it one that returns probabilities (T, n, C)")
     classes = query.probabilities.shape[1]
-    if classes == 1:
+    if classes == 1 and not query.independent:
         return np.ones(len(query))
     scores = np.ones(len(query))
-    committee = query.committee
+    committee, uncertainty = query.committee, binary if query.independent else shannon
+    most = np.log(2 if query.independent else classes)
 
     def ask(rows: slice) -> None:
         p = committee(rows)
         if p.ndim != 3 or p.shape[1:] != (rows.stop - rows.start, classes):
             raise ValueError(f"the committee gave shape {p.shape} for {rows.stop - rows.start} rows of {classes} classes")
-        information = shannon(p.mean(axis=0, dtype=np.float64)) - shannon(p).mean(axis=0)
-        scores[rows] = 1 - information / np.log(classes)
+        information = uncertainty(p.mean(axis=0, dtype=np.float64)) - uncertainty(p).mean(axis=0)
+        scores[rows] = 1 - information / most
 
     side_by_side(ask, chunks(len(query), max(T * classes, _width(query))))
     return np.clip(scores, 0, 1)

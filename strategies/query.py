@@ -19,6 +19,7 @@ class Query:
     """N unlabelled images of C classes, and what is labelled already.
 
     tasks: their ids, int64 of shape (N,); probabilities: of shape (N, C), rows sum to 1.
+    independent: an image may be of several classes or of none: each probability stands for itself, `labels` are bool (M, C).
     embeddings: L2-normalised, of shape (N, D), any float type, may be a memory map; labelled: embeddings of what is labelled,
     of shape (M, D); labels: their classes, int64 of shape (M,); labelled_probabilities: of those by the model, of shape (M, C).
     committee: class probabilities of shape (T, n, C) by T heads for n rows of the pool, given as int64 of shape (n,) or as a
@@ -36,26 +37,27 @@ class Query:
     _: KW_ONLY
     embeddings: NDArray[np.floating] | None = None
     labelled: NDArray[np.floating] | None = None
-    labels: NDArray[np.int64] | None = None
+    labels: NDArray[np.int64] | NDArray[np.bool_] | None = None
     labelled_probabilities: NDArray[np.floating] | None = None
     committee: Committee | None = None
     batch: int = 0
     seed: str = ""
+    independent: bool = False
 
     def __post_init__(self) -> None:
         p, e = self.probabilities, self.embeddings
         if p.ndim != 2 or p.shape[1] == 0 or self.tasks.shape != (len(p),):
             raise ValueError(f"probabilities of shape {p.shape} do not fit tasks of shape {self.tasks.shape}")
         for rows in chunks(*p.shape):
-            _check_probabilities(p[rows])
+            _check_probabilities(p[rows], self.independent)
         if e is not None and (e.ndim != 2 or len(e) != len(p)):
             raise ValueError(f"embeddings of shape {e.shape} do not fit tasks of shape {self.tasks.shape}")
         if self.labelled is not None:
             _check_labelled(self.labelled, e)
         if self.labels is not None:
-            _check_labels(self.labels, self.labelled, p.shape[1])
+            _check_labels(self.labels, self.labelled, p.shape[1], self.independent)
         if self.labelled_probabilities is not None:
-            _check_labelled_probabilities(self.labelled_probabilities, self.labelled_count, p.shape[1])
+            _check_labelled_probabilities(self.labelled_probabilities, self.labelled_count, p.shape[1], self.independent)
         if self.batch < 0:
             raise ValueError(f"batch={self.batch} must be the number of labels before the next query, or 0")
 
@@ -69,8 +71,9 @@ class Query:
 
     @cached_property
     def top_two(self) -> NDArray[np.float64]:
-        """The largest and the second largest probability of each image, of shape (N, 2); with one class the second is 0."""
-        return rowwise(_top_two, self.probabilities)
+        """The largest and the second largest probability of each image, of shape (N, 2); with one class the second is 0. Where
+        classes are independent: of what the head is least sure of, whether an image is of one of them, the two answers'."""
+        return rowwise(_least_sure if self.independent else _top_two, self.probabilities)
 
     @cached_property
     def margins(self) -> NDArray[np.float64]:
@@ -121,7 +124,11 @@ class Query:
         return 0 if self.labelled is None else len(self.labelled)
 
 
-def _check_probabilities(p: NDArray[np.floating]) -> None:
+def _check_probabilities(p: NDArray[np.floating], independent: bool) -> None:
+    if independent and not (np.isfinite(p).all() and (p >= 0).all() and (p <= 1).all()):
+        raise ValueError("probabilities must be finite and in [0, 1]")
+    if independent:
+        return
     if not np.isfinite(p).all() or (p < 0).any() or (abs(p.sum(axis=1, dtype=np.float64) - 1) > 0.01).any():
         raise ValueError("probabilities must be finite, in [0, 1], and sum to 1 in each row")
 
@@ -132,20 +139,23 @@ def _check_labelled(labelled: NDArray[np.floating], embeddings: NDArray[np.float
         raise ValueError(f"labelled of shape {labelled.shape} does not fit embeddings of shape {of}: both need D columns")
 
 
-def _check_labelled_probabilities(p: NDArray[np.floating], labelled: int, classes: int) -> None:
+def _check_labelled_probabilities(p: NDArray[np.floating], labelled: int, classes: int, independent: bool) -> None:
     if p.shape != (labelled, classes):
         raise ValueError(
             f"labelled_probabilities of shape {p.shape} do not fit {labelled} labelled images of {classes} classes"
         )
     for rows in chunks(*p.shape):
-        _check_probabilities(p[rows])
+        _check_probabilities(p[rows], independent)
 
 
-def _check_labels(labels: NDArray[np.int64], labelled: NDArray[np.floating] | None, classes: int) -> None:
-    if labels.ndim != 1 or (labelled is not None and len(labels) != len(labelled)):
+def _check_labels(
+    labels: NDArray[np.int64] | NDArray[np.bool_], labelled: NDArray[np.floating] | None, classes: int, independent: bool
+) -> None:
+    wrong = labels.shape[1:] != (classes,) or labels.dtype != np.bool_ if independent else labels.ndim != 1
+    if wrong or (labelled is not None and len(labels) != len(labelled)):
         of = None if labelled is None else labelled.shape
         raise ValueError(f"labels of shape {labels.shape} do not fit labelled of shape {of}")
-    if len(labels) and (labels.min() < 0 or labels.max() >= classes):
+    if not independent and len(labels) and (labels.min() < 0 or labels.max() >= classes):
         raise ValueError(
             f"labels run from {labels.min()} to {labels.max()}, outside the {classes} classes of the probabilities"
         )
@@ -156,3 +166,8 @@ def _top_two(p: NDArray[np.floating]) -> NDArray[np.float64]:
     if p.shape[1] == 1:
         return np.hstack([p, np.zeros_like(p)])
     return -np.partition(-p, 1, axis=1)[:, :2]
+
+
+def _least_sure(p: NDArray[np.floating]) -> NDArray[np.float64]:
+    surest = np.maximum(p, 1 - p).min(axis=1).astype(np.float64)
+    return np.stack([surest, 1 - surest], axis=1)
