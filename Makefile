@@ -5,7 +5,7 @@ LABEL_STUDIO := .venv-label-studio/.ready
 TWO := -n 2 --dist loadscope --no-loadscope-reorder  # processes; tests/conftest.py says which test goes to which
 PIP := -m pip install --disable-pip-version-check --quiet
 
-.PHONY: help demo test soak compatibility check clean
+.PHONY: help demo test soak pictures compatibility check clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make test              the tests, those on a real Label Studio included"
 	@echo "make soak              the tests that take long by nature"
 	@echo "make compatibility     the tests on each release of Label Studio that is promised"
+	@echo "make pictures          the pictures of the docs, as the tests see the pages"
 	@echo "make check             lint and types"
 	@echo "make clean             remove the virtual environments (data/ stays)"
 
@@ -25,6 +26,9 @@ test: $(VENV) $(LABEL_STUDIO)
 
 soak: $(VENV) $(LABEL_STUDIO)
 	@.venv/bin/python -m pytest -m soak $(TWO) $(TESTS)
+
+pictures: $(VENV) $(LABEL_STUDIO)
+	@AL_PICTURES=docs .venv/bin/python -m pytest -m soak tests/e2e/test_pictures.py
 
 compatibility: $(VENV)
 	@.venv/bin/python -m tools.compatibility

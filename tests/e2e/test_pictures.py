@@ -1,0 +1,93 @@
+"""What the pages look like, on desk and phone, light and dark, with a project of drawn shapes; and what axe says of them.
+
+`make pictures` keeps those that the docs show (AL_PICTURES names the folder for them); all others lie in pytest's folder.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+
+from backend.bench import label_studio as ls
+from backend.pages.visit import TABS
+from backend.simulate.folder import images_by_class
+from tests.e2e.conftest import Annotator, wait_until
+from tests.e2e.editor import Editor
+from tests.e2e.person import DESK, PHONE, Person
+from tools.samples import CLASSES, draw_samples
+
+pytestmark = pytest.mark.soak
+EACH = 80  # shapes of a class
+LABELS, AT_ONCE = 120, 12  # given by two people, and how many between two looks at the version
+LOOKS = [(DESK, "light"), (DESK, "dark"), (PHONE, "light"), (PHONE, "dark")]
+SHOWN = {"progress", "queue", "groups", "map", "doubts", "people"}  # in the docs, light and on a desk
+COLOURS = 128  # of a kept picture, so that it is small
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory):
+    """Drawn images under names that give nothing away."""
+    folder = tmp_path_factory.mktemp("shapes")
+    draw_samples(folder, lambda *_: None)
+    return ls.anonymous_names({name: paths[:EACH] for name, paths in images_by_class(folder).items()})
+
+
+@pytest.fixture(scope="module")
+def project(house, shapes):
+    """A project that two people have labelled for a while, a few images both of them, and not always alike."""
+    project = house.project("Shapes", shapes, list(CLASSES))
+    house.admin.patch_project(project, maximum_annotations=2, title="Shapes")
+    house.cli("connect", "--project", str(project))
+    people = [Annotator(house.admin), Annotator(house.admin)]
+    for number in range(LABELS):
+        task = people[number % 2].next(project)
+        if task is None:
+            break
+        truth = shapes[ls.name_of(task)][0]
+        wrong = number % 17 == 16  # as people are
+        people[number % 2].label(task, CLASSES[(CLASSES.index(truth) + wrong) % len(CLASSES)])
+        if number % AT_ONCE == AT_ONCE - 1:
+            before = house.live(project)
+            wait_until(lambda old=before: house.live(project) != old, 120, "a version that has learned them")
+    return project
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where all pictures lie."""
+    return tmp_path_factory.mktemp("pictures")
+
+
+@pytest.mark.parametrize(("viewport", "scheme"), LOOKS, ids=lambda look: look if isinstance(look, str) else f"{look['width']}")
+@pytest.mark.parametrize("tab", [path for path, _ in TABS])
+def test_a_page_is_for_everybody_and_has_its_picture(chromium, house, project, folder, tab, viewport, scheme):
+    person = Person(chromium, house, viewport, scheme)
+    person.open(f"/projects/{project}/{tab}".rstrip("/"))
+    person.page.wait_for_load_state("networkidle")
+    found = Axe().run(person.page).response["violations"]
+    assert [fault["id"] for fault in found if fault["impact"] in ("serious", "critical")] == []
+    assert person.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert person.complaints == []
+    path = folder / f"{tab or 'overview'}-{viewport['width']}-{scheme}.png"
+    person.page.screenshot(path=path)
+    assert len(set(Image.open(path).convert("RGB").resize((64, 64)).getdata())) > 4  # something is there
+    if tab in SHOWN and (viewport, scheme) == LOOKS[0]:
+        _keep(path, f"{tab}.png")
+
+
+def test_label_studio_shows_the_guess(chromium, house, project, folder):
+    editor = Editor(chromium, house, Annotator(house.admin), project, list(CLASSES))
+    path = folder / "labelling.png"
+    editor.page.set_viewport_size({"width": 1280, "height": 760})
+    editor.page.wait_for_timeout(1000)
+    editor.page.screenshot(path=path)
+    assert editor.task["predictions"]
+    _keep(path, path.name)
+
+
+def _keep(path: Path, name: str) -> None:
+    """Keep a picture for the docs, where one asks for that."""
+    if kept := os.environ.get("AL_PICTURES"):
+        Image.open(path).convert("RGB").quantize(COLOURS).save(Path(kept) / name, optimize=True)
