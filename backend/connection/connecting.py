@@ -222,9 +222,7 @@ def _wire(wiring: Wiring, config: LabelConfig, say: Say, undo: Undo) -> None:
         say(f"The Data Manager has no tab {TAB!r}, and nothing depends on it: {error}")
     else:
         say(f"Tab {TAB!r} in the Data Manager: what comes next, in its order")
-    say(
-        "A percentage beside a version, as in 'al-11, 10.75 %', is a place in the queue, no confidence: the next image says 0 %"
-    )
+    say("A percentage beside a version, as in 'al-11, 10.75 %', is a place in the queue, no confidence: the next has the least")
 
 
 def _start(work: Work, settings: Settings, project: int, config: LabelConfig, before: ProjectState, now: ProjectState) -> str:

@@ -17,15 +17,14 @@ def test_a_backend_added_by_hand_makes_a_project_whose_queue_follows_every_label
         task = annotator.next(project)
         annotator.label(task, insects[name_of(task)][0])
     wait_until(lambda: house.live(project) != before, 120, "a version that has learned the labels: the webhook reports them")
-    said = f"{house.live(project)} is live. Macro F1: "
-    wait_until(
-        lambda: any(
-            (row.get("description") or "").startswith(said)
-            for row in house.admin.request("GET", "/api/ml", params={"project": project})
-        ),
-        60,
-        "Label Studio says which version is live",
-    )
+    wait_until(lambda: _described(house, project), 60, "Label Studio says which version is live")
     house.cli("disconnect", "--project", str(project))
     assert house.admin.request("GET", "/api/ml", params={"project": project}) == []
     assert house.admin.project(project)["sampling"] != SAMPLING
+
+
+def _described(house, project):
+    """Whether the ML backend's description names the live version."""
+    said = f"{house.live(project)} is live. Macro F1: "
+    (backend,) = house.admin.request("GET", "/api/ml", params={"project": project})
+    return (backend.get("description") or "").startswith(said)

@@ -11,6 +11,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from backend.bench.label_studio import name_of
+from backend.learning.places import queue_places
 from model.backbone import load_backbone
 from model.images import decode
 from model.version_store import VersionStore
@@ -61,7 +62,7 @@ def served(house, project, insects):
 def test_before_any_label_the_queue_is_published_and_ordered(house, project):
     predictions = house.admin.predictions(project)
     assert len(predictions) == QUEUE_SIZE
-    assert sorted(p["score"] for p in predictions) == [r / (2 * QUEUE_SIZE) for r in range(QUEUE_SIZE)]
+    assert sorted(p["score"] for p in predictions) == pytest.approx(queue_places(QUEUE_SIZE))
     assert {p["model_version"] for p in predictions} == {house.live(project)}
 
 
