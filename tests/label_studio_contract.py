@@ -79,6 +79,11 @@ def annotate(studio: LabelStudio, task: int, **body: object) -> int:
     ]
 
 
+def task_of(studio: LabelStudio, task: int) -> dict:
+    """A task as the API gives it."""
+    return studio.request("GET", f"/api/tasks/{task}/")
+
+
 def served(studio: LabelStudio, project: int) -> int:
     """The task that is served next, 0 for none."""
     try:
@@ -200,6 +205,41 @@ def test_annotations_tell_what_ask_again_must_know(studio, tasks):
     assert stored["was_cancelled"] is False
     assert stored["import_id"] is None
     assert {"id", "completed_by", "created_at", "lead_time"} <= set(stored)
+
+
+def test_listed_tasks_say_who_answered_when_and_how_many_people_are_wanted(studio, project, tasks):
+    annotate(studio, tasks[0], lead_time=2.5)
+    (page,) = studio.tasks(project)
+    first, second, _ = sorted(page, key=lambda t: t["id"])
+    (given,) = first["annotations"]
+    assert given["completed_by"] == studio.whoami()["id"]
+    assert given["lead_time"] == 2.5
+    assert datetime.fromisoformat(given["created_at"])
+    assert [(t["overlap"], t["is_labeled"]) for t in (first, second)] == [(1, True), (1, False)]
+
+
+def test_a_task_is_asked_again_by_its_overlap_with_is_labeled_and_never_by_its_overlap_alone(studio, project, tasks):
+    annotate(studio, tasks[0])
+    studio.request("PATCH", f"/api/tasks/{tasks[0]}/", json={"overlap": 2})
+    assert task_of(studio, tasks[0])["is_labeled"] is True
+    (page,) = studio.tasks(project)
+    newest = max(task["updated_at"] for task in page)
+    studio.ask_more(tasks[0], 2)
+    asked = task_of(studio, tasks[0])
+    assert (asked["overlap"], asked["is_labeled"]) == (2, False)
+    assert asked["updated_at"] > newest  # so that the next sync reads it
+    assert served(studio, project) == tasks[1]  # who has answered it is not asked again
+
+
+def test_a_project_that_wants_several_people_wants_them_for_each_task(studio, project, tasks):
+    studio.patch_project(project, maximum_annotations=2)
+    annotate(studio, tasks[0])
+    assert [(task_of(studio, t)["overlap"], task_of(studio, t)["is_labeled"]) for t in tasks[:2]] == [(2, False), (2, False)]
+
+
+def test_people_are_listed_with_what_they_are_called(studio):
+    person = studio.whoami()
+    assert studio.people()[person["id"]] == person["email"]
 
 
 def test_listed_tasks_carry_their_annotations(studio, project, tasks):

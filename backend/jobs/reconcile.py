@@ -11,6 +11,7 @@ import numpy as np
 
 from backend.connection.differences import setting_differences, wiring_differences
 from backend.jobs.ahead import let_labelled_go, move_ahead
+from backend.jobs.asked import ask_about_ties, serve_asked
 from backend.jobs.describe import describe
 from backend.jobs.job import JobAtWork, perform
 from backend.jobs.publish import as_ranking, publish_more, stored_predictions, switch
@@ -68,11 +69,15 @@ def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
     if any(unembedded(session)):
         wake("embed")
         done.append("embedding new images")
-    for kind in sorted(session.state.errors.keys() & {"embed", "clean"}):  # nothing else may wake them for long
+    for kind in sorted(session.state.errors.keys() & {"embed", "clean", "doubts"}):  # nothing else may wake them for long
         wake(kind)
         done.append(f"the {kind} job again, which failed")
     done += _compare_stored(session, live.name)
     done += _move_skipped_back(session, live, check)
+    if not session.state.paused and (asked := ask_about_ties(session, check)):
+        done.append(f"asked one person more about {asked} ties")
+    if served := serve_asked(session, live.name, check):
+        done.append(f"put {served} tasks that one person more is asked about before the queue")
     let_labelled_go(session)
     if moved := move_ahead(session, live, labelled, pool, check, wake):
         done.append(f"moved {moved} tasks to the head of the queue, where people sent them")

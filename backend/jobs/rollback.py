@@ -3,6 +3,7 @@
 from typing import Any
 
 from backend.jobs.ahead import move_ahead
+from backend.jobs.asked import serve_asked
 from backend.jobs.job import JobAtWork, perform
 from backend.jobs.publish import switch
 from backend.jobs.reconcile import recall_published, top_up
@@ -34,6 +35,7 @@ def _roll_back(at: JobAtWork, version: str) -> dict[str, Any]:
     recall_published(s, version)
     move_ahead(s, old, labelled, pool, at.check, at.wake)
     top_up(s, old, labelled, pool, at.check)
+    serve_asked(s, version, at.check)
     at.work.settle(s.project)
     switch(s, version, at.check)
     keep_instead(s, version)

@@ -3,10 +3,12 @@
 import time
 from typing import Any
 
+from backend.jobs.asked import behind_asked
 from backend.jobs.job import JobAtWork, TryLater, perform
 from backend.jobs.publish import Superseded, config_unchanged, publish, switch
 from backend.learning.ahead import rank_behind
 from backend.learning.rounds import Labelled, train
+from backend.project.consensus import TIE
 from backend.project.embedding import embed as embed_rows
 from backend.project.embedding import unembedded
 from backend.project.index import LABELLED, UNLABELLED
@@ -51,7 +53,7 @@ def _round(at: JobAtWork) -> dict[str, Any]:
     if not config_unchanged(s, target):
         at.wake("round")
         raise Superseded(f"Project {s.project}: the labelling config changed during the round")
-    published = publish(s, name, ranking, at.check)
+    published = publish(s, name, behind_asked(s, ranking), at.check)
     s.write_version(name, labelled, head, metrics)
     switch(s, name, at.check)
     with s.edit() as state:
@@ -66,6 +68,9 @@ def _round(at: JobAtWork) -> dict[str, Any]:
     at.wake("clean", 5)
     if has_map(s.projects.folder(s.project)):
         at.wake("map", 5)  # it shows what the new version guesses
+    at.wake("doubts", 1)
+    if s.index.troubled(TIE):
+        at.wake("reconcile", 1)  # which asks one person more
     if partial:
         at.wake("embed")
     summary = {"version": name, "labels": len(labelled.tasks), "published": published, "seconds": time.time() - started}

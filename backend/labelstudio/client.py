@@ -186,6 +186,17 @@ class LabelStudio:
         )
         return listing.pages({} if lost is None else lost)
 
+    def ask_more(self, task: int, people: int) -> None:
+        """Have `task` answered by so many people in all; who has answered it is not asked again."""
+        self.request("PATCH", f"/api/tasks/{task}/", dict, json={"overlap": people, "is_labeled": False})
+
+    def people(self) -> dict[int, str]:
+        """What the people of the token's organization are called, by their ids: a name, or the e-mail address."""
+        found = self.request("GET", "/api/users", list)
+        return {
+            person["id"]: called(person) for person in found if isinstance(person, dict) and isinstance(person.get("id"), int)
+        }
+
     def import_predictions(self, project: int, predictions: list[dict[str, Any]]) -> int:
         """Publish predictions in one request; returns how many Label Studio really stored."""
         answer = self.request("POST", f"/api/projects/{project}/import/predictions", dict, json=predictions)
@@ -229,6 +240,12 @@ class LabelStudio:
         except LabelStudioError as error:
             if error.status != 404:
                 raise
+
+
+def called(person: dict[str, Any]) -> str:
+    """What to call a person of Label Studio's."""
+    names = (str(person.get(part) or "") for part in ("first_name", "last_name"))
+    return " ".join(filter(None, names)) or str(person.get("email") or person.get("username") or f"user {person['id']}")
 
 
 def _named(tasks: list[int]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from starlette.responses import Response
 
 from backend.pages.visit import Page, Visit
 from backend.status.figures import f1, outlook
+from backend.status.people import people_text
 from backend.status.text import live_version, next_step, problems
 from backend.status.values import status
 
@@ -36,6 +37,7 @@ def _overview(visit: Visit) -> Response:
         more=outlook(live),
         problems=problems(p),
         next=next_step(p, found),
+        people=people_text(p["people"]) if "people" in p else "",
     )
 
 

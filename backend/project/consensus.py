@@ -9,7 +9,7 @@ from backend.labelstudio.target import BRANCH, ELSEWHERE, EMPTY, MALFORMED, SEVE
 UNLABELLED, LABELLED, SKIPPED, UNUSABLE = "unlabelled", "labelled", "skipped", "unusable"
 TIE = "tie"
 GRAVEST_FIRST = (UNKNOWN_CLASS, SEVERAL, MALFORMED, BRANCH, ELSEWHERE, EMPTY)  # of several reasons, the one that is told
-TIED = "annotators disagree, no class has most votes: mark one annotation as ground truth, or ask one annotator more"
+TIED = "annotators disagree, no class has most votes: one person more is asked, or mark one annotation as ground truth"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from backend.labelstudio.labelling_config import Target, parse_label_config
 from backend.learning.rounds import Labelled, Pool, Rules
 from backend.project.ahead import Ahead
 from backend.project.arrays import labelled_and_pool
+from backend.project.doubts import Right
 from backend.project.first_tasks import sync_first
 from backend.project.index import UNLABELLED, Index, Row, image_reference
 from backend.project.index_file import IndexLost
@@ -73,6 +74,7 @@ class Session:
             self.finetuning = self.learned.finetuning
             self.sample = KeptSample(folder / "random_sample.json")
             self.ahead = Ahead(folder)
+            self.right = Right(folder)
             self.reread()
             self._held = held.pop_all()
         return self
@@ -169,6 +171,7 @@ class Session:
             self.sample.clear()
             self.ahead.clear()
             forget_map(self.projects.folder(self.project))
+            self.right.clear()
             self.index.clear()
             with self.edit() as state:
                 state.start_over()

@@ -53,6 +53,7 @@ KINDS = {
     "embed": Kind(EMBED, "backend.jobs.embed.embed", "embed", 3600),
     "migrate": Kind(EMBED, "backend.jobs.migrate.migrate", "migrate", 3600, nice=GIVES_WAY),
     "map": Kind(HOUSEKEEPING, "backend.jobs.mapping.draw_map", "map", 7200, nice=GIVES_WAY),
+    "doubts": Kind(HOUSEKEEPING, "backend.jobs.doubts.doubt", "doubts", 1800, nice=GIVES_WAY),
     "clean": Kind(HOUSEKEEPING, "backend.jobs.clean.clean", "clean", 900),
 } | {
     f"finetune_{depth}": Kind(

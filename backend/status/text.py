@@ -9,6 +9,7 @@ from backend.project.outcome import DEPTH_NAMES, describe_finetuned, describe_mi
 from backend.queue.work import QUEUES, TRAIN
 from backend.status.figures import f1, outlook
 from backend.status.jobs import describe_job
+from backend.status.people import people_text
 
 STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (.*)", re.DOTALL)  # an error begins with its time
 CONNECT = "`al-backend connect --project {}`"
@@ -75,6 +76,7 @@ def _project(p: dict[str, Any], found: dict[str, Any]) -> list[str]:
         f"  queue          {p['queue_left']} images left in order{ahead}; {p['pending_labels']} labels wait for the next round",
         f"  versions       {', '.join(version['name'] for version in p['versions']) or 'none yet'}",
     ]
+    lines += [f"  people         {waits}"] if (waits := people_text(p["people"])) else []
     lines += [f"  fine-tuned     {describe_finetuned(p['finetuned'])}"] if p["finetuned"] else []
     lines += [f"  switch         {describe_migration(p['migration'], p['project'])}"] if p["migration"] else []
     lines += [f"  {job['status']:<14} {describe_job(job)}" for job in p["jobs"]]

@@ -20,6 +20,7 @@ from backend.queue.sightings import sighted, trouble_with
 from backend.queue.work import FINETUNE, QUEUES, Work
 from backend.settings import Settings
 from backend.status.jobs import job_values
+from backend.status.people import NOBODY, people_values
 from model.backbone_note import BackboneNote, note_file, read_note, title_of
 from model.version_store import VersionError, VersionStore
 
@@ -27,6 +28,7 @@ NOTHING: dict[str, Any] = {
     "tasks": {"unlabelled": 0, "labelled": 0, "skipped": 0, "unusable": 0, "unreadable": 0},
     "queue_left": 0,
     "ahead": 0,
+    "people": NOBODY,
     "problems": [],
 }  # where the index cannot be read
 
@@ -92,9 +94,11 @@ def _index(projects: Projects, project: int, state: ProjectState) -> tuple[dict[
             published = index.published(state.live)
             open_tasks = {row.task for row in index.rows() if row.state == UNLABELLED}
             left = sum(place < 0.5 and task in open_tasks for task, place in published.items())
+            people = people_values(index)
             problems = [asdict(problem) | {"text": str(problem)} for problem in index.problems()]
             ahead = len(open_tasks & set(Ahead(projects.folder(project)).tasks().tolist()))
-            return {"tasks": index.counts(), "queue_left": left, "ahead": ahead, "problems": problems}, published
+            told = {"tasks": index.counts(), "queue_left": left, "ahead": ahead, "people": people, "problems": problems}
+            return told, published
         finally:
             index.close()
     except IndexUnavailable as error:

@@ -1,6 +1,7 @@
 """Projects, tasks and annotations, and which task is served next."""
 
 import json
+from collections import Counter
 from datetime import datetime
 
 from tests.label_studio_in_memory.rows import Row, Rows, now
@@ -25,6 +26,9 @@ class Labelling(Rows):
         if request.body.get("show_collab_predictions") is False:
             row["model_version"] = ""
         row.update(request.body)
+        if "maximum_annotations" in request.body:
+            for task in self.task_ids(project):
+                self.tasks[task] |= {"overlap": row["maximum_annotations"], "needed": row["maximum_annotations"]}
         self._send_event(project, "PROJECT_UPDATED")
         return row
 
@@ -36,7 +40,9 @@ class Labelling(Rows):
                 del rows[number]
 
     def _add_task(self, project: int, data: Row) -> Row:
-        return self._add(self.tasks, {"project": project, "data": data, "updated_at": now(), "overlap": 1})
+        overlap = self.projects[project]["maximum_annotations"]
+        fields = {"project": project, "data": data, "updated_at": now(), "overlap": overlap, "needed": overlap}
+        return self._add(self.tasks, fields)
 
     def _import_tasks(self, request: Request, project: int) -> Row:
         made = [self._add_task(project, task.get("data", task))["id"] for task in request.body]
@@ -49,6 +55,17 @@ class Labelling(Rows):
             "predictions": [p for p in self.predictions.values() if p["task"] == task],
             "is_labeled": self._is_labelled(task),
         }
+
+    def _change_task(self, request: Request, task: int) -> Row | None:
+        """A new overlap counts from the next answer on, and at once where `is_labeled` is said to be false."""
+        if request.method == "DELETE":
+            return self._delete_task(request, task)
+        row = self._get(self.tasks, task)
+        row.update({name: value for name, value in request.body.items() if name in ("overlap", "data")})
+        row["updated_at"] = now()
+        if request.body.get("is_labeled") is False:
+            row["needed"] = row["overlap"]
+        return self._task(request, task)
 
     def _list_tasks(self, request: Request) -> Row:
         self._get(self.projects, int(request.query["project"]))
@@ -83,6 +100,7 @@ class Labelling(Rows):
         row["updated_at"] = now()
         made = {"was_cancelled": False, "ground_truth": False, "completed_by": 1, "import_id": None, "lead_time": None}
         made |= {"created_at": now(), "updated_at": now()}
+        row["needed"] = row["overlap"]
         return self._add(self.annotations, made | body | {"task": task, "project": row["project"]})
 
     def _change_annotation(self, request: Request, number: int) -> Row | None:
@@ -95,14 +113,19 @@ class Labelling(Rows):
         return row
 
     def _is_labelled(self, task: int) -> bool:
-        given = [a for a in self.annotations.values() if a["task"] == task and not a["was_cancelled"]]
-        return len(given) >= self.tasks[task]["overlap"]
+        """Whether as many people have answered as are wanted."""
+        given = {a["completed_by"] for a in self.annotations.values() if a["task"] == task and not a["was_cancelled"]}
+        return len(given) >= self.tasks[task]["needed"]
 
     def _next(self, request: Request, project: int) -> Row:
-        """What the token's user is served: nobody else labels here, so there are no locks."""
-        row = self._get(self.projects, project)
-        mine = {a["task"] for a in self.annotations.values() if a["completed_by"] == 1}
+        """What the token's user is served: there are no locks here. Tasks that others have begun come first where the project
+        wants several people; the real one draws among these at random."""
+        row, me = self._get(self.projects, project), self.person_id(request)
+        mine = {a["task"] for a in self.annotations.values() if a["completed_by"] == me}
         open_tasks = [t for t in self.task_ids(project) if t not in mine and not self._is_labelled(t)]
+        begun = Counter(a["task"] for a in self.annotations.values() if a["task"] in open_tasks)
+        if begun and row["maximum_annotations"] > 1:
+            return self._task(request, begun.most_common(1)[0][0])
         if row["sampling"] == "Uncertainty sampling":
             live = [
                 p for p in self.predictions.values() if p["model_version"] == row["model_version"] and p["task"] in open_tasks

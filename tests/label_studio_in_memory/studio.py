@@ -78,6 +78,15 @@ class LabelStudioInMemory(Labelling, Predicting, Connecting):
         person = self.person(request)
         return self._annotate(task, ({"completed_by": person.id} if person else {}) | request.body)
 
+    def person_id(self, request: Request) -> int:
+        """Whose token it is, by the id."""
+        person = self.person(request)
+        return person.id if person else 1
+
+    def _list_people(self, _: Request) -> list[Row]:
+        names = {"first_name": "", "last_name": "", "username": ""}
+        return [names | {"id": person.id, "email": person.email} for person in self.people.values()]
+
     def _whoami(self, request: Request) -> Row:
         person = self.person(request)
         if not person:
@@ -108,6 +117,7 @@ ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
     ("GET", "/api/version/?", lambda self, _: {"release": self.release}),
     ("GET", "/health", lambda *_: {"status": "UP"}),
     ("GET", "/api/current-user/whoami/?", _L._whoami),
+    ("GET", "/api/users/?", _L._list_people),
     ("GET", "/api/projects/?", _L._list_projects),
     ("POST", "/api/projects/?", lambda self, r: self._add(self.projects, PROJECT | {"created_at": now()} | r.body)),
     ("GET", r"/api/projects/(\d+)/?", _L._project),
@@ -120,7 +130,7 @@ ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
     ("DELETE", r"/api/projects/(\d+)/model-versions/", _L._delete_version),
     ("GET", "/api/tasks/?", _L._list_tasks),
     ("GET", r"/api/tasks/(\d+)/?", _L._task),
-    ("DELETE", r"/api/tasks/(\d+)/?", _L._delete_task),
+    *((method, r"/api/tasks/(\d+)/?", _L._change_task) for method in ("PATCH", "DELETE")),
     ("GET", r"/api/tasks/(\d+)/annotations/", lambda self, r, task: self._task(r, task)["annotations"]),
     ("POST", r"/api/tasks/(\d+)/annotations/", _L._submit),
     *((method, r"/api/annotations/(\d+)/?", _L._change_annotation) for method in ("GET", "PATCH", "DELETE")),

@@ -51,7 +51,7 @@ def test_where_nothing_differs_nothing_is_done(label_studio, session):
     assert {r.path for r in label_studio.requests if r.method != "GET"} <= {"/api/token/refresh/"}
 
 
-@pytest.mark.parametrize("kind", ["embed", "clean"])
+@pytest.mark.parametrize("kind", ["embed", "clean", "doubts"])
 def test_a_job_that_failed_and_that_nothing_else_wakes_is_tried_again(session, kind):
     with session.edit() as state:
         state.errors = {kind: f"2026-11-26 08:30:00 {kind}: no"}
