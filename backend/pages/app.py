@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.labelstudio.client import LabelStudioError
-from backend.pages import ahead, find, groups, images, jobs, login, overview, progress, queue, versions
+from backend.pages import ahead, doubts, find, groups, images, jobs, login, overview, people, progress, queue, versions
 from backend.pages.accounts import Accounts
 from backend.pages.thumbnails import Thumbnails
 from backend.pages.visit import House, Page, Visit
@@ -29,7 +29,7 @@ from backend.queue.work import Work
 from backend.settings import Settings
 
 log = logging.getLogger(__name__)
-ROOMS = (login, overview, progress, queue, ahead, groups, find, versions, jobs, images)  # each has its PAGES
+ROOMS = (login, overview, progress, queue, ahead, groups, find, doubts, people, versions, jobs, images)  # each has its PAGES
 POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",

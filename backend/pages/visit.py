@@ -21,6 +21,8 @@ TABS = (  # of a project: address below it, and what it is called
     ("progress", "Progress"),
     ("queue", "Queue"),
     ("groups", "Label groups"),
+    ("doubts", "Doubts"),
+    ("people", "People"),
     ("versions", "Versions"),
     ("jobs", "Jobs"),
 )

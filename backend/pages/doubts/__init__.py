@@ -1,0 +1,5 @@
+"""Labels that are likely wrong, and images that people disagree about."""
+
+from backend.pages.doubts.page import PAGES
+
+__all__ = ["PAGES"]

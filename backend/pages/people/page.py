@@ -1,0 +1,47 @@
+"""The page that tells who labels how much, and how far people agree. Behind a login, since it names people."""
+
+from contextlib import closing
+
+from starlette.responses import Response
+
+from backend.pages.people.names import names_for
+from backend.pages.visit import Page, Visit
+from backend.project.agreement import agreement
+from backend.project.index import Index
+from backend.status.people import NOBODY, people_text, people_values
+
+AT_ONCE = 2  # pages that read every answer of a project
+RELIABLE, TENTATIVE = 0.8, 0.667  # alpha from which on conclusions hold, and hold for the moment (Krippendorff 2004)
+FEW = 20  # compared tasks, below which a share is hardly a figure
+
+
+def _people(visit: Visit) -> Response:
+    path = visit.house.projects.folder(visit.project or 0) / "index.sqlite"
+    answers, waits = [], NOBODY
+    if path.exists():
+        with closing(Index(path)) as index:
+            answers, waits = index.answers.all(), people_values(index)
+    names, found = names_for(visit), agreement(answers, sorted({a.choice for a in answers if a.choice is not None}))
+    shown = [(names.of(one.person), one) for one in found.annotators if names.sees(one.person)]
+    return visit.page(
+        "people.html",
+        alpha=found.alpha,
+        verdict=_verdict(found.alpha.value) if found.alpha else "",
+        annotators=shown,
+        hidden=len(found.annotators) - len(shown),
+        disagreements=len(found.disagreements),
+        waits=people_text(waits),
+        few=FEW,
+    )
+
+
+def _verdict(alpha: float) -> str:
+    """What a value of Krippendorff's alpha lets one do, after Krippendorff."""
+    if alpha >= RELIABLE:
+        return "reliable: people agree on what the classes mean"
+    if alpha >= TENTATIVE:
+        return "enough for first conclusions, not for firm ones: look at what people disagree about"
+    return "too low to rely on: say more clearly what the classes mean, and look at what people disagree about"
+
+
+PAGES = (Page("/people", _people, at_once=AT_ONCE),)
