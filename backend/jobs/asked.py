@@ -6,7 +6,6 @@ task needs a prediction of the live version, which stands before all others; it 
 """
 
 from collections.abc import Callable
-from dataclasses import fields
 
 import numpy as np
 
@@ -59,13 +58,16 @@ def serve_asked(session: Session, version: str, check: Callable[[], None]) -> in
 def behind_asked(session: Session, ranking: Ranking) -> Ranking:
     """`ranking`, which has none of them, behind the tasks that one person more is asked about."""
     first = _ranking(asked_tasks(session))
-    return Ranking(*(np.concatenate([getattr(part, name.name) for part in (first, ranking)]) for name in fields(Ranking)))
+    told = ranking.probabilities
+    if told is not None:
+        told = np.concatenate([np.zeros((len(first.tasks), told.shape[1]), np.float32), told])
+    tasks, places = np.append(first.tasks, ranking.tasks), np.append(first.places, ranking.places)
+    return Ranking(tasks, places, np.append(first.slots, ranking.slots), told)
 
 
 def _ranking(tasks: list[int]) -> Ranking:
-    """All of `tasks` at the place FIRST, without a class."""
-    n = len(tasks)
-    return Ranking(np.array(tasks, np.int64), np.full(n, FIRST), np.zeros(n, bool), np.full(n, -1, np.int64), np.zeros(n))
+    """All of `tasks` at the place FIRST, without a guess, as random slots are."""
+    return Ranking(np.array(tasks, np.int64), np.full(len(tasks), FIRST), np.ones(len(tasks), bool), None)
 
 
 def asked_tasks(session: Session) -> list[int]:
