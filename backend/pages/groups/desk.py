@@ -29,6 +29,7 @@ class Desk:
         assert visit.account  # noqa: S101  these pages need a login
         self.visit = visit
         self.person = visit.account.id
+        self._explore = visit.house.settings.explore
         redis, project = visit.house.work.redis, visit.project or 0
         self.groups = Groups(visit.house.projects.folder(project))
         self.holds = Holds(redis, project)
@@ -42,7 +43,7 @@ class Desk:
     @cached_property
     def ticked(self) -> list[int]:
         """Images that are ticked, or named otherwise."""
-        return chosen(self.visit)[:MOST]
+        return chosen(self.visit)
 
     @property
     def view(self) -> str:
@@ -60,12 +61,16 @@ class Desk:
         """The group that the form is about, as it was shown; it may be gone from the store since."""
         name = self.visit.text("group")[:100]
         there = [*self.decisions.again(), *self.groups.read(known.live.name)]
-        why = next((group.why for group in there if group.name == name), "")
-        return Group(name, tuple(self.shown), self.visit.text("label"), (), why)
+        known_as = next((group for group in there if group.name == name), Group(name, (), "", (), ""))
+        confidences = dict(zip(known_as.tasks, known_as.confidences, strict=False))
+        sure = tuple(confidences[task] for task in self.shown if task in confidences)
+        return Group(
+            name, tuple(self.shown), self.visit.text("label"), sure if len(sure) == len(self.shown) else (), known_as.why
+        )
 
     def chooser(self, known: Kept) -> Chooser:
         """Chooses for this person."""
-        return Chooser(known, self.groups, self.holds, self.decisions, self.person)
+        return Chooser(known, self.groups, self.holds, self.decisions, self.person, self._explore)
 
     def back(self) -> Response:
         """To the next group."""

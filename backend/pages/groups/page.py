@@ -16,6 +16,8 @@ from backend.pages.visit import Page, Visit
 from backend.project.groups import ASKED
 
 AT_ONCE = 4  # of each of these pages
+LARGEST = 40  # images of a group: more do not fit on a screen
+MOST = 500  # images that a person chooses at a time
 TAKEN = "somebody else has it in a group, or it was decided already"
 SLOT = "a random slot now, to be labelled one by one"
 NO_CLASS = "Choose the class that this group is to have: go back, and take one of the list."
@@ -76,7 +78,7 @@ def _label(desk: Desk) -> Response:
             return desk.visit.page("trouble.html", 400, text=NO_CLASS)
         ticked = set(desk.ticked)
         tasks = [task for task in desk.shown if task in ticked and known.index.row(task)]
-        slots = desk.chooser(known).slots.intersection(tasks)
+        slots = set(filter(desk.chooser(known).is_drawn, tasks))
         group = desk.group(known)
     mine = desk.holds.decide([task for task in tasks if task not in slots], desk.person)
     left = {task: SLOT if task in slots else TAKEN for task in tasks if task not in mine}
@@ -115,14 +117,19 @@ def _show_skipped(desk: Desk) -> Response:
 
 
 def _ask(visit: Visit) -> Response:
-    """The ticked images become a group, which comes next."""
+    """The ticked images become a group, or where they are many one for each class of the head's: they come next."""
     desk = Desk(visit)
+    if len(desk.ticked) > MOST:
+        return visit.page("trouble.html", 400, text=f"{len(desk.ticked)} images are too many: choose up to {MOST} at a time.")
     with kept(visit) as known:
-        tasks = desk.chooser(known).usable(desk.ticked) if known else []
+        chooser = desk.chooser(known) if known else None
+        tasks = chooser.usable(desk.ticked) if chooser else []
+        parts = chooser.by_guess(tasks, LARGEST) if chooser and len(tasks) > LARGEST else [tasks]
     if len(desk.holds.free(tasks, desk.person)) < LEAST:
         return visit.page("trouble.html", 400, text=TOO_FEW)
     assert visit.account  # noqa: S101
-    desk.groups.ask(tasks, visit.account.name)
+    for part in reversed(parts):  # each comes before those that are there
+        desk.groups.ask(part, visit.account.name)
     desk.decisions.show_skipped(tasks)
     return desk.back()
 

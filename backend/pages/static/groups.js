@@ -19,6 +19,8 @@ async function listen() {
 function count() {
   const boxes = [...form.querySelectorAll("[data-code]")], left = boxes.filter((box) => box.checked).length;
   const name = form.label.value || "the chosen class";
+  if (button("guess")) button("guess").textContent = name;
+  form.classList.toggle("otherwise", form.label.value !== form.dataset.guess);
   button("label-rest").textContent = `Label ${left} as ${name}`;
 }
 

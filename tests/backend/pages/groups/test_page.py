@@ -183,6 +183,32 @@ def test_ticked_images_of_the_page_of_look_alikes_become_the_next_group(labeller
     assert labeller.open() == list(project.first)
 
 
+def guess(project, task):
+    """The class that the head gives a task."""
+    session = project.session
+    values, _ = session.store.get([session.index.row(task).key])
+    return int(session.versions.load(session.state.live).head.probabilities(values)[0].argmax())
+
+
+def test_many_ticked_images_become_a_group_for_each_class_that_the_head_gives_them(labeller, project, monkeypatch):
+    monkeypatch.setattr("backend.pages.groups.page.LARGEST", 2)
+    labeller.open()
+    chosen = (*project.first, *project.second)
+    labeller.browser.send(f"{project.path}/ask", tasks=",".join(map(str, chosen)))
+    asked = [group for group in project.store.read(project.session.state.live) if group.name.startswith("asked")]
+    assert sorted(task for group in asked for task in group.tasks) == sorted(chosen)
+    for group in asked:
+        assert len(group.tasks) <= 2
+        assert len({guess(project, task) for task in group.tasks}) == 1
+    assert labeller.open() == list(asked[0].tasks)
+
+
+def test_too_many_images_are_refused(labeller, project, monkeypatch):
+    monkeypatch.setattr("backend.pages.groups.page.MOST", 3)
+    labeller.open()
+    assert labeller.browser.send(f"{project.path}/ask", tasks="1,2,3,4").status_code == 400
+
+
 def test_too_few_images_are_no_group(labeller, project):
     labeller.open()
     values = {f"task:{task}": "on" for task in (project.second[0], project.slots[0])}

@@ -161,6 +161,7 @@ def test_the_last_groups_are_undone_one_after_the_other(labeller, project):
     labeller.label("ants")
     labeller.label("bees", project.second[0])
     assert labeller.press("undo") == list(project.second)
+    assert "<span>80 %</span>" in labeller.page  # how sure the head is, as before
     assert labeller.said == "Taken back: 2 images labelled bees."
     assert project.labels(*project.first, *project.second) == [["ants"]] * 3 + [[]] * 3
     assert labeller.press("undo")
