@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from model.logistic import Coefficients, Floats, fit_logistic
+from model.logistic import Coefficients, Floats, Labels, fit_independent, fit_logistic
 from model.selftraining import SAMPLE, SelfTraining
 from model.threads import one_thread
 
@@ -18,13 +18,14 @@ TOGETHER = 2**22  # numbers in an array of several fits, at most, to bound memor
 class Learner:
     """Fits on parts of n >= 1 labelled images, with the unlabelled pool beside them where one is given and can help.
 
-    embeddings: float32 (n, D), L2-normalised; labels: int64 (n,) in [0, classes); pool: float32 (N, D); seed: of all that is
+    embeddings: float32 (n, D), L2-normalised; labels: int64 (n,) in [0, classes), or bool (n, classes) where an
+    image may be of several classes or of none: there the pool is not used; pool: float32 (N, D); seed: of all that is
     drawn at random, folds included. Make one for all fits on the same labels: reading the pool costs more than most fits,
     and is done once, for the first fit that needs it. Raises ValueError on labels that do not fit.
     """
 
     embeddings: Floats
-    labels: NDArray[np.int64]
+    labels: Labels
     classes: int
     pool: Floats | None = None
     seed: int = 0
@@ -32,8 +33,16 @@ class Learner:
     def __post_init__(self) -> None:
         if len(self.labels) == 0 or len(self.labels) != len(self.embeddings):
             raise ValueError(f"{len(self.labels)} labels do not fit {len(self.embeddings)} embeddings")
-        if self.labels.min() < 0 or self.labels.max() >= self.classes:
+        if self.independent:
+            if self.labels.shape[1] != self.classes:
+                raise ValueError(f"labels of shape {self.labels.shape} do not fit {self.classes} classes")
+        elif self.labels.min() < 0 or self.labels.max() >= self.classes:
             raise ValueError(f"labels outside [0, {self.classes})")
+
+    @property
+    def independent(self) -> bool:
+        """Whether an image may be of several classes or of none."""
+        return self.labels.ndim > 1
 
     def fit(self, rows: NDArray[np.bool_]) -> Coefficients:
         """Weights (F, C, D) and bias (F, C) of F fits, each on its `rows` of the labelled images, bool (F, n).
@@ -48,6 +57,8 @@ class Learner:
         return np.concatenate(weights), np.concatenate(bias)
 
     def _fit(self, rows: NDArray[np.bool_]) -> Coefficients:
+        if self.independent:
+            return fit_independent(self.embeddings, self.labels.astype(bool), rows)
         if self._with_pool is None:
             return fit_logistic(self.embeddings, self.labels, self.classes, rows)
         return self._with_pool.fit(rows)

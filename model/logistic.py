@@ -1,4 +1,6 @@
-"""Multinomial logistic regression on embeddings, each class of equal weight."""
+"""Logistic regression on embeddings, multinomial or of each class for itself, each answer of equal weight."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ STEPS = 300  # of the optimiser, at most
 TOLERANCE = 1e-5  # of the gradient
 
 Floats = NDArray[np.float32]
+Labels = NDArray[Any]  # of n images: their class, int64 (n,), or which of C classes they are of, bool (n, C)
 Bools = NDArray[np.bool_]
 Coefficients = tuple[Floats, Floats]  # of F fits: weights (F, C, D) and bias (F, C)
 
@@ -20,6 +23,25 @@ def fit_logistic(embeddings: Floats, labels: NDArray[np.int64], classes: int, ro
     inputs = with_ones(embeddings)
     targets = one_hot(equal_shares(np.tile(labels, (len(rows), 1)), rows.astype(float), classes), labels, classes)
     return coefficients(fit_labels(inputs, targets, rows.sum(axis=1)))
+
+
+def fit_independent(embeddings: Floats, labels: Bools, rows: Bools) -> Coefficients:
+    """Weights (F, C, D) and bias (F, C) of F fits, each on its `rows`, bool (F, n), of n images with the classes `labels`, bool
+    (n, C): for each class a regression of its own, whether an image is of it. A class that is on all images of a fit, or on
+    none, has zeros.
+
+    Weights lie in the span of the embeddings, so that of fewer images than dimensions their coordinates in it tell the same.
+    """
+    fits, classes = len(rows), labels.shape[1]
+    answers = np.tile(labels.T.astype(np.int64), (fits, 1))
+    of_class = np.repeat(rows, classes, axis=0)
+    targets = one_hot(equal_shares(answers, of_class.astype(float), 2), answers, 2)
+    basis = np.linalg.qr(embeddings.T)[0].T if len(embeddings) < embeddings.shape[1] else None
+    inputs = with_ones(embeddings if basis is None else embeddings @ basis.T)
+    weights, bias = coefficients(fit_labels(inputs, targets, of_class.sum(axis=1)), basis)
+    both = targets.any(axis=2).all(axis=0).reshape(fits, classes)
+    weights, bias = weights[:, 1] - weights[:, 0], bias[:, 1] - bias[:, 0]
+    return weights.reshape(fits, classes, -1) * both[:, :, None], bias.reshape(fits, classes) * both
 
 
 def fit_labels(inputs: Floats, targets: Floats, counts: NDArray[np.int64]) -> Floats:

@@ -131,7 +131,7 @@ def paired_bootstrap(
     step = max(1, CELLS // max(n, classes))
     for start in range(0, DRAWS, step):
         draws = np.zeros((min(step, DRAWS - start), n))
-        for weight, stratum in _strata(weights):
+        for weight, stratum in strata(weights):
             count = int(stratum.sum())
             draws[:, stratum] = weight * random.multinomial(count, np.full(count, 1 / count), size=len(draws))
         drawn = []
@@ -145,7 +145,7 @@ def paired_bootstrap(
     return float((difference > 0).mean() + (difference == 0).mean() / 2), (float(low), float(high))
 
 
-def _strata(weights: Floats) -> Iterator[tuple[float, NDArray[np.bool_]]]:
+def strata(weights: Floats) -> Iterator[tuple[float, NDArray[np.bool_]]]:
     """Each stratum of n images: its weight, and its images, bool (n,). Two of equal weight are as good as one."""
     for weight in np.unique(weights):
         yield float(weight), weights == weight
@@ -172,7 +172,7 @@ def _interval(
     for start in range(0, DRAWS, step):
         draws = min(step, DRAWS - start)
         confusion = np.zeros((draws, rows, rows))
-        for weight, stratum in _strata(weights):
+        for weight, stratum in strata(weights):
             share = weight * stratum.sum() / weights.sum()
             counts = np.bincount(cell[stratum], minlength=rows * rows).reshape(rows, rows)
             cells = random.gamma(counts + share * prior, size=(draws, rows, rows))

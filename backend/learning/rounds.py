@@ -14,7 +14,9 @@ from backend.learning.slots import interleave
 from model.head import FOLDS, Head, cross_fit, fit_head, out_of_bag, probabilities_of_each
 from model.learner import Learner
 from model.learning_curve import NEXT, Gain, curve_sizes, expected_gain
+from model.logistic import Labels
 from model.metrics import measure
+from model.set_metrics import measure_sets, predicted_sets
 from model.threads import one_thread
 from strategies import StrategyError, get, score
 from strategies.query import Committee, Query
@@ -31,17 +33,23 @@ Rows = NDArray[np.int64] | NDArray[np.bool_] | slice
 class Labelled:
     """n labelled images of a project, and what they say of it.
 
-    tasks, labels: int64 (n,); embeddings: float32 (n, D); weights: float64 (n,), how many tasks of the project an image of the
-    random sample stands for, 0 for the others; unseen: bool (n,), never seen by the backbone that made the embeddings;
+    tasks: int64 (n,); labels: int64 (n,), or bool (n, C) where an image may be of several classes or of none; embeddings:
+    float32 (n, D); weights: float64 (n,), how many tasks of the project an image of the random sample stands for, 0 for the
+    others; unseen: bool (n,), never seen by the backbone that made the embeddings;
     unjudged: tasks of the project that no image of the sample stands for.
     """
 
     tasks: NDArray[np.int64]
-    labels: NDArray[np.int64]
+    labels: Labels
     embeddings: NDArray[np.float32]
     weights: NDArray[np.float64]
     unseen: NDArray[np.bool_]
     unjudged: int = 0
+
+    @property
+    def independent(self) -> bool:
+        """Whether an image may be of several classes or of none."""
+        return self.labels.ndim > 1
 
     @property
     def fair(self) -> NDArray[np.bool_]:
@@ -113,7 +121,7 @@ def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[
     backbone has not seen it.
 
     "gain" among them is what the next labels are expected to bring, "judged" are the images behind the confusion matrix: their
-    tasks, true classes and predicted ones. Without labels there is no head.
+    tasks, true classes and predicted ones; both only where an image is of one class. Without labels there is no head.
     """
     labelled = labelled.only(_finite_rows(labelled.embeddings))
     if not len(labelled.labels):
@@ -123,6 +131,9 @@ def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[
     fair = labelled.fair
     held = cross_fit(learner, fair, head.temperature)
     weights = _weights_among(labelled, fair)
+    if learner.independent:
+        measured = measure_sets(held, labelled.labels[fair], weights, seed=seed)
+        return head, measured.as_dict() | {"gain": None, "unjudged": labelled.unjudged}
     metrics = measure(held, labelled.labels[fair], weights, seed=seed)
     predicted = held.argmax(axis=1)
     gain = _gain(learner, fair, weights, predicted, len(pool.tasks)) if metrics.enough else None
@@ -195,11 +206,12 @@ def rank(
         probabilities,
         embeddings=pool.embeddings,
         labelled=known,
-        labels=None if of_known is None else np.append(labelled.labels, of_known[len(labelled.labels) :].argmax(axis=1)),
+        labels=None if of_known is None else _with_guesses(labelled, of_known[len(labelled.labels) :]),
         labelled_probabilities=of_known,
         committee=_committee(head, pool, labelled),
         batch=rules.batch,
         seed=version,
+        independent=head is not None and head.independent,
     )
     strategy = get(rules.strategy)
     with one_thread() if len(pool.tasks) <= FEW else nullcontext():
@@ -209,6 +221,13 @@ def rank(
     tasks, is_slot = interleave(picks, pool.tasks[slots], pool.turns[slots], rules.size, rules.explore, before)
     told = probabilities[_positions(pool.tasks, tasks)] if separates(head) else None
     return Ranking(tasks, queue_places(len(tasks)), is_slot, told)
+
+
+def _with_guesses(labelled: Labelled, probabilities: NDArray[np.float32]) -> Labels:
+    """The labels, and behind them what the head guesses by `probabilities`, (W, C)."""
+    if labelled.independent:
+        return np.vstack([labelled.labels, predicted_sets(probabilities)])
+    return np.append(labelled.labels, probabilities.argmax(axis=1))
 
 
 def rank_anyway(
@@ -258,7 +277,7 @@ def place_outside_queue(
         return pool_places(score("random", Query(tasks, np.ones((len(tasks), 1), np.float32), seed=version))), None
     assert head  # noqa: S101  for the type checker
     probabilities = head.probabilities(embeddings)
-    query = Query(tasks, probabilities, embeddings=embeddings, seed=version)
+    query = Query(tasks, probabilities, embeddings=embeddings, seed=version, independent=head.independent)
     try:
         scores = score(strategy, query)
     except ValueError as error:

@@ -41,7 +41,10 @@ def copy_distance(
     embeddings, drawn = embeddings[found], drawn[found]
     probabilities = head.probabilities(embeddings) if head else np.ones((len(drawn), 1), np.float32)
     with one_thread():
-        return near_duplicate_distance(Query(tasks[drawn], probabilities, embeddings=embeddings, seed=seed))
+        query = Query(
+            tasks[drawn], probabilities, embeddings=embeddings, seed=seed, independent=bool(head and head.independent)
+        )
+        return near_duplicate_distance(query)
 
 
 def near_copies(distances: Floats, keys: NDArray[np.int64], key: int, nearer_than: float) -> NDArray[np.int64]:

@@ -141,7 +141,9 @@ def simulate_command(
     settings: Settings, strategies: tuple[str, ...], cache: Path | None, backbone: tuple[str, ...], **options: Any
 ) -> None:
     """Measure on your own labelled images what each query strategy saves: the folder DIR with a sub-folder for each class
-    answers for the annotator, round after round, by the code that real rounds run. Needs neither Label Studio nor Redis.
+    answers for the annotator, round after round, by the code that real rounds run. Where an image may be of several classes
+    or of none, DIR has a labels.csv instead, with the columns file and labels, such as "a.jpg,cat;dog". Needs neither Label
+    Studio nor Redis.
     """
     from backend.simulate.command import Simulation
     from backend.simulate.options import Options

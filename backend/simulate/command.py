@@ -96,6 +96,8 @@ class Simulation:
         options, split = self.options, self.options.split
         listed, left_out = list_dataset(options.folder, split, options.copies)
         check_size(listed, options.protocol)
+        if listed.independent and options.finetune:
+            raise OptionsError("--finetune learns single choices: leave it out where images are of several classes.")
         most = self.settings.max_image_pixels
         own = self.specs.values()
         specs = list(dict.fromkeys([*own, *(standard_of(spec) for spec in own if options.standard)]))
@@ -164,6 +166,8 @@ class Simulation:
 
 def check_size(images: Dataset, protocol: Protocol) -> list[int]:
     """The numbers of labels at which curves are judged. Raises OptionsError where there are fewer images than asked for."""
+    if images.independent and protocol.imbalance:
+        raise OptionsError("--imbalance is for images of one class each: leave it out, or leave images out of labels.csv.")
     for name, _ in protocol.imbalance:
         if name not in images.classes:
             raise OptionsError(f"--imbalance {name}: there is no such class; there are {', '.join(images.classes)}.")

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.learning.random_sample import RandomSample, random_sample
 from backend.learning.rounds import Labelled, Pool, Rules, rank
@@ -13,7 +14,9 @@ from backend.simulate.draw import Draw, Rows, draw
 from backend.simulate.protocol import CEILING, QUEUE, Method, Protocol
 from model.head import Head, fit_head
 from model.learner import Learner
+from model.logistic import Labels
 from model.metrics import calibration_error, macro_f1
+from model.set_metrics import macro_f1_of_sets, predicted_sets, set_calibration_error
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,9 @@ def run_curve(
         if head and len(picked) in grid:
             probabilities = head.probabilities(images.embeddings[drawn.test].astype(np.float32))
             truth = images.labels[drawn.test]
-            curve.macro_f1.append(macro_f1(probabilities.argmax(axis=1), truth, len(images.classes)))
-            curve.ece.append(calibration_error(probabilities, truth))
+            f1, ece = _judged(probabilities, truth, len(images.classes))
+            curve.macro_f1.append(f1)
+            curve.ece.append(ece)
             report()
         due = [labels for labels in grid if labels > len(picked)]
         if not due:
@@ -73,6 +77,13 @@ def run_curve(
         picked = np.concatenate([picked, drawn.rows(queue.tasks[:size])])
     curve.picked.extend(picked.tolist())
     return curve
+
+
+def _judged(probabilities: NDArray[np.float32], truth: Labels, classes: int) -> tuple[float, float]:
+    """Macro F1 and expected calibration error."""
+    if truth.ndim > 1:
+        return macro_f1_of_sets(predicted_sets(probabilities), truth), set_calibration_error(probabilities, truth)
+    return macro_f1(probabilities.argmax(axis=1), truth, classes), calibration_error(probabilities, truth)
 
 
 def sample_of(drawn: Draw, picked: Rows, explore: float, before: RandomSample | None = None) -> RandomSample:

@@ -40,7 +40,10 @@ def draw(images: Dataset, protocol: Protocol, seed: int) -> Draw:
 
 
 def _stratified(images: Dataset, share: float, random: np.random.Generator) -> Rows:
-    """A share of each class's originals, at least one of each and never all."""
+    """A share of each class's originals, at least one of each and never all; of all where images are of several classes."""
+    if images.independent:
+        rows = _originals(images, np.arange(len(images.labels)))
+        return np.sort(random.permutation(rows)[: min(max(1, round(share * len(rows))), len(rows) - 1)])
     parts = []
     for label in np.unique(images.labels):
         rows = _originals(images, np.flatnonzero(images.labels == label))

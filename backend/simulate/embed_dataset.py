@@ -45,7 +45,7 @@ def embed_dataset(
     unreadable = [file for files in failed for file in files]
     by_all = np.logical_and.reduce(embedded)
     kept = np.flatnonzero(by_all & by_all[images.originals])
-    if len(np.unique(images.labels[kept])) < 2:
+    if len(np.unique(images.labels[kept], axis=0)) < 2:
         raise OptionsError(f"Images of fewer than two classes can be read; {_first(unreadable)}")
     return [images.only(kept, of_backbone[kept]) for of_backbone in values], unreadable
 
