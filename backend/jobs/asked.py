@@ -24,9 +24,8 @@ NOBODY_ELSE = "ties_alone"  # the index's note of how many ties nobody else can 
 def ask_about_ties(session: Session, check: Callable[[], None]) -> int:
     """Have one person more asked about each tie that is closed; returns about how many. Nothing where all that there are have
     answered, which is noted for `status`. Raises LabelStudioError where Label Studio is out of order."""
-    wanted, usual = session.index.answers.wanted(), max(int(session.info.get("maximum_annotations") or 1), 1)
-    ties = [wanted[task] for task in session.index.troubled(TIE) if task in wanted and not wanted[task].is_open]
-    ties = [tie for tie in ties if tie.people < usual + MOST_MORE]
+    wanted = [session.index.answers.wanted(task) for task in session.index.troubled(TIE)]
+    ties = [tie for tie in wanted if tie and not tie.is_open and tie.people < _usual(session) + MOST_MORE]
     people = set(session.label_studio.people()) if ties else set()
     asked = alone = 0
     for tie in ties:
@@ -72,6 +71,9 @@ def _ranking(tasks: list[int]) -> Ranking:
 
 def asked_tasks(session: Session) -> list[int]:
     """Tasks that somebody has answered, and that Label Studio asks more people about than the project's others."""
-    usual = max(int(session.info.get("maximum_annotations") or 1), 1)
-    wanted = session.index.answers.wanted()
-    return [task for task in session.index.answers.half_labelled() if wanted[task].people > usual]
+    return session.index.answers.half_labelled(_usual(session))
+
+
+def _usual(session: Session) -> int:
+    """How many people the project wants for each task."""
+    return max(int(session.info.get("maximum_annotations") or 1), 1)

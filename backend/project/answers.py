@@ -57,27 +57,33 @@ class Answers:
         """The answers of one task."""
         return self._read("WHERE task = ?", (task,))
 
-    def wanted(self) -> dict[int, Wanted]:
-        """The tasks of which Label Studio tells how many people are wanted."""
+    def wanted(self, task: int) -> Wanted | None:
+        """How many people are wanted for one task; None where Label Studio does not tell."""
         with self._file.reading() as db:
-            found = db.execute("SELECT task, wanted, is_open FROM overlaps ORDER BY task").fetchall()
-        return {task: Wanted(task, people, bool(is_open)) for task, people, is_open in found}
+            found = db.execute("SELECT task, wanted, is_open FROM overlaps WHERE task = ?", (task,)).fetchone()
+        return Wanted(found[0], found[1], bool(found[2])) if found else None
 
-    def half_labelled(self) -> list[int]:
-        """Tasks that somebody has answered and Label Studio still asks others about."""
+    def half_labelled(self, more_than: int = 0) -> list[int]:
+        """Tasks that somebody has answered and Label Studio still asks others about, of those for which it wants more people
+        than `more_than`."""
+        return self._tasks(
+            "SELECT DISTINCT task FROM answers JOIN overlaps USING (task) WHERE NOT skipped AND is_open AND wanted > ?",
+            more_than,
+        )
+
+    def disputed(self) -> list[int]:
+        """Tasks of which not all answers name the same class; some of these may be by one person."""
+        return self._tasks("SELECT task FROM answers WHERE choice IS NOT NULL GROUP BY task HAVING min(choice) < max(choice)")
+
+    def _tasks(self, statement: str, *values: int) -> list[int]:
         with self._file.reading() as db:
-            found = db.execute(
-                """SELECT DISTINCT task FROM answers JOIN overlaps USING (task)
-                WHERE NOT skipped AND is_open ORDER BY task"""
-            ).fetchall()
-        return [task for (task,) in found]
+            return sorted(task for (task,) in db.execute(statement, values))
 
     def _read(self, where: str, values: tuple[Any, ...]) -> list[Answer]:
         statement = f"""SELECT task, person, choice, truth, skipped, made, seconds FROM answers {where}
             ORDER BY task, number"""  # noqa: S608  constants
         with self._file.reading() as db:
-            found = db.execute(statement, values).fetchall()
-        return [Answer._make(row)._replace(truth=bool(row[3]), skipped=bool(row[4])) for row in found]
+            return [Answer._make(row) for row in db.execute(statement, values)]
 
 
 def take_in(db: sqlite3.Connection, tasks: Iterable[tuple[int, dict[str, Any]]], target: Target) -> None:

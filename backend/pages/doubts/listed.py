@@ -4,8 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.project.agreement import agreement, last_by_each
-from backend.project.answers import Answer, Wanted
+from backend.project.agreement import last_by_each
+from backend.project.answers import Answer
 from backend.project.doubts import Doubt, Found, Right, read_found
 from backend.project.index import Index
 
@@ -41,32 +41,34 @@ def look(index: Index, folder: Path, live: str, asked: Collection[int] = ()) -> 
 
     asked: tasks that one person more was asked about a moment ago, which the index does not say yet. Raises IndexUnavailable.
     """
-    answers, wanted = index.answers.all(), index.answers.wanted()
-    labels = {row.task: row.label or "" for row in index.rows()}
-    truths = {answer.task for answer in answers if answer.truth}
+    found = read_found(folder / "versions" / live) if live else None
+    disputed = index.answers.disputed()
+    doubted = [doubt.task for doubt in found.doubts] if found else []
+    rows = {task: row for task in [*disputed, *doubted] if (row := index.row(task))}
+    said = {task: index.answers.of(task) for task in rows}
     right = Right(folder).labels()
-    settled = truths | {task for task, label in right.items() if labels.get(task) == label}
-    by_task: dict[int, list[Answer]] = {}
-    for answer in answers:
-        by_task.setdefault(answer.task, []).append(answer)
+
+    def is_settled(task: int) -> bool:
+        return any(answer.truth for answer in said[task]) or (task in right and right[task] == rows[task].label)
 
     def entry(task: int, doubt: Doubt | None = None) -> Entry:
-        said = [answer for answer in last_by_each(by_task.get(task, [])) if not answer.skipped]
-        return Entry(task, labels.get(task, ""), said, task in asked or _is_asked(wanted.get(task)), doubt)
+        wanted = index.answers.wanted(task)
+        given = [answer for answer in last_by_each(said[task]) if not answer.skipped]
+        return Entry(task, rows[task].label or "", given, task in asked or (wanted is not None and wanted.is_open), doubt)
 
-    found = read_found(folder / "versions" / live) if live else None
-    doubted = [d for d in found.doubts if labels.get(d.task) == d.label and d.task not in settled] if found else []
-    classes = sorted({answer.choice for answer in answers if answer.choice is not None})
-    disputed = [task for task in agreement(answers, classes).disagreements if task in labels and task not in settled]
-    disputed.sort(key=lambda task: labels[task] != "")  # ties first
+    doubts = found.doubts if found else []
+    doubts = [d for d in doubts if d.task in rows and rows[d.task].label == d.label and not is_settled(d.task)]
+    disputed = [task for task in disputed if task in rows and not is_settled(task) and _differ(said[task])]
+    disputed.sort(key=lambda task: rows[task].label is not None)  # ties first
     return Listed(
         found,
-        [entry(d.task, d) for d in doubted[:SHOWN]],
-        len(doubted),
+        [entry(d.task, d) for d in doubts[:SHOWN]],
+        len(doubts),
         [entry(task) for task in disputed[:SHOWN]],
         len(disputed),
     )
 
 
-def _is_asked(wanted: Wanted | None) -> bool:
-    return wanted is not None and wanted.is_open
+def _differ(said: list[Answer]) -> bool:
+    """Whether people say different things, and not one person after the other."""
+    return len({answer.choice for answer in last_by_each(said) if answer.choice is not None}) > 1

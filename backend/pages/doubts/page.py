@@ -42,7 +42,7 @@ def _act(visit: Visit) -> Response:
     if not (folder / "index.sqlite").exists():
         return visit.go(back)
     with closing(Index(folder / "index.sqlite")) as index:
-        row, said, wanted = index.row(task), index.answers.of(task), index.answers.wanted().get(task)
+        row, said, wanted = index.row(task), index.answers.of(task), index.answers.wanted(task)
     if not row or not said:
         return visit.page("trouble.html", 404, text="Nobody has answered this task, or it was deleted.")
     if visit.text("act") == RIGHT:

@@ -84,7 +84,20 @@ def test_a_task_of_which_more_people_are_wanted_is_half_labelled_and_still_teach
     )
     assert index.answers.half_labelled() == [1]
     assert {row.task for row in index.rows() if row.state == LABELLED} == {1, 2}
-    assert index.answers.wanted()[1] == (1, 2, True)
+    assert index.answers.wanted(1) == (1, 2, True)
+    assert index.answers.half_labelled(more_than=2) == []
+
+
+def test_tasks_with_answers_that_differ_are_told(index):
+    index.update(
+        [
+            task(1, annotation("A", completed_by=3), annotation("B", completed_by=4)),
+            task(2, annotation("A", completed_by=3), annotation("A", completed_by=4), annotation(was_cancelled=True)),
+            task(3, annotation("A", completed_by=3), annotation("wasps", completed_by=4)),
+        ],
+        TARGET,
+    )
+    assert index.answers.disputed() == [1]
 
 
 def test_an_index_from_before_answers_were_kept_is_read_anew(tmp_path):
