@@ -20,7 +20,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.labelstudio.client import LabelStudioError
 from backend.pages import ahead, doubts, find, groups, images, jobs, login, overview, people, progress, queue, versions
+from backend.pages import map as map_pages
 from backend.pages.accounts import Accounts
+from backend.pages.policy import policy
 from backend.pages.thumbnails import Thumbnails
 from backend.pages.visit import House, Page, Visit
 from backend.project.index_file import IndexUnavailable
@@ -29,19 +31,23 @@ from backend.queue.work import Work
 from backend.settings import Settings
 
 log = logging.getLogger(__name__)
-ROOMS = (login, overview, progress, queue, ahead, groups, find, doubts, people, versions, jobs, images)  # each has its PAGES
-POLICY = {
-    "default-src": "'none'",
-    "script-src": "'self'",
-    "style-src": "'self'",
-    "img-src": "'self'",
-    "connect-src": "'self'",
-    "form-action": "'self'",
-    "base-uri": "'none'",
-    "frame-ancestors": "'none'",
-}
+ROOMS = (  # each has its PAGES
+    login,
+    overview,
+    progress,
+    queue,
+    ahead,
+    groups,
+    map_pages,
+    find,
+    doubts,
+    people,
+    versions,
+    jobs,
+    images,
+)
 HEADERS = {
-    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in POLICY.items()),
+    "Content-Security-Policy": policy(),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",  # with "no-referrer" the browser would not tell where a form was sent from
     "Cross-Origin-Opener-Policy": "same-origin",

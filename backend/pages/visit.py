@@ -21,6 +21,7 @@ TABS = (  # of a project: address below it, and what it is called
     ("progress", "Progress"),
     ("queue", "Queue"),
     ("groups", "Label groups"),
+    ("map", "Map"),
     ("doubts", "Doubts"),
     ("people", "People"),
     ("versions", "Versions"),

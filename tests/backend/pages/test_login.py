@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from backend.pages.app import HEADERS, POLICY
+from backend.pages.app import HEADERS
+from backend.pages.policy import POLICY
 from tests.label_studio_in_memory import TOKEN
 from tests.label_studio_in_memory.serving import Person
 
