@@ -41,6 +41,11 @@ class Decision:
         """Tasks of which nobody knows yet what becomes of them."""
         return [task for task in self.tasks if task not in self.written and task not in self.left]
 
+    @property
+    def changed_something(self) -> bool:
+        """Whether there is something to undo: labels, or a group from which all was taken out."""
+        return bool(self.written or not self.ended or not (self.left or self.failed))
+
     def as_json(self) -> str:
         """How it is kept."""
         return json.dumps(asdict(self))
@@ -81,9 +86,9 @@ class Decisions:
         self._redis.set(f"{self._at}:{decision.name}", decision.as_json(), ex=KEPT_SECONDS)
 
     def undo(self) -> Decision | None:
-        """The last one that is not undone is to be: what is not written of it yet never will be. None where there is none."""
+        """The last one that can be undone is to be: what is not written of it yet never will be. None where there is none."""
         for decision in self.recent():
-            if not self.is_undone(decision) and (decision.written or not decision.ended):
+            if decision.changed_something and not self.is_undone(decision):
                 self._redis.set(f"{self._at}:{decision.name}:undone", 1, ex=KEPT_SECONDS)
                 self._redis.rpush(f"{self._at}:waiting", decision.name)
                 self._redis.expire(f"{self._at}:waiting", KEPT_SECONDS)

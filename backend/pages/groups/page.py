@@ -59,7 +59,7 @@ def _said(desk: Desk) -> dict[str, Any]:
     return {
         "said": told(recent),
         "busy": any(is_pending(decision, undone) for decision, undone in recent),
-        "can_undo": any(not undone and (decision.written or not decision.ended) for decision, undone in recent),
+        "can_undo": any(decision.changed_something and not undone for decision, undone in recent),
     }
 
 

@@ -9,7 +9,7 @@ import logging
 import secrets
 import string
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +33,7 @@ MOST_FAILED = 3  # one after the other: then it is not the tasks that are at fau
 ID_LETTERS = string.ascii_letters + string.digits  # of which Label Studio's editor makes ids of regions
 
 MINE, OTHERS, GONE = "you have labelled it already", "labelled meanwhile by somebody else", "deleted meanwhile"
+EXPIRED = "Label Studio does not take your token any more: log in again"
 CHANGED, NOT_THERE = "it was changed since", "its label is gone already"
 
 
@@ -73,13 +74,13 @@ class Writer:
         undone = self._decisions.is_undone(decision)
         try:
             if undone:
-                self._take_back(decision)
+                _patiently(self._take_back, decision)
             elif not decision.ended:
-                self._write(decision)
+                _patiently(self._write, decision)
         except LockError:
             raise
         except (LabelStudioError, LabelConfigError) as error:
-            self._give_up(decision, str(error))
+            self._give_up(decision, EXPIRED if getattr(error, "status", 0) == 401 else str(error))
         except Exception:
             log.exception("Project %s: writing a group failed", self._project)
             self._give_up(decision, "a fault of this page: the server's log says more")
@@ -195,6 +196,17 @@ class Writer:
             person = self._studio.whoami()
         self._sends_webhooks = person.get("active_organization") is not None
         return int(person["id"])
+
+
+def _patiently(act: Callable[[Decision], None], decision: Decision) -> None:
+    """Do `act`, which goes on where it ended, and once more where Label Studio fails for a moment. Raises LabelStudioError."""
+    try:
+        act(decision)
+    except LabelStudioError as error:
+        if not error.passing:
+            raise
+        time.sleep(PAUSE)
+        act(decision)
 
 
 def _own(task: dict[str, Any] | None, person: int) -> dict[str, Any] | None:

@@ -135,6 +135,23 @@ def test_a_token_that_is_refused_meanwhile_loses_nothing(labeller, project):
     project.studio.people[TOKEN] = person
     assert labeller.open() == list(project.first)
     assert "0 images labelled ants. Not written, and offered again: 3 images" in labeller.said
+    assert "log in again" in labeller.said
+
+
+@pytest.mark.parametrize("path", ["/api/tasks", r"/api/projects/\d+$", "/api/current-user/whoami"])
+def test_what_label_studio_cannot_tell_for_a_moment_costs_nothing(labeller, project, path):
+    labeller.open()
+    project.studio.faults.append(Fault("GET", path, 503, times=1))
+    labeller.label("ants")
+    assert labeller.said == "3 images labelled ants."
+
+
+def test_a_deletion_that_fails_once_is_done_the_second_time(labeller, project):
+    labeller.open()
+    labeller.label("ants")
+    project.studio.faults.append(Fault("DELETE", "/api/annotations/", 500, times=1))
+    labeller.press("undo")
+    assert labeller.said == "Taken back: 3 images labelled ants."
 
 
 def test_a_class_that_is_no_more_is_not_written(labeller, project):
@@ -175,6 +192,13 @@ def test_an_undone_group_can_be_labelled_otherwise(labeller, project):
     labeller.press("undo")
     labeller.label("bees")
     assert project.labels(*project.first) == [["bees"]] * 3
+
+
+def test_a_group_of_which_all_was_taken_out_comes_back_by_undo(labeller, project):
+    labeller.open()
+    assert labeller.label("ants", *project.first) == list(project.second)
+    assert labeller.press("undo") == list(project.first)
+    assert sent(project) == []
 
 
 def test_an_undone_group_is_shown_although_the_index_knows_its_labels_already(labeller, project):
