@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from backend.jobs.asked import behind_asked
+from backend.jobs.grouping import keep_groups
 from backend.jobs.job import JobAtWork, TryLater, perform
 from backend.jobs.publish import Superseded, config_unchanged, publish, switch
 from backend.learning.ahead import rank_behind
@@ -49,12 +50,15 @@ def _round(at: JobAtWork) -> dict[str, Any]:
     s.progress("training", 0, len(labelled.tasks))
     head, metrics = train(labelled, pool, len(target.classes))
     name = s.new_version_name()
-    ranking, trouble = rank_behind(head, pool, labelled, s.rules(), name, s.ahead.tasks())
+    ahead = s.ahead.tasks()
+    ranking, trouble = rank_behind(head, pool, labelled, s.rules(), name, ahead)
     if not config_unchanged(s, target):
         at.wake("round")
         raise Superseded(f"Project {s.project}: the labelling config changed during the round")
     published = publish(s, name, behind_asked(s, ranking), at.check)
     s.write_version(name, labelled, head, metrics)
+    if whole:
+        keep_groups(s, name, head, labelled, pool, ranking, ahead)
     switch(s, name, at.check)
     with s.edit() as state:
         state.trained = fingerprint(labelled.tasks, labelled.labels, target.as_dict())
@@ -63,6 +67,7 @@ def _round(at: JobAtWork) -> dict[str, Any]:
         note_strategy(state, trouble)
     for gone in s.versions.prune(s.settings.keep_versions, [name, s.state.finetuned.get("version", "")]):
         s.index.forget_published(gone)
+        s.groups.forget(gone)
     s.collect_backbones()
     _finetune_grown(at, len(labelled.tasks))
     at.wake("clean", 5)

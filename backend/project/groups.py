@@ -5,9 +5,8 @@ import fcntl
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from pydantic import FiniteFloat, TypeAdapter, ValidationError
@@ -58,7 +57,7 @@ class Groups:
 
     def ask(self, tasks: Sequence[int], who: str) -> Group:
         """A group of `tasks`, at least one, that `who` has chosen: the first of all until it is let go, whatever version the
-        queue follows. It has no label until a round names one (`name_asked`)."""
+        queue follows. It has no label of its own: what the head says of it depends on the version."""
         tasks = tuple(dict.fromkeys(tasks))
         if not tasks:
             raise ValueError("a group needs at least one task")
@@ -66,12 +65,6 @@ class Groups:
         with self._locked():
             self._put(ASKED, [group, *self._lines(ASKED)])
         return group
-
-    def name_asked(self, name: Callable[[Group], Group]) -> None:
-        """Let a round say what label the groups have that people have chosen."""
-        with self._locked():
-            if asked := self._lines(ASKED):
-                self._put(ASKED, [replace(name(group), name=group.name, tasks=group.tasks) for group in asked])
 
     def let_go(self, name: str) -> None:
         """Forget the group `name`: it is done, or nobody wants it. Nothing happens where there is none."""

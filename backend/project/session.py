@@ -14,6 +14,7 @@ from backend.project.ahead import Ahead
 from backend.project.arrays import labelled_and_pool
 from backend.project.doubts import Right
 from backend.project.first_tasks import sync_first
+from backend.project.groups import Groups
 from backend.project.index import UNLABELLED, Index, Row, image_reference
 from backend.project.index_file import IndexLost
 from backend.project.learned import Learned
@@ -73,6 +74,7 @@ class Session:
             self.versions = self.learned.versions
             self.finetuning = self.learned.finetuning
             self.sample = KeptSample(folder / "random_sample.json")
+            self.groups = Groups(folder)
             self.ahead = Ahead(folder)
             self.right = Right(folder)
             self.reread()
@@ -169,6 +171,7 @@ class Session:
             log.warning("Project %s is not the one known here: its old versions and embeddings are removed", self.project)
             self.learned.clear()
             self.sample.clear()
+            self.groups.clear()
             self.ahead.clear()
             forget_map(self.projects.folder(self.project))
             self.right.clear()

@@ -1,6 +1,5 @@
 """Groups of look-alikes on disk: found by a round, or chosen by people."""
 
-from dataclasses import replace
 from multiprocessing import get_context
 
 import pytest
@@ -62,12 +61,6 @@ def test_a_group_of_people_holds_its_tasks_once_in_their_order_and_says_who_chos
 def test_a_group_of_nothing_is_refused(groups):
     with pytest.raises(ValueError, match="at least one"):
         groups.ask([], "ann")
-
-
-def test_a_round_names_the_class_of_groups_that_people_chose_and_nothing_else_of_them(groups):
-    asked = groups.ask([9, 8], "ann")
-    groups.name_asked(lambda group: replace(group, name="other", tasks=(1,), label="dog", confidences=(0.8, 0.7)))
-    assert groups.read(LIVE) == [replace(asked, label="dog", confidences=(0.8, 0.7))]
 
 
 @pytest.mark.parametrize("chosen", [True, False])
