@@ -40,8 +40,8 @@ Floats = NDArray[np.float32]
 @dataclass(frozen=True)
 class LookAlikes:
     """A group. tasks: int64 (m,), the pick first; label: the class for all of them, -1 where the head can tell none;
-    confidences: float32 (m,), the head's that each is of that class, (0,) without a label; odd: how many are expected not to be,
-    0 without a label.
+    confidences: float32 (m,), the head's that each is of that class, (0,) without a label; odd: how many are expected not to
+    be, 0 without a label.
     """
 
     tasks: NDArray[np.int64]
