@@ -67,3 +67,21 @@ def _errors(labels: Classes, p: Floats) -> Floats:
     joint *= (sizes / np.maximum(joint.sum(axis=1), 1))[:, None]
     np.fill_diagonal(joint, 0)
     return joint
+
+
+def find_set_doubts(
+    labels: NDArray[np.bool_], probabilities: NDArray[np.floating]
+) -> tuple[Classes, NDArray[np.bool_], Floats]:
+    """The doubtful ones of n labels that are sets of C classes, bool (n, C), by cross-fitted probabilities of each class for
+    itself, (n, C): a class that an image has, or has not, is doubted as one of two classes would be.
+
+    Returns which labels, int64 (D,); what each would be without what is doubted of it, bool (D, C); and the probability of the
+    least probable answer in each, float64 (D,), the lowest first.
+    """
+    p, doubted = probabilities.astype(np.float64), np.zeros(labels.shape, bool)
+    for number, (has, yes) in enumerate(zip(labels.T, p.T, strict=True)):
+        doubted[find_doubts(has.astype(np.int64), np.stack([1 - yes, yes], axis=1)).rows, number] = True
+    least = np.where(doubted, np.where(labels, p, 1 - p), np.inf).min(axis=1, initial=np.inf)
+    rows = np.flatnonzero(doubted.any(axis=1))
+    rows = rows[np.argsort(least[rows], kind="stable")]
+    return rows, labels[rows] ^ doubted[rows], least[rows]

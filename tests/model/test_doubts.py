@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.doubts import find_doubts
+from model.doubts import find_doubts, find_set_doubts
 
 CLASSES = 3
 
@@ -74,3 +74,37 @@ def test_cleanlab_doubts_the_same_labels(seed, sure):
     assert len(theirs) > 30
     assert len(np.setxor1d(ours.rows, theirs)) <= CLASSES * (CLASSES - 1)
     assert np.allclose(ours.given, ranks.get_self_confidence_for_each_label(labels, p)[ours.rows])
+
+
+def made_up_sets(n=500, flipped=25, seed=0):
+    """Sets of classes, of which the first `flipped` have one class too many or too few, and what honest heads give."""
+    random = np.random.default_rng(seed)
+    truth = random.random((n, CLASSES)) < [0.5, 0.3, 0.1]
+    p = 1 / (1 + np.exp(-(np.where(truth, 3.0, -3.0) + random.normal(size=truth.shape))))
+    labels = truth.copy()
+    labels[np.arange(flipped), random.integers(CLASSES, size=flipped)] ^= True
+    return labels, truth, p
+
+
+def test_a_class_too_many_or_too_few_is_found():
+    labels, truth, p = made_up_sets()
+    rows, suggested, least = find_set_doubts(labels, p)
+    assert np.isin(np.arange(25), rows).mean() >= 0.8
+    assert (rows[:15] < 25).mean() >= 0.9
+    wrong = rows < 25
+    assert (suggested[wrong] == truth[rows[wrong]]).all(axis=1).mean() >= 0.8
+    assert (np.diff(least) >= 0).all()
+
+
+def test_sets_without_any_label_raise_nothing():
+    assert len(find_set_doubts(np.zeros((0, 3), bool), np.zeros((0, 3)))[0]) == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cleanlab_doubts_the_same_sets(seed):
+    filters = pytest.importorskip("cleanlab.multilabel_classification.filter")
+    labels, _, p = made_up_sets(flipped=60, seed=seed)
+    listed = [np.flatnonzero(row).tolist() for row in labels]
+    theirs = np.flatnonzero(filters.find_label_issues(listed, p, n_jobs=1))
+    assert len(theirs) > 30
+    assert len(np.setxor1d(find_set_doubts(labels, p)[0], theirs)) <= 2 * CLASSES

@@ -9,6 +9,7 @@ from backend.pages.visit import Page, Visit
 from backend.project.agreement import agreement
 from backend.project.index import Index
 from backend.status.people import NOBODY, people_text, people_values
+from model.agreement import Alpha
 
 AT_ONCE = 2  # pages that read every answer of a project
 RELIABLE, TENTATIVE = 0.8, 0.667  # alpha from which on conclusions hold, and hold for the moment (Krippendorff 2004)
@@ -26,7 +27,7 @@ def _people(visit: Visit) -> Response:
     return visit.page(
         "people.html",
         alpha=found.alpha,
-        verdict=_verdict(found.alpha.value) if found.alpha else "",
+        verdict=_verdict(found.alpha) if found.alpha else "",
         annotators=shown,
         hidden=len(found.annotators) - len(shown),
         disagreements=len(found.disagreements),
@@ -35,13 +36,16 @@ def _people(visit: Visit) -> Response:
     )
 
 
-def _verdict(alpha: float) -> str:
-    """What a value of Krippendorff's alpha lets one do, after Krippendorff."""
-    if alpha >= RELIABLE:
+def _verdict(alpha: Alpha) -> str:
+    """What Krippendorff's alpha lets one do, after Krippendorff, as far as its interval tells."""
+    low, high = alpha.interval
+    if low >= RELIABLE:
         return "reliable: people agree on what the classes mean"
-    if alpha >= TENTATIVE:
-        return "enough for first conclusions, not for firm ones: look at what people disagree about"
-    return "too low to rely on: say more clearly what the classes mean, and look at what people disagree about"
+    if high < TENTATIVE:
+        return "too low to rely on: say more clearly what the classes mean, and look at what people disagree about"
+    if low >= TENTATIVE:
+        return "enough for first conclusions: look at what people disagree about"
+    return "too few images with several answers to tell whether that is enough"
 
 
 PAGES = (Page("/people", _people, at_once=AT_ONCE),)

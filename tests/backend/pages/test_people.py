@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from backend.pages.people.page import _verdict
+from model.agreement import Alpha
 from tests.backend.jobs.made_up import CLASSES
 from tests.label_studio_in_memory import Fault
 from tests.label_studio_in_memory.serving import Person
@@ -47,6 +49,14 @@ def test_each_annotators_labels_time_and_agreement_are_told(browser, session, la
 def test_krippendorffs_alpha_is_told_with_its_interval(browser, session, label_studio, path):
     label_twice(label_studio, session)
     assert re.search(r"alpha: <strong>-?\d\.\d\d</strong> \(-?\d\.\d\d to 1\.00, 95 %\) on 4 images", browser.get(path))
+
+
+def test_few_images_give_no_verdict_and_many_do(browser, session, label_studio, path):
+    label_twice(label_studio, session)
+    assert "too few images with several answers to tell" in browser.get(path)
+    assert _verdict(Alpha(0.9, (0.85, 0.95), 400)).startswith("reliable")
+    assert _verdict(Alpha(0.5, (0.4, 0.6), 400)).startswith("too low")
+    assert _verdict(Alpha(0.75, (0.7, 0.85), 400)).startswith("enough for first conclusions")
 
 
 def test_where_nobody_answers_the_same_image_the_page_says_so(browser, path):
