@@ -5,13 +5,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from anyio import CapacityLimiter, to_thread
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import MutableHeaders, UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -79,19 +78,38 @@ def _route(house: House, page: Page, at_work: CapacityLimiter) -> BaseRoute:
     async def answer(request: Request) -> Response:
         if page.method == "POST" and not _same_site(request):
             return Response("This form was sent from another site.", 403)
-        form: dict[str, Any] = {}
+        visit = Visit(house, request)
         if page.method == "POST":
-            if int(request.headers.get("content-length") or FORM_BYTES + 1) > FORM_BYTES:
-                return Response("This form is too large.", 413)
-            form = dict(await request.form(max_files=0))
-        return await to_thread.run_sync(_answer, house, page, request, form, limiter=limiter)
+            most = page.file_bytes + FORM_BYTES
+            if int(request.headers.get("content-length") or most + 1) > most:
+                return Response(f"This form is too large: {most:,} bytes at most.", 413)
+            if not page.file_bytes or await to_thread.run_sync(_knows, house, request, limiter=limiter):
+                visit.form, visit.file = await _sent(request, page)
+        return await to_thread.run_sync(_answer, page, visit, limiter=limiter)
 
     return Route(f"/projects/{{project:int}}{page.path}" if page.of_project else page.path, answer, methods=[page.method])
 
 
-def _answer(house: House, page: Page, request: Request, form: dict[str, Any]) -> Response:
+def _knows(house: House, request: Request) -> bool:
+    """Whether this is somebody's login: nobody else's files are read. Where Redis cannot tell, `_answer` says so."""
+    try:
+        return house.accounts.of(request.cookies.get(login.COOKIE)) is not None
+    except RedisError:
+        return False
+
+
+async def _sent(request: Request, page: Page) -> tuple[dict[str, str], bytes]:
+    """The texts of a form, and the file that it sends where the page takes one: in memory alone, or in a file without a name
+    that is gone with this request."""
+    async with request.form(max_files=1 if page.file_bytes else 0) as form:
+        texts = {name: value for name, value in form.items() if isinstance(value, str)}
+        files = [value for value in form.values() if isinstance(value, UploadFile)]
+        return texts, await files[0].read() if files else b""
+
+
+def _answer(page: Page, visit: Visit) -> Response:
     """What the page's handler answers, or why it may not."""
-    visit = Visit(house, request, form=form)
+    house, request = visit.house, visit.request
     try:
         visit.account = house.accounts.of(request.cookies.get(login.COOKIE))
         if page.needs_login and not visit.account:

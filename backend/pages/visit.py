@@ -42,13 +42,15 @@ class House:
 
 @dataclass
 class Visit:
-    """A request. account: who asks; project: the id in its address, which this person may see; form: what was posted."""
+    """A request. account: who asks; project: the id in its address, which this person may see; form: what was posted; file: the
+    file that was posted with it."""
 
     house: House
     request: Request
     account: Account | None = None
     project: int | None = None
     form: dict[str, str] = field(default_factory=dict)
+    file: bytes = b""
 
     def text(self, name: str) -> str:
         """What the form says under `name`, "" for nothing."""
@@ -88,7 +90,8 @@ Handler = Callable[[Visit], Response]
 @dataclass(frozen=True)
 class Page:
     """An address, below a project's where `of_project`, and who answers it. needs_login: whether nobody else may see it;
-    at_once: how many such requests are answered at a time, beside those of other pages; 0 for as many as those together."""
+    at_once: how many such requests are answered at a time, beside those of other pages; 0 for as many as those together;
+    file_bytes: how large a file its form may send, 0 for none."""
 
     path: str
     handler: Handler
@@ -96,6 +99,7 @@ class Page:
     of_project: bool = True
     needs_login: bool = True
     at_once: int = 0
+    file_bytes: int = 0
 
 
 def with_commands(text: str) -> Markup:

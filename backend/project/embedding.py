@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.labelstudio.client import LabelStudioError
 from backend.learning.slots import slot_order
@@ -13,6 +14,7 @@ from backend.project.index import LABELLED, UNUSABLE, Row
 from backend.project.references import References
 from backend.project.session import Session
 from backend.project.state import ARITHMETIC, NETWORKS
+from backend.settings import Settings
 from model.arithmetic import check_available
 from model.backbone import Backbone, BackboneSpec, backbone_name, load_backbone
 from model.backbone_note import title_of
@@ -84,6 +86,17 @@ def embed(session: Session, rows: Sequence[Row], seconds: float = float("inf")) 
     )
     session.store.refresh()
     return tried
+
+
+def embedding_of(settings: Settings, project: int, name: str, content: bytes) -> NDArray[np.float32]:
+    """The embedding, float32 (D,), that the project's backbone `name` gives the image in `content`, which is kept nowhere.
+
+    Raises ImageError where that is no image, WeightsError where the backbone cannot be had.
+    """
+    with Session(settings, project) as session:
+        backbone = get_backbone(session.backbones.spec(name), settings.data_dir / NETWORKS)
+    image = read(content, settings.max_image_pixels, backbone.least_side).image
+    return backbone.embed(backbone.prepare(image)[None])[0]
 
 
 def note_errors(session: Session, errors: Mapping[Row, ImageError | None]) -> None:
