@@ -9,6 +9,8 @@ import click
 from backend.commands.several import Several, SeveralCommand
 from backend.commands.shared import say, with_settings
 from backend.settings import Settings
+from backend.simulate.options import MINUTES
+from backend.simulate.person import Person
 from backend.simulate.protocol import HEADS
 from strategies import REGISTRY
 
@@ -30,6 +32,8 @@ Examples:
     al-backend simulate photos --backbone resnet50 vgg16 --strategies default --seeds 20
   Whether the picks still help when ResNet50 itself is retrained on them:
     al-backend simulate photos --strategies margin --seeds 3 --finetune last --finetune-at 100 300
+  What labelling look-alikes together brings, and how many labels of it are wrong:
+    al-backend simulate photos --groups --seeds 20
 
 Reading the table: `random` labels at random and learns by a plain head; `standard` does so on embeddings of images prepared
 as the network's library does it (ResNet50's: the centre crop), which is what one would have without this product; `ceiling` is
@@ -63,6 +67,14 @@ def _class_share(text: str) -> tuple[str, float]:
     if not name:
         raise click.BadParameter(f"{text!r} is not CLASS=SHARE, such as Meat=0.1")
     return name, _share(share)
+
+
+def _time(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not NAME=X, such as look=1.5") from None
 
 
 POSITIVE, NATURAL = click.IntRange(min=1), click.IntRange(min=0)
@@ -129,6 +141,24 @@ def _option(name: str, **about: Any) -> Any:
 )
 @_option(
     "--weights", type=FILE, metavar="FILE", help="Weights of the network, where one is asked for (default: MODEL_WEIGHTS)."
+)
+@_option("--groups", is_flag=True, help="Compare labelling in groups of look-alikes with one by one instead, at equal time.")
+@_option(
+    "--minutes",
+    type=click.FloatRange(min=0.1),
+    default=MINUTES,
+    metavar="N",
+    help=f"That the person labels, with --groups (default: {MINUTES:g}).",
+)
+@_option(
+    "--person",
+    several=True,
+    type=_time,
+    default=(),
+    metavar="NAME=X...",
+    help="Other times, with --groups, in seconds: "
+    + ", ".join(f"{name}={value:g}" for name, value in vars(Person()).items())
+    + ", the last the chance that an odd one is.",
 )
 @_option("--jobs", type=POSITIVE, default=os.cpu_count() or 1, metavar="N", help="Processes (default: one a processor).")
 @_option("--cache", type=FILE, metavar="DIR", help="Where embeddings and curves are kept (default: DATA_DIR/simulate).")

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,14 @@ from backend.simulate.draw import draw
 from backend.simulate.embed_dataset import Unreadable, embed_dataset
 from backend.simulate.errors import OptionsError
 from backend.simulate.options import Options
-from backend.simulate.parallel import Experiment, run_curves
+from backend.simulate.parallel import Experiment, run_curves, run_trials
+from backend.simulate.person import person_of
 from backend.simulate.progress import StepLine
 from backend.simulate.protocol import BASELINE, CEILING, PRODUCT, STANDARD, Method, Protocol, methods
 from backend.simulate.report import as_csv, as_json, as_table
 from backend.simulate.results import Results
 from backend.simulate.store import CurveStore, Trial
+from backend.simulate.walks import IN_GROUPS, SINGLY, Compared, Walks, as_walks_csv, as_walks_json, as_walks_table
 from model.backbone import backbone_name, standard_of
 from model.files import write_atomically, write_json
 from model.networks import network
@@ -54,7 +56,9 @@ class Simulation:
             raise OptionsError(
                 f"--finetune retrains ResNets, and {fixed[0]} is none: leave it out, or take --backbone resnet50."
             )
-        product = Method(PRODUCT, settings.strategy, "default", settings.explore, options.cold or not options.one_shot)
+        product = self.product = Method(
+            PRODUCT, settings.strategy, "default", settings.explore, options.cold or not options.one_shot
+        )
         names = [*options.strategies, *([PRODUCT] if len(self.specs) > 1 else [])]  # by which networks are compared
         self.methods = methods(names, options.head, options.cold, product)
 
@@ -63,6 +67,9 @@ class Simulation:
         options, protocol = self.options, self.options.protocol
         networks = self._networks()
         images = next(iter(networks.values())).images
+        if options.groups:
+            self._compare_groups(images)
+            return
         grid = check_size(images, protocol)
         retrain_at = options.retrain_at(grid)
         results = {}
@@ -82,6 +89,29 @@ class Simulation:
         if retrain_at:
             figures["finetuned"] = self._retrain(images, next(iter(results.values())), retrain_at)
             self._write(results, figures, folder)
+
+    def _compare_groups(self, images: Dataset) -> None:
+        """Label one by one and in groups for equal time, and tell what came of it."""
+        if images.independent:
+            raise OptionsError("--groups gives all images of a group one class: here an image may be of several.")
+        options, person, seconds = self.options, person_of(self.options.person), 60 * self.options.minutes
+        ways = [replace(self.product, name=name, cold=True) for name in (SINGLY, IN_GROUPS)]
+        trials = [Trial(way, seed) for seed in range(options.seeds) for way in ways]
+        self.line.start("labelling", len(trials))
+        done = {}
+        for trial, walk in run_trials(
+            Walks(images, options.protocol, person, seconds), trials, options.jobs, options.cache, lambda _: None
+        ):
+            done[trial] = walk
+            self.line.reach(len(done), f"{len(done)} of {len(trials)} walks")
+        by_way = {way.name: [done[Trial(way, seed)] for seed in range(options.seeds)] for way in ways}
+        compared = Compared(by_way, person, seconds)
+        self.say(as_walks_table(compared))
+        table = options.csv or options.cache / "groups.csv"
+        write_atomically(table, lambda beside: _text(beside, as_walks_csv(compared)))
+        if options.json:
+            write_json(options.json, as_walks_json(compared))
+        self.say("Written: " + ", ".join(str(path) for path in (table, options.json) if path))
 
     def _about(self) -> dict[str, Any]:
         """What else the figures depend on."""

@@ -5,11 +5,13 @@ from functools import cached_property
 from pathlib import Path
 
 from backend.simulate.errors import OptionsError
+from backend.simulate.person import person_of
 from backend.simulate.protocol import PRODUCT, Protocol
 from strategies import StrategyError, get
 
 LABELS = 300  # at the end, unless told otherwise
 START, BATCH = 20, 10  # labels to begin with and labels a round, unless told otherwise
+MINUTES = 5.0  # that a person labels, with and without groups
 ONE_SHOT = 250  # both, where there is one query only
 
 
@@ -41,6 +43,9 @@ class Options:
     weights: Path | None = None
     jobs: int = 1
     fresh: bool = False
+    groups: bool = False
+    minutes: float = MINUTES
+    person: tuple[tuple[str, float], ...] = ()
     json: Path | None = None
     csv: Path | None = None
     plot: Path | None = None
@@ -57,6 +62,12 @@ class Options:
             raise OptionsError("--weights is for one network: with several give each its file, as in --backbone resnet50=FILE.")
         if len(self.backbone) > 1 and self.finetune:
             raise OptionsError(f"--finetune retrains one network: leave one of --backbone {' '.join(self.backbone)}.")
+
+        if self.groups and (len(self.backbone) > 1 or self.finetune or self.one_shot):
+            raise OptionsError(
+                "--groups compares two ways to label: leave out --one-shot, --finetune, and a second --backbone."
+            )
+        person_of(self.person)
 
     @cached_property
     def protocol(self) -> Protocol:

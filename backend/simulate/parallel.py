@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -32,6 +33,10 @@ class Experiment:
     images: Dataset
     protocol: Protocol
 
+    def run(self, trial: Trial, report: Callable[[], None]) -> Any:
+        """What comes of a trial: its curve. `report` is called after each point."""
+        return run_curve(self.images, self.protocol, trial.method, trial.seed, report)
+
 
 def run_curves(
     experiment: Experiment, trials: Sequence[Trial], store: CurveStore, jobs: int, cache: Path, line: StepLine
@@ -47,14 +52,21 @@ def run_curves(
     def tell(done: int) -> None:
         line.reach(done, f"{len(curves)} of {len(trials)} curves")
 
-    jobs = min(jobs, len(trials))
-    for trial, curve in _alone(experiment, trials, tell) if jobs == 1 else _together(experiment, trials, jobs, cache, tell):
+    for trial, curve in run_trials(experiment, trials, jobs, cache, tell):
         store.put(trial, curve)
         curves[trial] = curve
     return curves
 
 
-def _alone(experiment: Experiment, trials: Sequence[Trial], tell: Tell) -> Iterator[tuple[Trial, Curve]]:
+def run_trials(
+    experiment: Experiment, trials: Sequence[Trial], jobs: int, cache: Path, tell: Tell
+) -> Iterator[tuple[Trial, Any]]:
+    """What comes of each of `trials`, by `jobs` processes, as soon as it is finished."""
+    jobs = min(jobs, len(trials))
+    return _alone(experiment, trials, tell) if jobs == 1 else _together(experiment, trials, jobs, cache, tell)
+
+
+def _alone(experiment: Experiment, trials: Sequence[Trial], tell: Tell) -> Iterator[tuple[Trial, Any]]:
     done = 0
 
     def count() -> None:
@@ -64,13 +76,13 @@ def _alone(experiment: Experiment, trials: Sequence[Trial], tell: Tell) -> Itera
 
     with threadpool_limits(1):
         for trial in trials:
-            yield trial, run_curve(experiment.images, experiment.protocol, trial.method, trial.seed, count)
+            yield trial, experiment.run(trial, count)
 
 
 def _together(
     experiment: Experiment, trials: Sequence[Trial], jobs: int, cache: Path, tell: Tell
-) -> Iterator[tuple[Trial, Curve]]:
-    """Curves as they are finished. Processes are spawned: one forked after torch has computed can hang."""
+) -> Iterator[tuple[Trial, Any]]:
+    """Results as they are finished. Processes are spawned: one forked after torch has computed can hang."""
     spawn = multiprocessing.get_context("spawn")
     counter = spawn.Value("q", 0)
     before = set(multiprocessing.active_children())
@@ -78,7 +90,7 @@ def _together(
         bare = replace(experiment, images=replace(experiment.images, embeddings=np.zeros((0, 0), np.float16)))
         executor = ProcessPoolExecutor(jobs, spawn, _begin, (bare, path, counter))
         try:
-            waiting = {executor.submit(_curve, trial): trial for trial in trials}
+            waiting = {executor.submit(_run, trial): trial for trial in trials}
             while waiting:
                 for future in wait(waiting, LOOK_SECONDS, FIRST_COMPLETED).done:
                     yield waiting.pop(future), future.result()
@@ -105,9 +117,9 @@ def _begin(bare: Experiment, path: Path, counter: "Synchronized[int]") -> None:
     _counter = counter
 
 
-def _curve(trial: Trial) -> Curve:
+def _run(trial: Trial) -> Any:
     def count() -> None:
         with _counter.get_lock():
             _counter.value += 1
 
-    return run_curve(_experiment.images, _experiment.protocol, trial.method, trial.seed, count)
+    return _experiment.run(trial, count)
