@@ -77,11 +77,16 @@ class Visit:
             "here": self.request.url.path,
             "label_studio_url": self.house.settings.label_studio_url,
         }
-        return HTMLResponse(_templates.get_template(template).render(said | values), status)
+        return HTMLResponse(filled(template, said | values), status)
 
     def go(self, path: str) -> Response:
         """Send the browser to another page, which it gets."""
         return RedirectResponse(path, 303)
+
+
+def filled(template: str, values: dict[str, Any]) -> str:
+    """`template` filled in with `values`; each text is escaped."""
+    return _templates.get_template(template).render(values)
 
 
 Handler = Callable[[Visit], Response]

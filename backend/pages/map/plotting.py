@@ -20,7 +20,7 @@ def address() -> str:
 
 
 @cache
-def _script() -> bytes:
+def script() -> bytes:
     """Compressed: 4.8 MB otherwise."""
     spec = find_spec("plotly")
     assert spec  # noqa: S101  it is required
@@ -31,7 +31,7 @@ def _script() -> bytes:
 def _plotly(visit: Visit) -> Response:
     zipped = "gzip" in visit.request.headers.get("accept-encoding", "")
     headers = {"Cache-Control": KEPT, "Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if zipped else {})
-    return Response(_script() if zipped else gzip.decompress(_script()), media_type="text/javascript", headers=headers)
+    return Response(script() if zipped else gzip.decompress(script()), media_type="text/javascript", headers=headers)
 
 
 PAGES = (Page(PATH, _plotly, of_project=False, needs_login=False),)
