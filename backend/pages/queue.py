@@ -38,9 +38,9 @@ class Picture:
 def _queue(visit: Visit) -> Response:
     with kept(visit) as known:
         pictures = queued(known) if known else []
-        coming = on_their_way(known) if known else 0
+        coming, sent = (on_their_way(known), len(known.sent)) if known else (0, 0)
     copies = sum(len(p.copies) + p.more for p in pictures)
-    return visit.page("queue.html", pictures=pictures, copies=copies, coming=coming, slot=SLOT)
+    return visit.page("queue.html", pictures=pictures, copies=copies, coming=coming, sent=sent, slot=SLOT)
 
 
 def on_their_way(known: Kept) -> int:

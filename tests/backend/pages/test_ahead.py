@@ -5,6 +5,9 @@ import re
 import pytest
 
 from backend.project.ahead import Ahead
+from backend.queue.work import Work
+from backend.status.text import render
+from backend.status.values import status
 from tests.backend.jobs.made_up import run_round
 from tests.backend.pages.pictures import shown
 from tests.backend.pages.test_queue import entry
@@ -80,3 +83,22 @@ def test_more_than_the_head_takes_is_refused_with_the_number(browser, session):
 @pytest.mark.parametrize("sent", [{}, {"tasks": "1"}])
 def test_without_the_forms_own_token_nothing_is_sent(browser, session, sent):
     assert browser.http.post(path(session, "ahead"), data=sent).status_code == 403
+
+
+def test_all_are_let_go_by_one_button(browser, session):
+    first, second, *_ = shown(browser.get(path(session, "queue")))
+    kept(session).send([first, second], "ann")
+    assert "2 images were sent to the head" in browser.get(path(session, "queue"))
+    browser.send(path(session, "ahead"), act="let_all_go")
+    assert kept(session).tasks().tolist() == []
+
+
+def test_overview_and_status_say_how_many_wait_at_the_head(browser, session, redis):
+    first, second, *_ = shown(browser.get(path(session, "queue")))
+    labelled = next(row.task for row in session.index.rows() if row.state == "labelled")
+    assert "sent to the head" not in browser.get(f"/projects/{session.project}")
+    kept(session).send([first, second, labelled], "ann")
+    assert "2 of them sent to the head by people" in browser.get(f"/projects/{session.project}")
+    found = status(session.settings, Work(redis, 10))
+    assert found["projects"][0]["ahead"] == 2
+    assert "images left in order, 2 of them sent to the head by people; " in render(found)
