@@ -26,11 +26,11 @@ def ask_about_ties(session: Session, check: Callable[[], None]) -> int:
     answered, which is noted for `status`. Raises LabelStudioError where Label Studio is out of order."""
     wanted = [session.index.answers.wanted(task) for task in session.index.troubled(TIE)]
     ties = [tie for tie in wanted if tie and not tie.is_open and tie.people < _usual(session) + MOST_MORE]
-    people = set(session.label_studio.people()) if ties else set()
+    people = session.label_studio.people() if ties else None
     asked = alone = 0
     for tie in ties:
         answered = {answer.person for answer in session.index.answers.of(tie.task)}
-        if not people - answered:
+        if people is not None and not people.keys() - answered:
             alone += 1
             continue
         check()

@@ -190,9 +190,15 @@ class LabelStudio:
         """Have `task` answered by so many people in all; who has answered it is not asked again."""
         self.request("PATCH", f"/api/tasks/{task}/", dict, json={"overlap": people, "is_labeled": False})
 
-    def people(self) -> dict[int, str]:
-        """What the people of the token's organization are called, by their ids: a name, or the e-mail address."""
-        found = self.request("GET", "/api/users", list)
+    def people(self) -> dict[int, str] | None:
+        """What the people of the token's organization are called, by their ids: a name, or the e-mail address. None where Label
+        Studio does not list them for this token, as its Enterprise edition does not for annotators."""
+        try:
+            found = self.request("GET", "/api/users", list)
+        except LabelStudioError as error:
+            if error.passing or error.status == 401:
+                raise
+            return None
         return {
             person["id"]: called(person) for person in found if isinstance(person, dict) and isinstance(person.get("id"), int)
         }

@@ -82,8 +82,8 @@ def test_an_image_that_nobody_can_tell_is_not_asked_about_without_end(place):
     for person in range(3, 15):
         place.run(reconcile)
         if next_of(place, person) == task:
-            place.studio.label(task, ("ants", "bees")[person % 2], completed_by=person)
-    assert place.studio.tasks[task]["overlap"] <= 1 + MOST_MORE
+            place.studio.label(task, None, completed_by=person)
+    assert place.studio.tasks[task]["overlap"] == 1 + MOST_MORE
 
 
 def test_a_paused_project_asks_nobody(place):
@@ -96,10 +96,11 @@ def test_a_paused_project_asks_nobody(place):
 
 
 def test_who_is_asked_is_served_it_over_later_rounds_and_roll_backs(place):
-    task = tie(place)
+    behind = next(number for number in range(4, 20) if place.tasks[number] not in place.predictions(place.first))
+    task = tie(place, behind)
     add_people(place.studio, CLEO)
     place.run(reconcile)
-    place.label(20)
+    place.label(*(number for number in (20, 21) if number != behind))
     place.run(run_round)
     assert next_of(place, CLEO) == task
     roll_back(place.project, place.first)
@@ -111,8 +112,10 @@ def test_who_is_asked_sees_no_guess(place):
     task = tie(place)
     add_people(place.studio, CLEO)
     place.run(reconcile)
-    live = place.live()
-    assert [p["result"] for p in place.studio.predictions.values() if p["task"] == task and p["model_version"] == live] == [[]]
+    for version in (place.live(), place.run(run_round)["version"]):
+        results = {p["task"]: p["result"] for p in place.studio.predictions.values() if p["model_version"] == version}
+        assert results.pop(task) == []
+        assert any(results.values())
 
 
 def test_what_stands_there_is_not_published_again(place):
