@@ -46,7 +46,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 60, what: str = ""
 
 
 class Annotator:
-    """Someone who only ever sees Label Studio: signed up by invitation, logged in with a browser session."""
+    """Someone who only ever sees Label Studio: signed up by invitation, logged in with a browser session. number: their id."""
 
     def __init__(self, admin: LabelStudio) -> None:
         token = admin.request("GET", "/api/invite")["token"]
@@ -56,6 +56,11 @@ class Annotator:
         form["csrfmiddlewaretoken"] = self._http.cookies["csrftoken"]
         answer = self._http.post("/user/signup/", params={"token": token}, data=form, headers=ls.csrf(self._http))
         assert answer.status_code == 302, answer.text[:500]
+        self.number = int(self._http.get("/api/current-user/whoami").json()["id"])
+
+    def token(self) -> str:
+        """A new personal access token of theirs."""
+        return str(self._http.post("/api/token/", headers=ls.csrf(self._http)).raise_for_status().json()["token"])
 
     def next(self, project: int) -> dict[str, Any] | None:
         """The task that "Label All Tasks" shows next, or None at the end."""
