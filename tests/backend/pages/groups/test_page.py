@@ -1,5 +1,7 @@
 """The page of groups: which group is shown to whom, and what its buttons do."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from backend.pages.groups.holds import SECONDS, Holds
@@ -229,6 +231,13 @@ def test_no_code_of_an_image_begins_another():
         assert len(set(found)) == count
         assert not [(a, b) for a in found for b in found if a != b and b.startswith(a)]
         assert set("".join(found)) <= set(LETTERS)
+
+
+def test_of_many_who_come_at_once_one_gets_the_images(redis, project):
+    holds = Holds(redis, project.session.project)
+    with ThreadPoolExecutor(8) as people:
+        got = list(people.map(lambda person: holds.take([1, 2, 3], person, "a"), range(1, 25)))
+    assert sorted(map(len, got)) == [0] * 23 + [3]
 
 
 def test_holds_end_by_themselves(redis, project):

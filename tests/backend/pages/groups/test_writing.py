@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from backend.project.groups import Group
+from tests.backend.jobs.made_up import run_round
 from tests.label_studio_in_memory import TOKEN, Fault
 
 SUBMIT = r"/annotations/$"
@@ -39,6 +41,23 @@ def test_labels_are_the_persons_own_and_as_label_studios_editor_stores_them(anot
         assert region["value"] == {"choices": ["ants"]}
         assert body["was_cancelled"] is False
         assert body["lead_time"] >= 0
+
+
+def test_a_leaf_of_a_taxonomy_is_written_as_its_path(labeller, project):
+    session, path = project.session, ["insects", "ants"]
+    leaves = '<Choice value="insects"><Choice value="ants"/><Choice value="bees"/></Choice>'
+    control = f'<Taxonomy name="choice" toName="image">{leaves}</Taxonomy>'
+    config = f'<View><Image name="image" value="$image"/>{control}</View>'
+    project.studio.projects[session.project]["label_config"] = config
+    live = run_round(session)
+    with session.edit() as state:
+        state.live = state.followed = live
+    tasks = [row.task for row, *_ in session.index.queue(live, 100) if row.task in (*project.first, *project.second)]
+    project.store.write(live, [Group("g-1", tuple(tasks), "insects / ants", (), "alike")])
+    labeller.open()
+    labeller.label("insects / ants")
+    regions = [body["result"][0] for body in sent(project)]
+    assert [(region["type"], region["value"]) for region in regions] == [("taxonomy", {"taxonomy": [path]})] * len(tasks)
 
 
 def test_the_time_that_a_person_took_is_shared_among_the_images(labeller, project):
