@@ -15,6 +15,7 @@ from backend.pages.groups.holds import Holds
 from backend.pages.groups.writing import work_off
 from backend.pages.kept import Kept
 from backend.pages.visit import Visit
+from backend.project.ahead import Ahead
 from backend.project.groups import Group, Groups
 
 WRITERS = CapacityLimiter(4)  # people whose labels are written at a time; others wait, and hold no thread that a webhook needs
@@ -31,7 +32,9 @@ class Desk:
         self.person = visit.account.id
         self._explore = visit.house.settings.explore
         redis, project = visit.house.work.redis, visit.project or 0
-        self.groups = Groups(visit.house.projects.folder(project))
+        self.name = visit.account.name
+        folder = visit.house.projects.folder(project)
+        self.groups, self.ahead = Groups(folder), Ahead(folder)
         self.holds = Holds(redis, project)
         self.decisions = Decisions(redis, project, self.person)
 

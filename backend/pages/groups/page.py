@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from starlette.responses import Response
@@ -13,6 +14,7 @@ from backend.pages.groups.keys import codes
 from backend.pages.groups.said import is_pending, told
 from backend.pages.kept import kept
 from backend.pages.visit import Page, Visit
+from backend.project.ahead import TooManyAhead
 from backend.project.groups import ASKED
 
 AT_ONCE = 4  # of each of these pages
@@ -72,7 +74,8 @@ def _act(visit: Visit) -> Response:
 
 
 def _label(desk: Desk) -> Response:
-    """The ticked images get the chosen class; the others are in no group any more."""
+    """The ticked images get the chosen class; the others are in no group any more, and come next one by one: those on which the
+    head is wrong teach it most."""
     with kept(desk.visit) as known:
         if not known or desk.visit.text("label") not in known.live.classes:
             return desk.visit.page("trouble.html", 400, text=NO_CLASS)
@@ -85,6 +88,8 @@ def _label(desk: Desk) -> Response:
     desk.holds.let_go(desk.shown, desk.person)
     desk.groups.let_go(group.name)
     desk.decisions.add(group, mine, left, desk.seconds)
+    with suppress(TooManyAhead):
+        desk.ahead.send([task for task in desk.shown if task not in ticked], desk.name)
     return desk.back()
 
 
@@ -105,6 +110,7 @@ def _undo(desk: Desk) -> Response:
     """The last group that this person has labelled comes back, and its labels are deleted."""
     desk.holds.let_go(desk.shown, desk.person)
     if decision := desk.decisions.undo():
+        desk.ahead.let_go(set(decision.group.tasks) - set(decision.tasks) - set(decision.left))
         desk.holds.let_go(decision.tasks, NOBODY)
         desk.decisions.show_skipped(list(decision.group.tasks))
         desk.decisions.offer_again(decision.group)

@@ -28,6 +28,14 @@ def test_another_class_may_be_chosen_for_the_whole_group(labeller, project):
     assert project.labels(*project.first) == [["bees"]] * 3
 
 
+def test_what_was_taken_out_comes_next_one_by_one_until_that_is_undone(labeller, project):
+    labeller.open()
+    labeller.label("ants", project.first[0])
+    assert project.session.ahead.tasks().tolist() == [project.first[0]]
+    labeller.press("undo")
+    assert project.session.ahead.tasks().tolist() == []
+
+
 @pytest.mark.parametrize("label", ["", "wasps"])
 def test_what_is_no_class_is_refused_and_nothing_is_written(labeller, project, label):
     labeller.open()
