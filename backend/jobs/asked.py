@@ -29,13 +29,14 @@ def ask_about_ties(session: Session, check: Callable[[], None]) -> int:
     people = session.label_studio.people() if ties else None
     asked = alone = 0
     for tie in ties:
-        answered = {answer.person for answer in session.index.answers.of(tie.task)}
-        if people is not None and not people.keys() - answered:
+        answers = session.index.answers.of(tie.task)
+        given = {answer.person for answer in answers if not answer.skipped}
+        if people is not None and not people.keys() - {answer.person for answer in answers}:
             alone += 1
             continue
         check()
         try:
-            session.label_studio.ask_more(tie.task, max(tie.people, len(answered)) + 1)
+            session.label_studio.ask_more(tie.task, max(tie.people, len(given)) + 1)
         except LabelStudioError as error:
             if not 400 <= error.status < 500 or error.status in (401, 429):
                 raise

@@ -58,6 +58,18 @@ def test_the_third_answer_settles_it(place):
     assert place.studio.tasks[task]["overlap"] == 3
 
 
+def test_who_has_skipped_it_is_no_answer_and_not_asked(place):
+    task = tie(place)
+    place.studio.label(task, None, completed_by=CLEO, was_cancelled=True)
+    add_people(place.studio, CLEO)
+    place.run(reconcile)
+    assert place.studio.tasks[task]["overlap"] == 1  # nobody else is there
+    add_people(place.studio, 4)
+    place.run(reconcile)
+    assert place.studio.tasks[task]["overlap"] == 3
+    assert next_of(place, 4) == task
+
+
 def test_a_round_wakes_what_asks_about_a_tie(place):
     tie(place)
     place.run(run_round)
