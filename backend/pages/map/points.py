@@ -30,26 +30,34 @@ def points(drawn: Map, index: Index, live: str) -> bytes:
 
     Of a random slot that nobody has labelled no guess is told, here as everywhere.
     """
-    rows, queue = {row.task: row for row in index.rows()}, index.queue(live, ALL)
-    tasks = drawn.tasks.tolist()
-    there = np.array([task in rows for task in tasks], bool)
-    known = [rows[task] for task in tasks if task in rows]
+    rows, queue = index.rows(), index.queue(live, ALL)
+    at, there = _positions(np.array([row.task for row in rows], np.int64), drawn.tasks)
+    known, tasks = [rows[position] for position in at[there].tolist()], drawn.tasks[there]
     numbers = {name: number for number, name in enumerate(drawn.classes)}
     labels = [numbers.setdefault(row.label, len(numbers)) if row.state == LABELLED and row.label else NOWHERE for row in known]
-    places = {row.task: number for number, (row, *_) in enumerate(queue)}
-    hidden = {row.task for row, _, is_slot in queue if is_slot}
-    told = np.array([row.task not in hidden for row in known], bool) & (drawn.guesses[there] >= 0)
+    queued, is_queued = _positions(tasks, np.array([row.task for row, *_ in queue], np.int64))
+    places, told = np.full(len(tasks), NOWHERE, np.int32), drawn.guesses[there] >= 0
+    places[queued[is_queued]] = np.flatnonzero(is_queued)
+    told[queued[is_queued & np.array([is_slot for *_, is_slot in queue], bool)]] = False
     arrays: dict[str, NDArray[Any]] = {
-        "tasks": drawn.tasks[there].astype(np.float64),
+        "tasks": tasks.astype(np.float64),
         "x": drawn.places[there, 0],
         "y": drawn.places[there, 1],
-        "places": np.array([places.get(row.task, NOWHERE) for row in known], np.int32),
+        "places": places,
         "labels": np.array(labels, np.int16),
         "guesses": np.where(told, drawn.guesses[there], NOWHERE).astype(np.int16),
         "certainty": np.where(told, np.rint(100 * drawn.confidences[there]), NOBODY).astype(np.uint8),
         "open": np.array([row.state == UNLABELLED for row in known], np.uint8),
     }
     return packed(arrays, {"images": len(known), "names": list(numbers)})
+
+
+def _positions(among: NDArray[np.int64], tasks: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Where each of `tasks` stands `among` others, which are in order, and whether it is there at all."""
+    if not len(among):
+        return np.zeros(len(tasks), np.int64), np.zeros(len(tasks), bool)
+    at = np.searchsorted(among, tasks).clip(max=len(among) - 1)
+    return at, among[at] == tasks
 
 
 def packed(arrays: dict[str, NDArray[Any]], about: dict[str, Any]) -> bytes:
