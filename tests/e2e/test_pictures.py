@@ -12,6 +12,8 @@ from PIL import Image
 
 from backend.bench import label_studio as ls
 from backend.pages.visit import TABS
+from backend.project.map import has_map
+from backend.queue.work import Work
 from backend.simulate.folder import images_by_class
 from tests.e2e.conftest import Annotator, wait_until
 from tests.e2e.editor import Editor
@@ -51,6 +53,8 @@ def project(house, shapes):
         if number % AT_ONCE == AT_ONCE - 1:
             before = house.live(project)
             wait_until(lambda old=before: house.live(project) != old, 120, "a version that has learned them")
+    Work(house.redis, AT_ONCE).wake("map", project)
+    wait_until(lambda: has_map(house.settings.data_dir / "projects" / str(project)), 120, "the map")
     return project
 
 
@@ -66,6 +70,8 @@ def test_a_page_is_for_everybody_and_has_its_picture(chromium, house, project, f
     person = Person(chromium, house, viewport, scheme)
     person.open(f"/projects/{project}/{tab}".rstrip("/"))
     person.page.wait_for_load_state("networkidle")
+    if tab == "map":
+        person.page.locator("#plot[data-drawn]").wait_for()
     found = Axe().run(person.page).response["violations"]
     assert [fault["id"] for fault in found if fault["impact"] in ("serious", "critical")] == []
     assert person.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
