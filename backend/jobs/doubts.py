@@ -1,5 +1,8 @@
 """The job that looks for labels that are likely wrong, after the queue follows a version: nobody waits for it."""
 
+import json
+from collections.abc import Iterator
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -9,7 +12,7 @@ from backend.jobs.job import JobAtWork, perform
 from backend.learning.rounds import Labelled
 from backend.project.doubts import Doubt, Found, write_found
 from backend.project.session import Session
-from model.doubts import find_doubts
+from model.doubts import find_doubts, find_set_doubts
 from model.head import Head, cross_fit
 from model.learner import Learner
 from model.selftraining import SAMPLE
@@ -40,26 +43,42 @@ def _doubt(at: JobAtWork) -> int:
 
 def doubts_of(labelled: Labelled, head: Head, pool: NDArray[np.floating], classes: list[str]) -> Found:
     """Labels in doubt of `labelled` images, by heads as sharp as `head` that did not learn them, beside a `pool`, (N, D)."""
-    finite = np.isfinite(labelled.embeddings.sum(axis=1))
-    labelled = labelled.only(finite)
-    n, sizes = len(labelled.labels), np.bincount(labelled.labels, minlength=len(classes))
-    learned = int((~labelled.unseen).sum())
+    labelled = labelled.only(np.isfinite(labelled.embeddings.sum(axis=1)))
+    n, learned = len(labelled.labels), int((~labelled.unseen).sum())
+    sizes = labelled.labels.sum(axis=0) if labelled.independent else np.bincount(labelled.labels, minlength=len(classes))
     if n < FEWEST or (sizes > 0).sum() < 2:
         return Found([], 0, learned)
     learner = Learner(labelled.embeddings, labelled.labels, len(classes), pool)
     probabilities = cross_fit(learner, np.ones(n, bool), head.temperature)
-    doubts = find_doubts(labelled.labels, probabilities)
-    given = labelled.labels[doubts.rows]
-    told = zip(doubts.rows, given, doubts.given, doubts.suggested, doubts.confidences, strict=True)
-    return Found(
-        [
-            Doubt(int(labelled.tasks[row]), classes[label], float(own), classes[best], float(confidence))
-            for row, label, own, best, confidence in told
-            if sizes[label] >= EACH
-        ],
-        n,
-        learned,
-    )
+    tell = _set_doubts if labelled.independent else _class_doubts
+    return Found(list(tell(labelled, probabilities, classes, sizes >= EACH)), n, learned)
+
+
+def _class_doubts(
+    labelled: Labelled, probabilities: NDArray[np.float32], classes: list[str], enough: NDArray[np.bool_]
+) -> Iterator[Doubt]:
+    """Of labels that are one class each; enough: the classes that are put in doubt, bool (C,)."""
+    found = find_doubts(labelled.labels, probabilities)
+    given = labelled.labels[found.rows]
+    for row, label, own, best, confidence in zip(
+        found.rows, given, found.given, found.suggested, found.confidences, strict=True
+    ):
+        if enough[label]:
+            yield Doubt(int(labelled.tasks[row]), classes[label], float(own), classes[best], float(confidence))
+
+
+def _set_doubts(
+    labelled: Labelled, probabilities: NDArray[np.float32], classes: list[str], enough: NDArray[np.bool_]
+) -> Iterator[Doubt]:
+    """Of labels that are sets, written as the index writes them; what is told of one is how probable the least probable of its
+    answers is."""
+    rows, suggested, least = find_set_doubts(labelled.labels, probabilities)
+    for row, better, own in zip(rows, suggested, least, strict=True):
+        if enough[labelled.labels[row] ^ better].all():
+            label, other = (
+                json.dumps(list(compress(classes, held)), ensure_ascii=False) for held in (labelled.labels[row], better)
+            )
+            yield Doubt(int(labelled.tasks[row]), label, float(own), other, 1 - float(own))
 
 
 def pool_sample(session: Session) -> NDArray[np.float32]:

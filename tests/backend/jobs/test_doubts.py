@@ -43,6 +43,19 @@ def test_a_wrong_label_is_found_with_what_it_should_be(labelled):
     assert (found.judged, found.learned) == (LABELS, 0)
 
 
+def test_of_several_choices_a_class_too_many_is_found_with_the_set_without_it():
+    random, n = np.random.default_rng(0), 80
+    truth = random.random((n, 2)) < 0.5
+    embeddings = np.hstack([10 * truth - 5 + random.normal(size=(n, 2)), random.normal(size=(n, 6))]).astype(np.float32)
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    labels = truth.copy()
+    wrong = int(np.flatnonzero(~truth[:, 1] & truth[:, 0])[0])
+    labels[wrong, 1] = True
+    some = Labelled(np.arange(n), labels, embeddings, np.zeros(n), np.ones(n, bool))
+    first = doubts_of(some, fit_head(Learner(embeddings, labels, 2)), embeddings[:0], CLASSES).doubts[0]
+    assert (first.task, first.label, first.suggested) == (wrong, '["ants", "bees"]', '["ants"]')
+
+
 def test_a_round_wakes_it(labelled):
     assert labelled.work.redis.exists(f"rq:job:doubts-{labelled.project}-0")
 
