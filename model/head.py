@@ -116,8 +116,13 @@ class IndependentHead(Head):
         """Whether it has learned any: until then uncertainty means nothing."""
         return bool(self.learned.any())
 
+    @property
+    def constant(self) -> Floats:
+        """The probability of each class by the rule of succession, float32 (C,), which holds where it is not learned."""
+        return ((self.counts + 1) / (self.total + 2)).astype(np.float32)
+
     def _probabilities(self, products: Floats) -> Floats:
-        out = np.tile(((self.counts + 1) / (self.total + 2)).astype(np.float32), (len(products), 1))
+        out = np.tile(self.constant, (len(products), 1))
         out[:, self.learned] = expit((products + self.bias[self.learned]) / self.temperature)
         return out
 

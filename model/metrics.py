@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model.logistic import Labels
+
 ENOUGH = 30  # random slots below which macro F1 is "too few yet": its standard deviation is about 7 points there
 DRAWS = 2000  # of the posterior and of the bootstrap
 CELLS = 4_000_000  # drawn at once, to bound memory with many classes
@@ -114,19 +116,18 @@ def macro_f1(predicted: Classes, labels: Classes, classes: int, weights: Floats 
 
 
 def paired_bootstrap(
-    first: Classes, second: Classes, labels: Classes, classes: int, weights: Floats | None = None, *, seed: int = 0
+    first: Labels, second: Labels, labels: Labels, classes: int, weights: Floats | None = None, *, seed: int = 0
 ) -> tuple[float, tuple[float, float]]:
     """The probability that `second` has a higher macro F1 than `first`, and the central 95 % range of the difference.
 
-    first, second: predicted classes of the same n >= 1 images, int64 (n,); labels: their true ones; weights: float64 (n,),
-    equal within a stratum. Each draw takes with replacement as many images of each stratum as it has, the same for both
-    (Efron & Tibshirani 1993; for F1 Berg-Kirkpatrick et al. 2012); ties count half.
+    first, second: predicted classes of the same n >= 1 images, int64 (n,), or sets of classes, bool (n, C); labels: their true
+    ones; weights: float64 (n,), equal within a stratum. Each draw takes with replacement as many images of each stratum as it
+    has, the same for both (Efron & Tibshirani 1993; for F1 Berg-Kirkpatrick et al. 2012); ties count half.
     """
     weights = np.ones(len(labels)) if weights is None else weights
     n = len(labels)
     random = np.random.default_rng(seed)
-    truth = np.eye(classes)[labels]
-    guesses = [np.eye(classes)[predicted] for predicted in (first, second)]
+    truth, *guesses = (given.astype(float) if given.ndim > 1 else np.eye(classes)[given] for given in (labels, first, second))
     differences = []
     step = max(1, CELLS // max(n, classes))
     for start in range(0, DRAWS, step):
@@ -138,7 +139,7 @@ def paired_bootstrap(
         for guess in guesses:
             hits, sizes = draws @ (truth * guess), draws @ (truth + guess)
             f1 = np.divide(2 * hits, sizes, out=np.zeros_like(hits), where=sizes > 0)
-            drawn.append(f1.sum(axis=1) / (sizes > 0).sum(axis=1))
+            drawn.append(f1.sum(axis=1) / np.maximum((sizes > 0).sum(axis=1), 1))
         differences.append(drawn[1] - drawn[0])
     difference = np.round(np.concatenate(differences), 12)  # equal but for rounding is a tie
     low, high = np.percentile(difference, [2.5, 97.5])

@@ -57,9 +57,9 @@ def f1_of_sets(predicted: Sets, labels: Sets, weights: Floats | None = None) -> 
     return np.divide(2 * hits, sizes, out=np.zeros(labels.shape[1]), where=sizes > 0), sizes > 0
 
 
-def macro_f1_of_sets(predicted: Sets, labels: Sets) -> float:
+def macro_f1_of_sets(predicted: Sets, labels: Sets, weights: Floats | None = None) -> float:
     """Mean F1 of the classes that occur among `predicted` or `labels`, bool (n, C) each; 0 where none does."""
-    f1, present = f1_of_sets(predicted, labels)
+    f1, present = f1_of_sets(predicted, labels, weights)
     return float(f1[present].mean()) if present.any() else 0.0
 
 

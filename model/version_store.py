@@ -53,6 +53,11 @@ class Version:
         """Class names in the order of the head's outputs."""
         return list(self.target["classes"])
 
+    @property
+    def several(self) -> bool:
+        """Whether an image may be of several classes or of none."""
+        return bool(self.target.get("several"))
+
 
 class VersionStore:
     """The versions of one project in `folder`.

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from backend.connection import checks
 from backend.connection.checks import CannotConnect, Say
-from backend.connection.differences import SAMPLING, WANTED
+from backend.connection.differences import SAMPLING, WANTED, wanted_settings
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfig, read_label_config
 from backend.labelstudio.wiring import TAB, TITLE, Wiring
@@ -27,6 +27,8 @@ from model.version_store import VersionStore
 
 Wait = Callable[[str], Any]  # waits for a job of that id and returns what it returned
 Undo = Callable[[str, Callable[[], object]], None]
+EMPTY_IS_REFUSED = "Empty answers: refused by Label Studio's editor until `disconnect`"
+EMPTY_MEANS_NONE = "Empty answers: taken, they mean that an image is of none of the classes"
 KEPT = (
     "connected",
     "paused",
@@ -84,8 +86,9 @@ def connect(settings: Settings, work: Work, project: int, say: Say, wait: Wait, 
         expect(work.redis, project)
         undo("the project's settings", lambda: _settings_back(label_studio, projects, project, info, state.previous))
         _wire(wiring, config, say, undo)
-        label_studio.patch_project(project, **{name: value for name, value in WANTED.items() if name != "sampling"})
-        say("Empty answers: refused by Label Studio's editor until `disconnect`")
+        settle = wanted_settings(config.target.may_be_empty)
+        label_studio.patch_project(project, **{name: value for name, value in settle.items() if name != "sampling"})
+        say(EMPTY_MEANS_NONE if config.target.may_be_empty else EMPTY_IS_REFUSED)
         if not state.connected:
             undo("the waiting jobs", lambda: work.forget(project))
         if wishes.backbone is not None and now.live:
@@ -163,7 +166,7 @@ def describe_controls(config: LabelConfig) -> list[str]:
     lines = [f"Learned: {config.control}. Others here: {'; '.join(map(str, config.others))}"]
     if any(not other.problem for other in config.others):
         lines.append("`connect --control NAME` takes another one")
-    if not config.control.required:
+    if not config.control.required and not config.target.may_be_empty:
         lines.append(
             f'{config.control} has no required="true": Label Studio refuses an answer only where all controls are empty, so a '
             f"hotkey that unticks a pre-annotation of {name!r} can still erase a label. Add it to the labelling config; "

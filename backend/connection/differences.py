@@ -43,16 +43,28 @@ def differences(
     info: the project as Label Studio gives it; counts: predictions stored under each version; published: tasks that were
     published under the live version. Asks Label Studio for ML backends and webhooks. Raises LabelStudioError.
     """
-    return [*setting_differences(info), *wiring_differences(wiring), *_queue(state, info, counts, published)]
+    return [
+        *setting_differences(info, bool(state.target.get("empty"))),
+        *wiring_differences(wiring),
+        *_queue(state, info, counts, published),
+    ]
 
 
-def setting_differences(info: dict[str, Any]) -> list[Difference]:
-    """What differs in the project's settings, as Label Studio gives them."""
+def wanted_settings(may_be_empty: bool) -> dict[str, Any]:
+    """WANTED, for a project in which nothing chosen may be an answer, or may not."""
+    return WANTED | {"enable_empty_annotation": may_be_empty}
+
+
+def setting_differences(info: dict[str, Any], may_be_empty: bool) -> list[Difference]:
+    """What differs in the project's settings, as Label Studio gives them. may_be_empty: whether nothing chosen is an answer."""
     found = []
     if info["sampling"] != SAMPLING:
         seen = f"sampling is {info['sampling']!r}: tasks are not served in the order of the queue"
         found.append(Difference("sampling", seen))
-    if info.get("enable_empty_annotation"):
+    if may_be_empty and not info.get("enable_empty_annotation"):
+        seen = "Label Studio refuses empty answers, so nobody can say that an image is of none of the classes"
+        found.append(Difference("empty answers", seen))
+    elif not may_be_empty and info.get("enable_empty_annotation"):
         seen = "empty answers may be submitted, so a hotkey that unticks a pre-annotation can erase a label"
         found.append(Difference("empty answers", seen))
     if info["min_annotations_to_start_training"]:

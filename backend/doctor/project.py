@@ -89,6 +89,8 @@ def required(patient: Patient) -> Finding:
     rivals = [control for control in config.others if control.tag != "Header"]
     if config.control.required:
         return ok(f"{config.control} is")
+    if config.target.may_be_empty:
+        return ok(f"nothing ticked in {config.control} is an answer: none of its classes")
     if not rivals:
         return ok(f"{config.control} is the only control")
     return warning(
@@ -100,7 +102,9 @@ def required(patient: Patient) -> Finding:
 
 def hotkeys(patient: Patient) -> Finding:
     """A hotkey that unticks a pre-annotation leads to no empty answer."""
-    return _setting(patient, "empty answers", "enable_empty_annotation", False, "empty answers are refused", WRONG)
+    may_be_empty = bool(patient.state.target.get("empty"))
+    well = "empty answers mean none of the classes" if may_be_empty else "empty answers are refused"
+    return _setting(patient, "empty answers", "enable_empty_annotation", may_be_empty, well, WRONG)
 
 
 def training(patient: Patient) -> Finding:
@@ -110,7 +114,7 @@ def training(patient: Patient) -> Finding:
 
 def _setting(patient: Patient, kind: str, name: str, wanted: object, well: str, state: str) -> Finding:
     """A setting of the project that `connect` makes `wanted`."""
-    for difference in setting_differences(patient.info):
+    for difference in setting_differences(patient.info, bool(patient.state.target.get("empty"))):
         if difference.kind == kind:
             fix = partial(patient.label_studio.patch_project, patient.number, **{name: wanted})
             return Finding(state, difference.seen, patient.fixing, fix)

@@ -12,6 +12,9 @@ from backend.status.text import f1
 from model.backbone_note import BackboneNote, title_of
 from model.version_store import Version
 
+SETS = "An image may be of several of them, or of none. "
+MULTINOMIAL = "multinomial logistic regression on L2-normalised embeddings, class-balanced, with self-training on the pool"
+ONE_AGAINST_THE_REST = "for each class a logistic regression (one against the rest) on L2-normalised embeddings, balanced"
 SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|#"})
 
 
@@ -44,8 +47,9 @@ def render_card(card: Card) -> str:
     parts = [
         _front_matter(card),
         f"# {plain_text(card.title)}",
-        f"An image classifier for {len(card.version.classes)} classes: {_listed(card.version.classes)}. It was taught by "
-        f"active learning in Label Studio, project {card.project}, and exported on {time.strftime('%Y-%m-%d')}.",
+        f"An image classifier for {len(card.version.classes)} classes: {_listed(card.version.classes)}. "
+        f"{SETS if card.version.several else ''}It was taught by active learning in Label Studio, project {card.project}, and "
+        f"exported on {time.strftime('%Y-%m-%d')}.",
         "## Use",
         "```sh\npip install torch torchvision pillow safetensors\npython predict.py photo.jpg\n```",
         _use(card),
@@ -53,7 +57,7 @@ def render_card(card: Card) -> str:
         "## Model",
         f"- Network: {plain_text(title_of(card.note.network))}{retrained}; images as `{card.note.preprocessing}`\n"
         f"- Weights it began with: {_weights(card.note)}\n"
-        f"- Head: multinomial logistic regression on L2-normalised embeddings, class-balanced, with self-training on the pool; "
+        f"- Head: {ONE_AGAINST_THE_REST if card.version.several else MULTINOMIAL}; "
         f"temperature {card.version.head.temperature if card.version.head else 1:.3f}\n"
         f"- Strategy that chose the images: `{plain_text(card.version.strategy)}`\n"
         f"- Version: `{card.version.name}` of {_day(card.version.created)}; made by label-studio-active-learning {__version__}",
@@ -128,7 +132,11 @@ def _use(card: Card) -> str:
 
 
 def _data(card: Card) -> str:
-    learned = {name: int((card.version.labels == number).sum()) for number, name in enumerate(card.version.classes)}
+    labels, several = card.version.labels, card.version.several
+    learned = {
+        name: int((labels[:, number] if several else labels == number).sum())
+        for number, name in enumerate(card.version.classes)
+    }
     rows = [
         f"| {plain_text(name)} | {learned.get(name, 0)} | {card.labels.get(name, 0)} |"
         for name in dict.fromkeys([*card.version.classes, *card.labels])
@@ -150,7 +158,8 @@ def _metrics(card: Card) -> str:
     said = f1(known | {"enough": metrics.get("enough", False), "unjudged": metrics.get("unjudged", 0)})
     lines = [f"Macro F1: {said}. Measured by cross-fitting: each image was judged by a head that had not learned it."]
     if metrics.get("enough"):
-        lines.append(f"Accuracy {metrics['accuracy']:.3f}, expected calibration error {metrics['ece']:.3f}.")
+        right = " (images with all their classes right)" if card.version.several else ""
+        lines.append(f"Accuracy {metrics['accuracy']:.3f}{right}, expected calibration error {metrics['ece']:.3f}.")
         rows = [
             f"| {plain_text(name)} | {'not among them' if value is None else f'{value:.3f}'} |"
             for name, value in zip(card.version.classes, metrics["per_class"], strict=True)
@@ -182,15 +191,20 @@ def _history(card: Card) -> str:
 
 
 def _limits(card: Card) -> str:
-    unseen = [name for name, rest in zip(card.version.classes, card.about["unseen"], strict=True) if rest]
+    head = card.version.head
+    unseen = [name for at, name in enumerate(card.version.classes) if head and not head.learned[at]]
     lines = [
-        "- For images like those of the project. Nothing was measured on others, and an image of none of the classes gets one.",
+        "- For images like those of the project. Nothing was measured on others"
+        + ("." if card.version.several else ", and an image of none of the classes gets one."),
         "- Probabilities are calibrated on few images: read them with the interval above in mind.",
         "- Photos that are cut off, and those with more than 8 bits a channel, are read by the plugin alone.",
         "- The licence of the weights it began with, and rights in the images, may bind this model too.",
     ]
     if unseen:
-        lines.insert(0, f"- Nobody has labelled an image as {_listed(unseen)} yet: the model never chooses it.")
+        text = f"- Nobody has labelled an image as {_listed(unseen)} yet: the model never chooses it."
+        if card.version.several:
+            text = f"- All images labelled so far have the same answer to {_listed(unseen)}: the model gives it to every image."
+        lines.insert(0, text)
     return "\n".join(lines)
 
 

@@ -19,6 +19,7 @@ from backend.export.measured import Measured, measure_difference
 from backend.export.predictions import embed_missing, write_predictions
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfigError
+from backend.labelstudio.several import names_of
 from backend.project.arrays import labelled_and_pool
 from backend.project.index import LABELLED, Row
 from backend.project.session import Session
@@ -53,6 +54,10 @@ def export(session: Session, to: Path, name: str = "", labels: str = CSV) -> Exp
     """
     check_free(to)
     version = _version(session, name)
+    if version.several and labels == FOLDER:
+        raise ExportError(
+            "An image may be of several classes here, so that it has no folder: `--labels csv` goes without them."
+        )
     spec = session.backbones.spec(version.backbone)
     session.use_backbone(version.backbone)
     exported = Exported(to, version.name)
@@ -146,10 +151,12 @@ def _write_labels(
         partial(session.sample.draw, share=session.settings.explore),
         partial(session.backbones.unseen, session.backbone),
     )
-    known, _ = labelled_and_pool(rows, classes, session.store, draw, unseen, whole=False)
+    known, _ = labelled_and_pool(rows, classes, session.store, draw, unseen, whole=False, several=card.version.several)
     random = set(known.tasks[known.weights > 0].tolist())
     card.answers, card.random = answers, len(random)
-    card.labels = dict(Counter(row.label or "" for row in rows if row.state == LABELLED))
+    several = card.version.several
+    given = [row.label or "" for row in rows if row.state == LABELLED]
+    card.labels = dict(Counter(name for label in given for name in (names_of(label) if several else [label])))
     if labels == NONE:
         return
     files = None
@@ -158,7 +165,7 @@ def _write_labels(
         if lost:
             task, why = next(iter(lost.items()))
             exported.left_out.append(f"{len(lost)} labelled images, such as that of task {task}: {why}")
-    write_labels(folder, rows, answers, random, files)
+    write_labels(folder, rows, answers, random, files, several)
 
 
 def _noise(network: Plain) -> np.ndarray:

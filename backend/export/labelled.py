@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backend.export.tables import write_table
+from backend.export.tables import BETWEEN, write_table
 from backend.labelstudio.labelling_config import Target
+from backend.labelstudio.several import names_of
 from backend.project.index import LABELLED, Row
 from backend.project.references import References
 from backend.project.session import Session
@@ -61,15 +62,18 @@ def _source(given: list[dict[str, Any]], target: Target) -> str:
     return f"{most} of {len(given)} annotations"
 
 
-def write_labels(folder: Path, rows: Sequence[Row], answers: Answers, random: set[int], files: dict[int, str] | None) -> None:
+def write_labels(
+    folder: Path, rows: Sequence[Row], answers: Answers, random: set[int], files: dict[int, str] | None, several: bool = False
+) -> None:
     """labels.csv: a line for each labelled task. random: tasks of the random sample; files: where their images lie, None for
-    nowhere."""
+    nowhere; several: whether a label is a set of classes."""
     header = ["task", "image", "label", "source", "random_slot"] + ([] if files is None else ["file"])
 
     def line(row: Row) -> list[str | int | float]:
         slot = "yes" if row.task in random else "no"
         file = [] if files is None else [files.get(row.task, "")]
-        return [row.task, row.reference, row.label or "", answers.sources.get(row.task, ""), slot, *file]
+        label = BETWEEN.join(names_of(row.label or "")) if several else row.label or ""
+        return [row.task, row.reference, label, answers.sources.get(row.task, ""), slot, *file]
 
     write_table(folder / "labels.csv", header, (line(row) for row in rows if row.state == LABELLED))
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from backend.export.tables import write_table
+from backend.export.tables import names_in, write_table
 from backend.labelstudio.client import LabelStudioError
 from backend.project.embedding import embed
 from backend.project.index import LABELLED, Row
 from backend.project.session import Session
+from model.set_metrics import predicted_sets
 from model.version_store import Version
 from model.weights_file import WeightsError
 
@@ -41,7 +42,8 @@ def write_predictions(folder: Path, rows: Sequence[Row], session: Session, versi
         if not found[number]:
             return [*start, "", *[""] * len(version.classes), row.error or "it is not embedded yet"]
         values = probabilities[number]
-        return [*start, version.classes[int(values.argmax())], *(round(float(value), DECIMALS) for value in values), ""]
+        best = names_in(predicted_sets(values), version.classes) if version.several else version.classes[int(values.argmax())]
+        return [*start, best, *(round(float(value), DECIMALS) for value in values), ""]
 
     write_table(folder / "predictions.csv", header, (line(row, number) for number, row in enumerate(unlabelled)))
     return int(found.sum()), len(unlabelled) - int(found.sum())

@@ -4,6 +4,10 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+BETWEEN = ";"  # classes in one cell, as `simulate` reads them
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # with one of these a spreadsheet takes a cell for a formula
 
 
@@ -20,3 +24,8 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str |
         table.writerow([guarded(name) for name in header])
         for row in rows:
             table.writerow([guarded(cell) if isinstance(cell, str) else cell for cell in row])
+
+
+def names_in(chosen: NDArray[np.bool_], classes: Sequence[str]) -> str:
+    """The `chosen` of C classes, bool (C,), as one cell."""
+    return BETWEEN.join(name for name, is_in in zip(classes, chosen.tolist(), strict=True) if is_in)

@@ -92,6 +92,8 @@ def _alone(folder: Path) -> Iterator[None]:
 def _learn_and_judge(at: JobAtWork, folder: Path, generation: int, depth: str) -> dict[str, Any]:
     s, started = at.session, time.time()
     s.sync()
+    if s.target.SEVERAL:
+        return {"ignored": "fine-tuning learns single choices, and an image may be of several classes here"}
     try:
         run = _begin(s, folder, generation)
         made = _make(s, run, depth)

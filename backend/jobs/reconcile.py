@@ -110,7 +110,10 @@ def _tell_differences(session: Session) -> None:
         session.label_studio, session.project, session.settings.backend_url, session.settings.credentials, session.state.made
     )
     try:
-        texts = [difference.text for difference in setting_differences(session.info) + wiring_differences(wiring)]
+        texts = [
+            difference.text
+            for difference in setting_differences(session.info, session.target.may_be_empty) + wiring_differences(wiring)
+        ]
     except LabelStudioError as error:
         log.info("Project %s: ML backends and webhooks could not be compared: %s", session.project, error)
         return

@@ -117,7 +117,7 @@ def _finetune_grown(at: JobAtWork, labels: int) -> None:
     """Let ResNet50 be retrained where the project wants that and labels have grown enough since the last time."""
     s = at.session
     depth = finetune_depth(s.state, s.settings)
-    tunable = network(s.backbones.wanted.network).tunable
+    tunable = network(s.backbones.wanted.network).tunable and not s.target.SEVERAL
     if depth and tunable and labels >= max(FINETUNE_FROM, s.settings.finetune_growth * s.state.tuned_labels):
         at.wake(f"finetune_{depth}")
         with s.edit() as state:

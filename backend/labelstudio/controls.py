@@ -8,6 +8,7 @@ from backend.labelstudio.config_tree import VARIABLE, is_set
 from backend.labelstudio.task_data import SHORT, quoted
 from backend.labelstudio.tree import DEEPEST, SEPARATOR, leaves_of
 
+MULTIPLE = "multiple"
 LEARNED = ("Choices", "Taxonomy")
 ABOUT_REGIONS = ("perRegion", "perItem", "labeling")
 OTHERS = {
@@ -79,8 +80,8 @@ def variable(image: ElementTree.Element) -> str:
 def _choices_problem(element: ElementTree.Element) -> str:
     choices = choices_of(element)
     classes = [class_of(choice) for choice in choices]
-    if element.get("choice", "single") not in ("single", "single-radio"):
-        return f"allows several choices (choice={quoted(element.get('choice', ''))})"
+    if element.get("choice", "single") not in ("single", "single-radio", MULTIPLE):
+        return f"has choice={quoted(element.get('choice', ''))}, which is none of single, single-radio and multiple"
     if any(choice.find(".//Choice") is not None for choice in choices):
         return "has nested choices"
     if is_set(element, "allowNested"):

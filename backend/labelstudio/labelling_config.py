@@ -5,7 +5,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from backend.labelstudio.config_tree import LabelConfigError, is_set, parse_tree
-from backend.labelstudio.controls import LEARNED, Control, choices_of, class_of, describe, separator_of, variable
+from backend.labelstudio.controls import LEARNED, MULTIPLE, Control, choices_of, class_of, describe, separator_of, variable
+from backend.labelstudio.several import Several
 from backend.labelstudio.target import Answer, Target
 from backend.labelstudio.task_data import quoted
 from backend.labelstudio.tree import Tree, leaves_of
@@ -14,7 +15,7 @@ __all__ = ["Answer", "Control", "LabelConfig", "LabelConfigError", "Target", "pa
 
 NAMED = 8  # controls that a message names
 ADVICE = (
-    "Active learning needs a single-choice <Choices>, or a <Taxonomy>, on an <Image> in the labelling config, such as "
+    "Active learning needs <Choices>, or a <Taxonomy>, on an <Image> in the labelling config, such as "
     '<Image name="image" value="$image"/><Choices name="choice" toName="image" choice="single"><Choice value="A"/>'
     '<Choice value="B"/></Choices>.'
 )
@@ -37,8 +38,8 @@ def parse_label_config(xml: Any, control: str = "") -> Target:
 def read_label_config(xml: Any, control: str = "") -> LabelConfig:
     """The labelling config `xml`, and in it the control of that name, "" for the first one that can be learned.
 
-    One that is asked of every image comes before one that is asked only after certain answers, and then <Choices> before
-    <Taxonomy>. Takes anything that JSON can hold; raises LabelConfigError and nothing else.
+    One that is asked of every image comes before one that is asked only after certain answers; and then a single choice before
+    a <Taxonomy>, and that before several choices. Takes anything that JSON can hold; raises LabelConfigError and nothing else.
     """
     tree = parse_tree(xml)
     images = {image.get("name"): image for image in tree.images}
@@ -54,19 +55,25 @@ def read_label_config(xml: Any, control: str = "") -> LabelConfig:
         missing = "it has no <Choices> and no <Taxonomy>" + (f", only {rest}" if rest else "")
         raise LabelConfigError(f"{ADVICE} Here {_listed(choices) or missing}.")
     element, chosen = usable[0]
-    return LabelConfig(chosen, _target(element, images), tuple(other for _, other in controls if other is not chosen))
+    others = tuple(other for _, other in controls if other is not chosen)
+    beside = tuple(sorted({other.name for other in others}))
+    return LabelConfig(chosen, _target(element, images, beside), others)
 
 
-def _rank(found: tuple[ElementTree.Element, Control]) -> tuple[bool, int]:
-    return found[1].conditional, LEARNED.index(found[1].tag)
+def _rank(found: tuple[ElementTree.Element, Control]) -> tuple[bool, bool, int]:
+    element, control = found
+    return control.conditional, element.get("choice") == MULTIPLE, LEARNED.index(control.tag)
 
 
-def _target(element: ElementTree.Element, images: dict[str | None, ElementTree.Element]) -> Target:
-    """What `element`, which can be learned, asks."""
+def _target(element: ElementTree.Element, images: dict[str | None, ElementTree.Element], beside: tuple[str, ...]) -> Target:
+    """What `element`, which can be learned, asks. beside: names of the other controls."""
     name, to_name = element.get("name", ""), element.get("toName", "")
     data_key = variable(images[to_name])[1:]
     if element.tag == "Choices":
-        return Target(name, to_name, data_key, tuple(map(class_of, choices_of(element))))
+        classes = tuple(map(class_of, choices_of(element)))
+        if element.get("choice") != MULTIPLE:
+            return Target(name, to_name, data_key, classes)
+        return Several(name, to_name, data_key, classes, not is_set(element, "required"), beside)
     separator = separator_of(element)
     classes = tuple(separator.join(map(class_of, path)) for path in leaves_of(element))
     stops = not is_set(element, "leafsOnly") and element.get("maxUsages", "").strip() != "1"

@@ -1,5 +1,7 @@
 """What is learned of a labelling config, and what an annotation answers to it. Trees of classes stand in `tree.py`."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -14,7 +16,8 @@ UNKNOWN_CLASS, SEVERAL, MALFORMED, ELSEWHERE, EMPTY, BRANCH = "class", "several"
 
 @dataclass(frozen=True)
 class Answer:
-    """What one annotation answers: `choice`, one of the classes, or None with the kind of trouble and a remark about it."""
+    """What one annotation answers: `choice`, one of the classes or, as text, a set of them (`Several`); or None with the kind
+    of trouble and a remark about it."""
 
     choice: str | None
     trouble: str = ""
@@ -25,15 +28,21 @@ class Answer:
 class Target:
     """A <Choices> control on an <Image>: from_name, to_name, the task's data key that holds the image, and the classes.
 
-    KIND: the type of its regions, and the key of their values.
+    KIND: the type of its regions, and the key of their values; SEVERAL: whether an image may be of several classes or of none.
     """
 
     KIND: ClassVar[str] = "choices"
+    SEVERAL: ClassVar[bool] = False
 
     from_name: str
     to_name: str
     data_key: str
     classes: tuple[str, ...]
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether nothing chosen is an answer."""
+        return False
 
     def as_dict(self) -> dict[str, Any]:
         """What a model version remembers of it; equal dicts mean that the version's head fits."""
@@ -84,6 +93,11 @@ class Target:
             elif isinstance(name := region.get("from_name"), str):
                 other = other or name
         return self._judge(self._meant(choices), odd, other)
+
+    def majority(self, choices: Sequence[str]) -> str | None:
+        """What most of the answers `choices`, at least one, say; None for a tie."""
+        votes = Counter(choices).most_common(2)
+        return None if len(votes) == 2 and votes[0][1] == votes[1][1] else votes[0][0]
 
     def _stored(self, choice: str) -> Any:
         """What Label Studio stores for a class."""

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from backend.learning.rounds import Labelled
 from model.head import cross_fit
 from model.learner import Learner
-from model.logistic import Floats
+from model.logistic import Floats, Labels
 from model.metrics import ENOUGH, effective_size, macro_f1, paired_bootstrap
+from model.set_metrics import macro_f1_of_sets, predicted_sets
 from strategies.arrays.hashing import uniform_hash
 
 SEED = "test and stop fold"
@@ -84,7 +85,15 @@ def compare(live: Labelled, new: Floats, test: NDArray[np.bool_], classes: int) 
     labels, weights = live.labels, live.weights[test]
     truth = labels[test]
     learners = [Learner(embeddings, labels, classes) for embeddings in (live.embeddings, new)]
-    guesses = [cross_fit(learner, test, temperature=1.0).argmax(axis=1) for learner in learners]
+    guesses: list[Labels] = [_predicted(cross_fit(learner, test, temperature=1.0), live.independent) for learner in learners]
+    f1_live, f1_new = (_macro_f1(guess, truth, classes, weights) for guess in guesses)
     probability, interval = paired_bootstrap(guesses[0], guesses[1], truth, classes, weights)
-    f1_live, f1_new = (macro_f1(guess, truth, classes, weights) for guess in guesses)
     return Comparison(len(truth), effective_size(weights), f1_live, f1_new, probability, interval)
+
+
+def _predicted(probabilities: Floats, independent: bool) -> Labels:
+    return predicted_sets(probabilities) if independent else probabilities.argmax(axis=1)
+
+
+def _macro_f1(guess: Labels, truth: Labels, classes: int, weights: NDArray[np.float64]) -> float:
+    return macro_f1_of_sets(guess, truth, weights) if truth.ndim > 1 else macro_f1(guess, truth, classes, weights)

@@ -121,7 +121,8 @@ def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[
     backbone has not seen it.
 
     "gain" among them is what the next labels are expected to bring, "judged" are the images behind the confusion matrix: their
-    tasks, true classes and predicted ones; both only where an image is of one class. Without labels there is no head.
+    tasks, true classes and predicted ones; both only where an image is of one class, while else "slots" are how many of those
+    images are of each class. Without labels there is no head.
     """
     labelled = labelled.only(_finite_rows(labelled.embeddings))
     if not len(labelled.labels):
@@ -133,7 +134,8 @@ def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[
     weights = _weights_among(labelled, fair)
     if learner.independent:
         measured = measure_sets(held, labelled.labels[fair], weights, seed=seed)
-        return head, measured.as_dict() | {"gain": None, "unjudged": labelled.unjudged}
+        slots = labelled.labels[fair].sum(axis=0).tolist()
+        return head, measured.as_dict() | {"gain": None, "unjudged": labelled.unjudged, "slots": slots}
     metrics = measure(held, labelled.labels[fair], weights, seed=seed)
     predicted = held.argmax(axis=1)
     gain = _gain(learner, fair, weights, predicted, len(pool.tasks)) if metrics.enough else None

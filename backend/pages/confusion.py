@@ -41,15 +41,17 @@ class Matrix:
 
 class Confusion:
     """What was measured of a version, from its version.json. known: whether its images were kept, which versions of earlier
-    days did not do."""
+    days did not do; several: whether images may be of several classes, so that there is nothing to confuse."""
 
     def __init__(self, about: dict[str, Any]) -> None:
         metrics = about["metrics"]
         self.classes = list(about["target"].get("classes", []))
-        self.known = "judged" in metrics
+        self.several = bool(about["target"].get("several"))
+        self.known = "judged" in metrics or "slots" in metrics
         self._enough = metrics.get("enough", False)
         self._f1 = metrics.get("per_class") or [None] * len(self.classes)
         self._weights = {(truth, guess): weight for truth, guess, weight in metrics.get("confusion", [])}
+        self._slots = Counter(dict(enumerate(metrics.get("slots", []))))
         judged = metrics.get("judged", {"tasks": [], "truths": [], "guesses": []})
         self._judged = list(zip(judged["tasks"], judged["truths"], judged["guesses"], strict=True))
 
@@ -76,7 +78,7 @@ class Confusion:
     def by_class(self) -> list[tuple[str, float | None, int | None]]:
         """Each class, its F1 and how many random slots have it: the worst first; None for an F1 that too few random slots
         tell, and for a number that was not kept."""
-        slots = Counter(truth for _, truth, _ in self._judged)
+        slots = self._slots or Counter(truth for _, truth, _ in self._judged)
         f1 = self._f1 if self._enough else [None] * len(self.classes)
         found = [(name, f1[at], slots[at] if self.known else None) for at, name in enumerate(self.classes)]
         return sorted(found, key=lambda entry: math.inf if entry[1] is None else entry[1])

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from starlette.responses import Response
 
+from backend.labelstudio.several import names_of
 from backend.pages import curve
 from backend.pages.confusion import CLASSES, Confusion
 from backend.pages.visit import Page, Visit
@@ -37,7 +38,8 @@ def _progress(visit: Visit) -> Response:
         return _images(visit, confusion, asked.get("truth", ""), asked.get("guess", ""))
     live, versions = summary(about), [entry.model_dump() for entry in History(folder).entries()]
     more = outlook(live)
-    labels = Counter(row.label for row in _rows(visit) if row.label is not None)
+    given = [row.label for row in _rows(visit) if row.label is not None]
+    labels = Counter(name for label in given for name in (names_of(label) if confusion.several else [label]))
     return visit.page(
         "progress.html",
         confusion=confusion,

@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.responses import Response
 
+from backend.labelstudio.several import NONE_OF_THESE
 from backend.pages.kept import Kept, kept
 from backend.pages.visit import Page, Visit
 from backend.project.likeness import copy_distance, distances_to, near_copies, typical_of
+from model.set_metrics import SURE, predicted_sets
 from strategies import REASONS, REGISTRY
 
 AT_ONCE = 2  # pages that read a whole pool's embeddings
@@ -70,16 +72,30 @@ def queued(known: Kept) -> list[Picture]:
             why = f"sent by {known.sent[row.task]}" + (f"; a {SLOT} too" if is_slot else "")
         if told and head and found[number] and not is_slot:
             probabilities = head.probabilities(values[number : number + 1])[0]
-            guess, confidence = known.live.classes[int(probabilities.argmax())], float(probabilities.max())
+            guess, confidence = _guess(known, probabilities)
             why = why or _why_uncertain(known, probabilities)
         why = why or _why_typical(known, int(typical[number]))
         pictures.append(Picture(row.task, why, guess, confidence, copies, len(near) - len(copies), row.task in known.sent))
     return pictures
 
 
+def _guess(known: Kept, probabilities: NDArray[np.float32]) -> tuple[str, float]:
+    """The class that is guessed and its probability; of several classes those that are ticked, and the lowest of these."""
+    if not known.live.several:
+        return known.live.classes[int(probabilities.argmax())], float(probabilities.max())
+    ticked = np.flatnonzero(predicted_sets(probabilities))
+    if not len(ticked):
+        return NONE_OF_THESE, float(1 - probabilities.max())
+    return ", ".join(known.live.classes[number] for number in ticked), float(probabilities[ticked].min())
+
+
 def _why_uncertain(known: Kept, probabilities: NDArray[np.float32]) -> str:
     """ "uncertain between A and B" where the strategy asks the head and that is so; else ""."""
     strategy = REGISTRY.get(_base(known))
+    if known.live.several:
+        least = int(abs(probabilities - SURE).argmin())
+        close = strategy and not strategy.headless and 2 * abs(probabilities[least] - SURE) <= CLOSE
+        return f"uncertain whether it is {known.live.classes[least]}" if close and "strategy" not in known.state.errors else ""
     best = np.argsort(-probabilities)[:2].tolist()
     if not strategy or strategy.headless or "strategy" in known.state.errors or len(best) < 2:
         return ""

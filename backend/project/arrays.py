@@ -1,10 +1,11 @@
 """What the index and the embeddings know of a project, as the arrays that a round learns from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.labelstudio.several import names_of
 from backend.learning.random_sample import RandomSample
 from backend.learning.rounds import Labelled, Pool
 from backend.project.consensus import LABELLED, UNLABELLED
@@ -21,11 +22,12 @@ def labelled_and_pool(
     draw: Callable[[NDArray[np.int64], Bools, Bools], RandomSample],
     unseen: Callable[[NDArray[np.int64]], Bools],
     whole: bool = True,
+    several: bool = False,
 ) -> tuple[Labelled, Pool]:
     """The labelled images, and the unlabelled, unskipped ones, of `rows`, as far as they have embeddings in `store`.
 
     draw: the random sample of (tasks, labelled, left); unseen: which tasks the backbone has never seen. Without `whole` the
-    embeddings of the pool are not read, and the pool is empty.
+    embeddings of the pool are not read, and the pool is empty. several: whether labels are sets of `classes`.
     """
     store.refresh()
     states = np.array([row.state for row in rows], "U10")
@@ -33,7 +35,7 @@ def labelled_and_pool(
     keys = np.array([row.key for row in rows], np.int64)
     numbers = {name: number for number, name in enumerate(classes)}
     labels = np.array([numbers.get(row.label or "", -1) for row in rows], np.int64)
-    usable, unlabelled = (states == LABELLED) & (labels >= 0), states == UNLABELLED
+    usable, unlabelled = (states == LABELLED) & ((labels >= 0) | several), states == UNLABELLED
     taught, pool = np.flatnonzero(usable), np.flatnonzero(unlabelled if whole else np.zeros(len(rows), bool))
     (of_taught, read), (of_pool, read_too) = store.get(keys[taught].tolist()), store.get(keys[pool].tolist())
     embedded = ~np.isin(keys, store.missing(keys.tolist()))
@@ -46,7 +48,7 @@ def labelled_and_pool(
     return (
         Labelled(
             tasks[taught],
-            labels[taught],
+            _sets([rows[row].label or "" for row in taught.tolist()], numbers) if several else labels[taught],
             of_taught[read].astype(np.float32),
             sample.weights[taught],
             unseen(tasks[taught]),
@@ -54,3 +56,11 @@ def labelled_and_pool(
         ),
         Pool(tasks[pool], of_pool, sample.turns[pool]),
     )
+
+
+def _sets(labels: Sequence[str], numbers: Mapping[str, int]) -> Bools:
+    """Which of C classes each of n labels holds, bool (n, C)."""
+    found = np.zeros((len(labels), len(numbers)), bool)
+    for row, label in enumerate(labels):
+        found[row, [numbers[name] for name in names_of(label) if name in numbers]] = True
+    return found

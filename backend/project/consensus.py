@@ -1,6 +1,5 @@
 """What the annotations of one task amount to: one label, or the reason why there is none."""
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ TIED = "annotators disagree, no class has most votes: one person more is asked, 
 
 @dataclass(frozen=True)
 class Consensus:
-    """state: one of UNLABELLED, LABELLED, SKIPPED, UNUSABLE; label: the class of a labelled task.
+    """state: one of UNLABELLED, LABELLED, SKIPPED, UNUSABLE; label: the class of a labelled task, or its set of them as text.
 
     trouble, remark: of an unusable one the kind of what is wrong (one of the labelling config's, or TIE) and the sentence.
     """
@@ -37,13 +36,13 @@ def consensus(annotations: Any, target: Target) -> Consensus:
         return Consensus(SKIPPED if listed else UNLABELLED)
     truths = [a for a in given if isinstance(a, dict) and is_true(a.get("ground_truth"))]
     answers = [answered(a, target) for a in truths or given]
-    votes = Counter(answer.choice for answer in answers if answer.choice is not None).most_common(2)
-    if not votes:
+    choices = [answer.choice for answer in answers if answer.choice is not None]
+    if not choices:
         told = min(answers, key=lambda answer: GRAVEST_FIRST.index(answer.trouble))
         return Consensus(UNUSABLE, None, told.trouble, told.remark)
-    if len(votes) == 2 and votes[0][1] == votes[1][1]:
+    if (label := target.majority(choices)) is None:
         return Consensus(UNUSABLE, None, TIE, TIED)
-    return Consensus(LABELLED, votes[0][0])
+    return Consensus(LABELLED, label)
 
 
 def annotations_of(annotations: Any) -> list[Any]:

@@ -197,7 +197,8 @@ class Session:
     def _arrays(self, whole: bool) -> tuple[Labelled, Pool]:
         draw = partial(self.sample.draw, share=self.settings.explore)
         unseen = partial(self.backbones.unseen, self.backbone)
-        return labelled_and_pool(self.index.rows(), self.target.classes, self.store, draw, unseen, whole)
+        target = self.target
+        return labelled_and_pool(self.index.rows(), target.classes, self.store, draw, unseen, whole, target.SEVERAL)
 
     def rules(self) -> Rules:
         """How this project's queue is drawn."""

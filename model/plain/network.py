@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from scipy.special import logit
 from torchvision.models import ResNet
 
 from model.backbone import BackboneSpec
-from model.head import Head
+from model.head import Head, IndependentHead
 from model.networks import Network, network
 from model.networks.of_timm import PREFIX
 from model.plain.predict import Classifier
@@ -64,7 +65,8 @@ def _about(spec: BackboneSpec, known: Network, head: Head, classes: list[str]) -
         "pooling": "whole and middle" if known.tunable else "the library's",
         "preprocessing": values_of(known.preprocessing(spec.preprocessing)),
         "classes": classes,
-        "unseen": [0.0 if count else 1 / (n + len(classes)) for count in head.counts.tolist()],
+        "independent": head.independent,
+        "unseen": [0.0 if count or head.independent else 1 / (n + len(classes)) for count in head.counts.tolist()],
     }
 
 
@@ -103,9 +105,10 @@ def _caffe_blocks(module: Any) -> list[str]:
 
 def _folded(known: Network, head: Head) -> State:
     """The head as the classifier of the library's network: weights and biases divided by the temperature."""
-    seen = head.counts > 0
+    seen = head.learned
     weights = np.where(seen[:, None], head.weights / head.temperature, 0).astype(np.float32)
-    biases = np.where(seen, head.bias / head.temperature, NEVER).astype(np.float32)
+    unseen = logit(head.constant) if isinstance(head, IndependentHead) else NEVER
+    biases = np.where(seen, head.bias / head.temperature, unseen).astype(np.float32)
     wanted = known.whole(len(seen)).state_dict()
     state = {f"{name}.bias": torch.from_numpy(biases) for name in known.classifiers}
     for name in known.classifiers:

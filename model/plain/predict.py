@@ -26,6 +26,7 @@ class Classifier(torch.nn.Module):  # pixels, uint8 (N, H, W, 3) -> the probabil
     def __init__(self, about: dict[str, Any], state: dict[str, torch.Tensor]) -> None:
         super().__init__()
         library = __import__("timm").create_model if about["library"] == "timm" else torchvision.models.get_model
+        self.independent = about["independent"]  # whether an image may be of several classes or of none
         self.network: Any = library(about["network"], **about["options"])
         self.network.load_state_dict(state)
         self.last: Any = self.network.get_submodule(about["classifiers"][0])
@@ -41,6 +42,8 @@ class Classifier(torch.nn.Module):  # pixels, uint8 (N, H, W, 3) -> the probabil
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         features = normalize(self.network((pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std), dim=1)
         logits = linear(features, self.last.weight.flatten(1), self.last.bias)
+        if self.independent:
+            return logits.sigmoid()
         return logits.softmax(1) * (1 - self.unseen.sum()) + self.unseen
 
 

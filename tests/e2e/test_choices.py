@@ -1,4 +1,5 @@
-"""Trees of classes on a real Label Studio: what its editor stores, which predictions it keeps, and the loop over them.
+"""Trees of classes, and several choices an image, on a real Label Studio: what its editor stores, which predictions it keeps,
+and the loop over them.
 
 The tests of this file build on each other and run in their order.
 """
@@ -7,6 +8,7 @@ import pytest
 
 from backend.bench.label_studio import csrf, name_of
 from tests.e2e.conftest import RETRAIN_AFTER, Annotator, first, wait_until
+from tests.e2e.editor import Editor
 
 pytestmark = pytest.mark.soak
 
@@ -102,3 +104,64 @@ def test_the_editor_ticks_a_leaf_and_stores_its_path(house, project, annotator, 
     (found,) = house.admin.request("GET", f"/api/tasks/{task}/")["annotations"]
     (stored,) = found["result"]
     assert {key: stored[key] for key in ("from_name", "to_name", "type", "value")} == region(["Insects", "bees"])[0]
+
+
+SEVERAL = """<View><Image name="image" value="$image"/><Choices name="kind" toName="image" choice="multiple">
+    <Choice value="ants"/><Choice value="bees"/><Choice value="winged"/></Choices></View>"""
+SETS = {"ants": ["ants"], "bees": ["bees", "winged"]}
+
+
+def ticked(names):
+    """A result of several choices as the editor sends it; nothing where none is ticked."""
+    value = {"choices": list(names)}
+    return [{"from_name": "kind", "to_name": "image", "type": "choices", "value": value}] if names else []
+
+
+@pytest.fixture(scope="module")
+def several(house, insects):
+    """A connected project in which an image may be of several classes or of none."""
+    project = house.project("Several", first(insects, IMAGES, 2 * IMAGES), ["A", "B"])
+    house.admin.patch_project(project, label_config=SEVERAL)
+    said = house.cli("connect", "--project", str(project))
+    assert "Empty answers: taken" in said
+    return project
+
+
+def test_sets_are_learned_and_come_back_as_pre_annotations(house, several, annotator, insects):
+    before = house.live(several)
+    submit(annotator, annotator.next(several), ticked([]))
+    for _ in range(2 * RETRAIN_AFTER - 1):
+        task = annotator.next(several)
+        submit(annotator, task, ticked(SETS[insects[name_of(task)][0]]))
+
+    def learned():
+        version = house.version(several, house.live(several))
+        return version if version.head and len(version.tasks) == 2 * RETRAIN_AFTER else None
+
+    version = wait_until(learned, 90, f"a round from all labels after {before}")
+    assert version.labels.dtype == bool
+    assert sorted(version.labels.sum(axis=1).tolist())[0] == 0
+    guesses = [p["result"] for p in house.admin.predictions(several) if p["model_version"] == version.name and p["result"]]
+    sets = [set(result[0]["value"]["choices"]) for result in guesses]
+    assert {"bees", "winged"} in sets
+    assert all(found <= {"ants", "bees", "winged"} for found in sets)
+    assert annotator.next(several)["id"] in house.queue(several, version.name)[:2]
+
+
+def test_what_is_ticked_beforehand_can_be_unticked_and_nothing_ticked_is_an_answer(house, several, annotator, chromium):
+    editor = Editor(chromium, house, annotator, several, ["ants", "bees", "winged"])
+    while not editor.ticked:
+        editor.press("ants")
+        editor.submit()
+    task = editor.task["id"]
+    (guess,) = [p for p in editor.task["predictions"] if p["result"]]
+    assert set(editor.ticked) == set(guess["result"][0]["value"]["choices"])
+    for name in editor.ticked:
+        editor.press(name)
+    assert editor.ticked == []
+    editor.submit()
+    (found,) = house.admin.request("GET", f"/api/tasks/{task}/")["annotations"]
+    assert found["result"] == []
+    house.cli("retrain", "--project", str(several))
+    version = house.version(several, house.live(several))
+    assert version.labels[version.tasks.tolist().index(task)].tolist() == [False, False, False]

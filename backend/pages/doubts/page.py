@@ -4,6 +4,7 @@ from contextlib import closing
 
 from starlette.responses import Response
 
+from backend.labelstudio.several import shown
 from backend.pages.doubts.listed import Listed, look
 from backend.pages.people.names import names_for
 from backend.pages.visit import Page, Visit
@@ -18,6 +19,7 @@ def _doubts(visit: Visit) -> Response:
     project, said = visit.project or 0, visit.request.query_params.get("asked", "")
     folder, state = visit.house.projects.folder(project), visit.house.projects.read(project)
     asked = {int(said)} if said.isascii() and said.isdigit() and len(said) < 19 else set()
+    several = bool(state.target.get("several"))
     listed, names = Listed(None, [], 0, [], 0), names_for(visit)
     if (folder / "index.sqlite").exists():
         with closing(Index(folder / "index.sqlite")) as index:
@@ -27,6 +29,8 @@ def _doubts(visit: Visit) -> Response:
         live=state.live,
         listed=listed,
         asked=sorted(asked),
+        several=several,
+        readable=lambda label: shown(label, several),
         by=lambda entry: [(names.of(a.person), a.choice) for a in entry.said if names.sees(a.person)],
         others=lambda entry: names.others({answer.person for answer in entry.said}),
         again=AGAIN,

@@ -34,11 +34,12 @@ def _show(visit: Visit) -> Response:
     desk, view = Desk(visit), secrets.token_hex(4)
     values: dict[str, Any] = {"offer": None, "after": [], "classes": []}
     with kept(visit) as known:
-        if known:
+        values["several"] = bool(known and known.live.several)
+        if known and not known.live.several:
             chooser = desk.chooser(known)
             offer = chooser.take(view)
             after = chooser.after(offer) if offer else []
-            values = {"offer": offer, "after": after, "classes": known.live.classes}
+            values |= {"offer": offer, "after": after, "classes": known.live.classes}
     offer = values["offer"]
     values |= {
         "codes": codes(len(offer.tasks)) if offer else [],

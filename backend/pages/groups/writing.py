@@ -116,6 +116,8 @@ class Writer:
         with request_within(time.monotonic() + ASK_SECONDS):
             config = self._studio.project(self._project)["label_config"]
         found = read_label_config(config, self._house.projects.read(self._project).control)
+        if found.target.SEVERAL:
+            raise LabelConfigError("An image may be of several classes by now: label these images one by one.")
         if decision.group.label not in found.target.classes:
             raise LabelConfigError(f"The class {decision.group.label} is not in the labelling config any more.")
         if also := [control.name for control in found.others if control.required]:

@@ -57,7 +57,8 @@ def _points(visit: Visit) -> Response:
     if drawn is None:
         return Response("There is no map yet.", 404)
     with closing(Index(folder / "index.sqlite")) as index:
-        return Response(points(drawn, index, visit.house.projects.read(project).live), media_type=BINARY)
+        state = visit.house.projects.read(project)
+        return Response(points(drawn, index, state.live, bool(state.target.get("several"))), media_type=BINARY)
 
 
 def _pictures(visit: Visit) -> Response:

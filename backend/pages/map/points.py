@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.labelstudio.several import shown
 from backend.project.index import LABELLED, UNLABELLED, Index
 from backend.project.map import Map
 
@@ -24,9 +25,10 @@ TYPES = {
 }
 
 
-def points(drawn: Map, index: Index, live: str) -> bytes:
+def points(drawn: Map, index: Index, live: str, several: bool = False) -> bytes:
     """The images of the map that are still in the project: tasks, x, y, labels and guesses (numbers of `names`), certainty in
-    percent, place in the queue of `live` (0 for the next), and whether each is without a label.
+    percent, place in the queue of `live` (0 for the next), and whether each is without a label. several: whether labels are
+    sets of classes.
 
     Of a random slot that nobody has labelled no guess is told, here as everywhere.
     """
@@ -34,7 +36,9 @@ def points(drawn: Map, index: Index, live: str) -> bytes:
     at, there = _positions(np.array([row.task for row in rows], np.int64), drawn.tasks)
     known, tasks = [rows[position] for position in at[there].tolist()], drawn.tasks[there]
     numbers = {name: number for number, name in enumerate(drawn.classes)}
-    labels = [numbers.setdefault(row.label, len(numbers)) if row.state == LABELLED and row.label else NOWHERE for row in known]
+    given = [row.label if row.state == LABELLED else None for row in known]
+    names = [label and shown(label, several=True) for label in given] if several else given
+    labels = [numbers.setdefault(name, len(numbers)) if name else NOWHERE for name in names]
     queued, is_queued = _positions(tasks, np.array([row.task for row, *_ in queue], np.int64))
     places, told = np.full(len(tasks), NOWHERE, np.int32), drawn.guesses[there] >= 0
     places[queued[is_queued]] = np.flatnonzero(is_queued)

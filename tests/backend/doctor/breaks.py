@@ -159,7 +159,7 @@ BREAKS = {  # name: what breaks, the link, its state, what is seen, the next ste
     ),
     "a labelling config that cannot be learned": (
         lambda house: house.project.update(label_config='<View><Text name="t" value="$t"/></View>'),
-        ("labelling config", WRONG, "single-choice <Choices>", "Settings > Labeling Interface"),
+        ("labelling config", WRONG, "needs <Choices>", "Settings > Labeling Interface"),
     ),
     "a class more": (
         lambda house: house.project.update(label_config=label_config(["ants", "bees", "wasps"])),

@@ -31,7 +31,7 @@ def test_other_controls_are_passed_over():
         ("", "not valid XML"),
         ("<View>", "not valid XML"),
         (f"<View>{IMAGE}</View>", "no <Choices>"),
-        (f'<View>{IMAGE}<Choices name="c" toName="img" choice="multiple">{TWO}</Choices></View>', "several choices"),
+        (f'<View>{IMAGE}<Choices name="c" toName="img" choice="any">{TWO}</Choices></View>', "none of single"),
         (
             f'<View><Text name="t" value="$t"/><Choices name="c" toName="t">{TWO}</Choices></View>',
             "does not refer to an <Image>",
@@ -168,9 +168,9 @@ def test_a_question_that_cannot_be_learned_is_refused_by_name():
 
 
 def test_a_question_that_cannot_be_learned_is_passed_over():
-    config = read_label_config(f"<View>{IMAGE}{choices('many', choice='multiple')}{choices('one')}</View>")
+    config = read_label_config(f"<View>{IMAGE}{choices('each', perRegion='true')}{choices('one')}</View>")
     assert config.control.name == "one"
-    assert config.others[0].problem == "allows several choices (choice='multiple')"
+    assert config.others[0].problem == "is about regions, not about the whole image"
 
 
 def test_a_question_asked_of_every_image_comes_before_one_asked_after_certain_answers():
@@ -180,7 +180,7 @@ def test_a_question_asked_of_every_image_comes_before_one_asked_after_certain_an
 
 
 def test_a_refusal_stays_short():
-    xml = f"<View>{IMAGE}{''.join(choices('c' * 1000, choice='multiple') for _ in range(500))}</View>"
+    xml = f"<View>{IMAGE}{''.join(choices('c' * 1000, perRegion='true') for _ in range(500))}</View>"
     with pytest.raises(LabelConfigError) as refused:
         parse_label_config(xml)
     assert len(str(refused.value)) < 2000

@@ -79,7 +79,7 @@ def test_a_project_that_connect_is_adding_is_let_in(serve, redis):
 def test_a_config_that_cannot_be_served_is_told_in_the_status_line_which_is_all_label_studio_shows(serve):
     answer = serve().post("/setup", json={"project": "3.1", "schema": "<View><Image name='i' value='$i'/></View>"})
     assert answer.status_code == 400
-    assert "needs a single-choice <Choices> on an <Image>" in answer.reason_phrase
+    assert "needs <Choices>, or a <Taxonomy>, on an <Image>" in answer.reason_phrase
 
 
 def test_the_next_answer_has_its_own_status_line_again(serve):

@@ -1,0 +1,114 @@
+"""Rounds of a project in which an image may be of several classes or of none."""
+
+import numpy as np
+import pytest
+
+from backend.connection.differences import setting_differences
+from backend.jobs.doubts import doubt
+from backend.jobs.finetune import finetune
+from backend.jobs.reconcile import reconcile
+from backend.jobs.round import run_round
+from backend.labelstudio.several import names_of
+from backend.learning.promotion import compare
+from backend.learning.rounds import Labelled
+
+CONFIG = """<View><Image name="image" value="$image"/><Choices name="choice" toName="image" choice="multiple">
+    <Choice value="red"/><Choice value="dark"/><Choice value="green"/></Choices></View>"""
+
+
+def truth(number):
+    """The classes of the photo of that number: see `photo`."""
+    return [*(["red"] if number % 2 == 0 else []), *(["dark"] if number % 25 < 8 else [])]
+
+
+def answer(place, number, names):
+    """Submit a set of classes for a photo."""
+    value = {"from_name": "choice", "to_name": "image", "type": "choices", "value": {"choices": names}}
+    client = place.studio.client()
+    client.request("POST", f"/api/tasks/{place.tasks[number]}/annotations/", json={"result": [value] if names else []})
+
+
+@pytest.fixture
+def several(place):
+    """A project that asks for any of three classes."""
+    place.studio.client().patch_project(place.project, label_config=CONFIG, enable_empty_annotation=True)
+    return place
+
+
+def test_a_round_learns_sets_and_ticks_what_is_more_likely_than_not(several):
+    for number in range(8):
+        answer(several, number, truth(number))
+    summary = several.run(run_round)
+    assert summary["labels"] == 8
+    with several.session() as session:
+        session.look()
+        version = session.versions.load(several.live())
+        assert session.fits(version)
+    assert version.several
+    assert version.labels.dtype == bool
+    assert dict(zip(version.tasks.tolist(), version.labels.tolist(), strict=True)) == {
+        several.tasks[n]: [name in truth(n) for name in ("red", "dark", "green")] for n in range(8)
+    }
+    stored = [p for p in several.studio.predictions.values() if p["model_version"] == several.live()]
+    assert len(stored) == summary["published"]
+    told = [region for p in stored for region in p["result"]]
+    assert told
+    assert all(set(region["value"]["choices"]) <= {"red", "dark"} for region in told)
+
+
+def test_an_image_of_no_class_is_labelled(several):
+    answer(several, 0, ["red"])
+    answer(several, 1, [])
+    assert several.run(run_round)["labels"] == 2
+    with several.session() as session:
+        labels = {row.task: names_of(row.label) for row in session.index.rows() if row.label}
+    assert labels == {several.tasks[0]: ["red"], several.tasks[1]: []}
+
+
+def test_nothing_is_left_to_learn_after_a_round(several):
+    for number in range(4):
+        answer(several, number, truth(number))
+    several.run(run_round)
+    live = several.live()
+    several.run(reconcile)
+    assert several.live() == live
+    with several.session() as session:
+        assert not session.state.errors
+
+
+def test_a_project_that_asks_for_several_choices_from_now_on_learns_them_anew(place):
+    place.label(0, 1, 2, 3)
+    place.run(run_round)
+    place.studio.client().patch_project(place.project, label_config=CONFIG)
+    for number in (4, 5):
+        answer(place, number, truth(number))
+    place.run(run_round)
+    with place.session() as session:
+        assert session.versions.load(place.live()).several
+
+
+def test_what_learns_single_choices_alone_leaves_it_be(several):
+    for number in range(8):
+        answer(several, number, truth(number))
+    several.run(run_round)
+    assert "single choices" in several.run(finetune, "last")["ignored"]
+    assert several.run(doubt) == 0
+
+
+@pytest.mark.parametrize(("taken", "wanted"), [(True, True), (False, False), (True, False), (False, True)])
+def test_empty_answers_are_wanted_where_they_mean_none_of_the_classes(several, taken, wanted):
+    info = several.studio.client().project(several.project) | {"enable_empty_annotation": taken}
+    found = [difference.kind for difference in setting_differences(info, may_be_empty=wanted)]
+    assert ("empty answers" in found) == (taken != wanted)
+
+
+def test_images_of_several_classes_have_their_f1_and_are_compared_by_it():
+    labels = np.zeros((60, 3), bool)
+    labels[::2, 0] = labels[::3, 1] = True
+    good, bad = np.zeros((2, 60, 8), np.float32)
+    good[:, :3], bad[:, 3] = labels + 0.1, 1
+    everything = np.ones(60)
+    live = Labelled(np.arange(60), labels, bad, everything, everything.astype(bool))
+    found = compare(live, good, everything.astype(bool), 3)
+    assert found.promoted
+    assert found.new > found.live
