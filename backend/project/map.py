@@ -67,8 +67,12 @@ def read_map(folder: Path) -> Map | None:
 
 
 def has_map(folder: Path) -> bool:
-    """Whether somebody has had a map drawn."""
-    return (folder / FILE).exists()
+    """Whether somebody has had a map drawn that can be read: told by its header alone."""
+    try:
+        with safe_open(folder / FILE, framework="numpy") as opened:
+            return "map" in (opened.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
 
 
 def forget_map(folder: Path) -> None:

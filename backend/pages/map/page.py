@@ -12,7 +12,7 @@ from backend.pages.policy import policy
 from backend.pages.visit import Page, Visit
 from backend.project.ahead import MOST
 from backend.project.index import Index
-from backend.project.map import read_map
+from backend.project.map import has_map, read_map
 from backend.status.jobs import describe_job, job_values
 
 SHOWN = 200  # pictures of those chosen
@@ -25,7 +25,7 @@ RELAXED = {"script-src": "'self' 'unsafe-eval'", "style-src": "'self' 'unsafe-in
 
 def _map(visit: Visit) -> Response:
     project = visit.project or 0
-    there = read_map(visit.house.projects.folder(project)) is not None
+    there = has_map(visit.house.projects.folder(project))
     answer = visit.page(
         "map.html",
         there=there,

@@ -120,9 +120,11 @@ function byKeyboard() {
     if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     act(STEP[Number(event.shiftKey)]);
+    const beyond = [across, down];
     [across, down] = [[across, plot.clientWidth], [down, plot.clientHeight]].map(([at, end]) => Math.max(0, Math.min(end, at)));
     size = Math.max(0, Math.min(RADII.length - 1, size));
-    place();
+    if (across !== beyond[0] || down !== beyond[1]) view.shift(across - beyond[0], down - beyond[1]).then(place);
+    else place();
   });
   for (const event of ["place", "focus", "blur"]) cross.addEventListener(event, place);
 }

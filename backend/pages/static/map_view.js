@@ -9,7 +9,6 @@ export class View {
   constructor(plot, points) {
     this.plot = plot;
     this.points = points;
-    this.moved = [0, 0];
   }
 
   async draw(colours) {
@@ -55,6 +54,13 @@ export class View {
 
   go([x, y]) {
     return Plotly.relayout(this.plot, { "xaxis.range": x, "yaxis.range": y });
+  }
+
+  // Move the map by so many pixels.
+  shift(x, y) {
+    const [[left, right], [bottom, up]] = this.ranges;
+    const [across, upwards] = [(x / this.plot.clientWidth) * (right - left), (y / this.plot.clientHeight) * (up - bottom)];
+    return this.go([[left - across, right - across], [bottom + upwards, up + upwards]]);
   }
 
   zoom(factor) {
@@ -104,7 +110,7 @@ export class View {
   draggable() {
     let from = null;
     let resting = 0;
-    const shift = (x, y) => {
+    const move = (x, y) => {
       for (const layer of this.plot.querySelectorAll(".gl-container")) layer.style.transform = x || y ? `translate(${x}px, ${y}px)` : "";
     };
     const settle = async (at) => {
@@ -112,10 +118,8 @@ export class View {
       const [x, y] = [at.clientX - from[0], at.clientY - from[1]];
       if (!x && !y) return;
       from = from && [at.clientX, at.clientY];
-      const [[left, right], [bottom, up]] = this.ranges;
-      const [across, upwards] = [(x / this.plot.clientWidth) * (right - left), (y / this.plot.clientHeight) * (up - bottom)];
-      await this.go([[left - across, right - across], [bottom + upwards, up + upwards]]);
-      shift(0, 0);
+      await this.shift(x, y);
+      move(0, 0);
     };
     this.plot.addEventListener("pointerdown", (event) => {
       if (!this.moving || event.button || !event.isPrimary) return;
@@ -123,7 +127,7 @@ export class View {
     });
     addEventListener("pointermove", (event) => {
       if (!from || !event.isPrimary) return;
-      shift(event.clientX - from[0], event.clientY - from[1]);
+      move(event.clientX - from[0], event.clientY - from[1]);
       clearTimeout(resting);
       resting = setTimeout(() => from && settle(event), REST);
     });
