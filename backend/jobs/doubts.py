@@ -36,8 +36,6 @@ def _doubt(at: JobAtWork) -> int:
     s.look()
     if not live.head or not s.fits(live):
         return 0
-    if live.several:
-        return 0  # which the page says
     found = doubts_of(s.labelled(), live.head, pool_sample(s), live.classes)
     write_found(s.versions.folder / live.name, found)
     return len(found.doubts)

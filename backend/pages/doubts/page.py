@@ -29,7 +29,6 @@ def _doubts(visit: Visit) -> Response:
         live=state.live,
         listed=listed,
         asked=sorted(asked),
-        several=several,
         readable=lambda label: shown(label, several),
         by=lambda entry: [(names.of(a.person), a.choice) for a in entry.said if names.sees(a.person)],
         others=lambda entry: names.others({answer.person for answer in entry.said}),

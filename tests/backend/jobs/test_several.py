@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from backend.connection.differences import setting_differences
-from backend.jobs.doubts import doubt
 from backend.jobs.finetune import finetune
 from backend.jobs.reconcile import reconcile
 from backend.jobs.round import run_round
@@ -87,12 +86,11 @@ def test_a_project_that_asks_for_several_choices_from_now_on_learns_them_anew(pl
         assert session.versions.load(place.live()).several
 
 
-def test_what_learns_single_choices_alone_leaves_it_be(several):
+def test_fine_tuning_says_that_it_learns_single_choices(several):
     for number in range(8):
         answer(several, number, truth(number))
     several.run(run_round)
     assert "single choices" in several.run(finetune, "last")["ignored"]
-    assert several.run(doubt) == 0
 
 
 @pytest.mark.parametrize(("taken", "wanted"), [(True, True), (False, False), (True, False), (False, True)])

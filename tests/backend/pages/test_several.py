@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from backend.project.doubts import Doubt, Found, write_found
 from backend.project.groups import Group, Groups
 from tests.backend.jobs.made_up import label_some, run_round
 from tests.backend.pages.pictures import shown
@@ -53,8 +54,13 @@ def test_groups_say_that_images_are_labelled_one_by_one_here(browser, several):
     assert "<form" not in page.partition("<main")[2] or 'id="group"' not in page
 
 
-def test_labels_in_doubt_say_that_they_are_not_looked_for(browser, several):
-    assert "Not looked for here" in browser.get(f"/projects/{several.project}/doubts")
+def test_a_set_in_doubt_is_told_as_people_read_it(browser, several):
+    task = next(row.task for row in several.index.rows() if row.label == '["ants", "bees"]')
+    found = Found([Doubt(task, '["ants", "bees"]', 0.1, "[]", 0.9)], 30, 0)
+    write_found(several.versions.folder / several.state.live, found)
+    page = browser.get(f"/projects/{several.project}/doubts")
+    assert "Labelled <strong>ants, bees</strong>" in page
+    assert "looks like <strong>none of these</strong>" in page
 
 
 @pytest.mark.parametrize("page", ["", "/versions", "/jobs", "/people", "/map", "/find"])
