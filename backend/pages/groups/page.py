@@ -82,7 +82,9 @@ def _label(desk: Desk) -> Response:
             return desk.visit.page("trouble.html", 400, text=NO_CLASS)
         ticked = set(desk.ticked)
         tasks = [task for task in desk.shown if task in ticked and known.index.row(task)]
-        slots = set(filter(desk.chooser(known).is_drawn, tasks))
+        chooser = desk.chooser(known)
+        slots = set(filter(chooser.is_drawn, tasks))
+        out = chooser.usable([task for task in desk.shown if task not in ticked])
         group = desk.group(known)
     mine = desk.holds.decide([task for task in tasks if task not in slots], desk.person)
     left = {task: SLOT if task in slots else TAKEN for task in tasks if task not in mine}
@@ -90,7 +92,7 @@ def _label(desk: Desk) -> Response:
     desk.groups.let_go(group.name)
     desk.decisions.add(group, mine, left, desk.seconds)
     with suppress(TooManyAhead):
-        desk.ahead.send([task for task in desk.shown if task not in ticked], desk.name)
+        desk.ahead.send(out, desk.name)
     return desk.back()
 
 

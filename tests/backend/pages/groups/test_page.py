@@ -129,12 +129,14 @@ def test_a_group_shrinks_by_what_was_labelled_meanwhile_and_vanishes_below_two(l
     assert project.studio.url in labeller.page.partition("No group waits")[2]
 
 
-def test_images_of_another_project_are_not_labelled(labeller, project):
+def test_images_of_another_project_are_neither_labelled_nor_sent_ahead(labeller, project):
     labeller.open()
     foreign = project.studio.add_project(project.studio.projects[project.session.project]["label_config"], ["x.jpg"])
     task = project.studio.task_ids(foreign)[0]
     labeller.press("label", label="ants", shown=str(task), **{f"task:{task}": "on"})
+    labeller.press("label", label="ants", shown=str(task))
     assert project.answers(task) == []
+    assert project.session.ahead.tasks().tolist() == []
 
 
 def test_without_a_version_the_page_says_that_nothing_waits(browser, session):
