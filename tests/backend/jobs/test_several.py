@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from backend.connection.differences import setting_differences
+from backend.jobs.doubts import doubt
 from backend.jobs.finetune import finetune
 from backend.jobs.reconcile import reconcile
 from backend.jobs.round import run_round
 from backend.labelstudio.several import names_of
 from backend.learning.promotion import compare
 from backend.learning.rounds import Labelled
+from backend.project.doubts import read_found
 
 CONFIG = """<View><Image name="image" value="$image"/><Choices name="choice" toName="image" choice="multiple">
     <Choice value="red"/><Choice value="dark"/><Choice value="green"/></Choices></View>"""
@@ -91,6 +93,16 @@ def test_fine_tuning_says_that_it_learns_single_choices(several):
         answer(several, number, truth(number))
     several.run(run_round)
     assert "single choices" in several.run(finetune, "last")["ignored"]
+
+
+def test_a_class_that_was_left_out_is_doubted(several):
+    for number in range(22):
+        answer(several, number, [] if number == 10 else truth(number))
+    several.run(run_round)
+    assert several.run(doubt) >= 1
+    found = read_found(several.settings.data_dir / "projects" / str(several.project) / "versions" / several.live())
+    assert (found.doubts[0].task, found.doubts[0].label) == (several.tasks[10], "[]")
+    assert "red" in names_of(found.doubts[0].suggested)
 
 
 @pytest.mark.parametrize(("taken", "wanted"), [(True, True), (False, False), (True, False), (False, True)])
