@@ -129,8 +129,8 @@ class Simulation:
         if listed.independent and options.finetune:
             raise OptionsError("--finetune learns single choices: leave it out where images are of several classes.")
         most = self.settings.max_image_pixels
-        own = self.specs.values()
-        specs = list(dict.fromkeys([*own, *(standard_of(spec) for spec in own if options.standard)]))
+        own, with_standard = self.specs.values(), options.standard and not options.groups
+        specs = list(dict.fromkeys([*own, *(standard_of(spec) for spec in own if with_standard)]))
         embedded, unreadable = embed_dataset(listed, specs, options.cache, most, self.line)
         if unreadable:
             self.say(_describe_unreadable(unreadable))
@@ -139,7 +139,7 @@ class Simulation:
         if split and left_out:
             self.say(f"{left_out} images have neither of the prefixes {' and '.join(split)}: left out.")
         embedded_by = dict(zip(specs, embedded, strict=True))
-        standards = {spec: embedded_by[standard_of(spec)] for spec in own} if options.standard else {}
+        standards = {spec: embedded_by[standard_of(spec)] for spec in own} if with_standard else {}
         return {name: Seen(embedded_by[spec], standards.get(spec)) for name, spec in self.specs.items()}
 
     def _label(self, seen: Seen) -> Results:

@@ -1,6 +1,7 @@
 """`simulate --groups`: both ways at equal time, from options to files."""
 
 import csv
+import shutil
 
 import pytest
 
@@ -19,6 +20,11 @@ def test_it_compares_both_ways_and_writes_every_round(simulate, place):
     lines = list(csv.DictReader((place.cache / "walks.csv").read_text().splitlines()))
     assert {line["way"] for line in lines} == {SINGLY, IN_GROUPS}
     assert {line["seed"] for line in lines} == {"0", "1"}
+
+
+def test_no_standard_embeddings_are_made_for_it(simulate, place):
+    shutil.rmtree(next(path for path in (place.cache / "embeddings").iterdir() if "crop" in path.name))
+    assert simulate("--groups", "--minutes", "0.2", "--standard").status == 0
 
 
 def test_processes_change_nothing(simulate):
