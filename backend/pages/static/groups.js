@@ -5,9 +5,11 @@ const form = document.getElementById("group"), said = document.getElementById("s
 const button = (id) => document.getElementById(id);
 let going = false, typed = "", typedAt = 0;
 
-// What is told again and again, while something is written.
+// Asks what became of the last groups while something is written. A screen reader tells the end, and not each step to it.
 async function listen() {
-  if (!said.querySelector("[data-busy]")) return;
+  const busy = said.querySelector("[data-busy]");
+  said.setAttribute("aria-busy", Boolean(busy));
+  if (!busy) return said.replaceChildren(...said.children);
   const answer = await fetch(location.pathname + "/said").catch(() => null);
   if (answer && answer.ok && !answer.redirected) {
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(".said");
@@ -72,7 +74,7 @@ function send(what) {
   navigator.sendBeacon(`${location.pathname}/${what}`, about);
 }
 
-listen();
+setTimeout(listen, 1000 * ASK_SECONDS);  // what is there from the beginning is not told
 if (form) {
   button("about-keys").hidden = false;
   count();
