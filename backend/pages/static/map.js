@@ -83,8 +83,10 @@ function listen() {
   get("farther").addEventListener("click", () => view.zoom(1 / 0.6));
   get("whole").addEventListener("click", () => view.go(view.whole));
   get("none").addEventListener("click", () => choose([], true));
+  let adding = false;
+  plot.addEventListener("pointerdown", (event) => { adding = event.shiftKey; }, true);
   plot.on("plotly_selected", (event) => {
-    if (event?.points && (event.lassoPoints || event.range)) choose(event.points.map((point) => point.pointIndex), true);
+    if (event?.points && (event.lassoPoints || event.range)) choose(event.points.map((point) => point.pointIndex), !adding);
   });
   plot.on("plotly_hover", (event) => describe(event.points[0].pointIndex));
   plot.on("plotly_unhover", () => { card.hidden = true; });
