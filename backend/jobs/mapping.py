@@ -12,6 +12,7 @@ from model.backbone_store import kept_embeddings
 from model.embedding_store import EmbeddingStore
 from model.layout import DIMENSIONS, among_neighbours, plane
 from model.principal import Principal
+from model.set_metrics import predicted_sets
 from model.version_store import Version, VersionError
 from strategies.arrays.hashing import uniform_hash
 
@@ -98,13 +99,16 @@ def _points(s: Session, store: EmbeddingStore, keys: NDArray[np.int64], principa
 def _guesses(
     s: Session, store: EmbeddingStore, keys: NDArray[np.int64], live: Version
 ) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
-    """The class that the live version's head gives each image, -1 for none, and its probability: (n,) each."""
+    """The class that the live version's head gives each image, -1 for none, and its probability: (n,) each. Of several classes
+    the most probable one."""
     guesses, confidences = np.full(len(keys), -1, np.int16), np.zeros(len(keys), np.float32)
     if live.head and live.head.separates:
         done = 0
         for positions, embeddings in store.parts(keys.tolist()):
             probabilities = live.head.probabilities(embeddings)
             guesses[positions], confidences[positions] = probabilities.argmax(axis=1), probabilities.max(axis=1)
+            if live.several:
+                guesses[positions[~predicted_sets(probabilities).any(axis=1)]] = -1
             done += len(positions)
             s.progress("guessing all images", done, len(keys))
     return guesses, confidences

@@ -6,12 +6,14 @@ import pytest
 from backend.connection.differences import setting_differences
 from backend.jobs.doubts import doubt
 from backend.jobs.finetune import finetune
+from backend.jobs.mapping import draw_map
 from backend.jobs.reconcile import reconcile
 from backend.jobs.round import run_round
 from backend.labelstudio.several import names_of
 from backend.learning.promotion import compare
 from backend.learning.rounds import Labelled
 from backend.project.doubts import read_found
+from backend.project.map import read_map
 
 CONFIG = """<View><Image name="image" value="$image"/><Choices name="choice" toName="image" choice="multiple">
     <Choice value="red"/><Choice value="dark"/><Choice value="green"/></Choices></View>"""
@@ -122,3 +124,17 @@ def test_images_of_several_classes_have_their_f1_and_are_compared_by_it():
     found = compare(live, good, everything.astype(bool), 3)
     assert found.promoted
     assert found.new > found.live
+
+
+def test_the_map_guesses_no_class_where_none_is_more_likely_than_not(several):
+    for number in range(8):
+        answer(several, number, ["red"] if number % 2 == 0 else [])
+    several.run(run_round)
+    several.run(draw_map)
+    with several.session() as session:
+        drawn = read_map(session.projects.folder(several.project))
+        head = session.versions.load(several.live()).head
+        values, _ = session.store.get(drawn.keys.tolist())
+    likely = head.probabilities(values)
+    assert set(drawn.guesses.tolist()) >= {-1, 0}
+    assert drawn.guesses.tolist() == np.where(likely.max(axis=1) >= 0.5, likely.argmax(axis=1), -1).tolist()
