@@ -52,10 +52,11 @@ def _pick(query: Query, size: int) -> NDArray[np.int64]:
 def information(probabilities: NDArray[np.floating], independent: bool = False) -> Doubles:
     """u = 1 - sum p^2 of each row of (N, C), in [0, 1 - 1 / C]: what an answer would tell about its logits.
 
-    With probabilities that sum to 1 that is sum p (1 - p), which holds for independent classes as well, up to C / 4.
+    With probabilities that sum to 1 that is sum p (1 - p). Of independent classes it is the mean of p (1 - p), up to 1 / 4:
+    each has weights of its own, of which an answer to another class tells nothing.
     """
     if independent:
-        return rowwise(lambda p: (p.astype(np.float64) * (1 - p)).sum(axis=1), probabilities)
+        return rowwise(lambda p: (p.astype(np.float64) * (1 - p)).mean(axis=1), probabilities)
     return np.maximum(1 - rowwise(lambda p: np.square(p.astype(np.float64)).sum(axis=1), probabilities), 0)
 
 

@@ -94,10 +94,10 @@ def test_entropy_is_that_of_all_answers_together():
     assert pick("entropy", q, 2).tolist() == [1, 0]
 
 
-def test_an_answer_tells_of_single_choices_what_it_tells_of_independent_ones_by_the_same_formula():
+def test_what_an_answer_tells_about_the_weights_of_a_class_is_the_mean_over_the_classes():
     p = np.array([[0.7, 0.2, 0.1], [1.0, 0.0, 0.0]])
-    np.testing.assert_allclose(information(p, independent=True), information(p), atol=1e-12)
-    np.testing.assert_allclose(information(np.full((1, 8), 0.5), independent=True), [2])
+    np.testing.assert_allclose(information(p, independent=True), information(p) / 3, atol=1e-12)
+    np.testing.assert_allclose(information(np.full((1, 8), 0.5), independent=True), [1 / 4])
 
 
 def test_badges_gradient_is_that_of_the_set_that_is_predicted():
