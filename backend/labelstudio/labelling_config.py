@@ -38,8 +38,9 @@ def parse_label_config(xml: Any, control: str = "") -> Target:
 def read_label_config(xml: Any, control: str = "") -> LabelConfig:
     """The labelling config `xml`, and in it the control of that name, "" for the first one that can be learned.
 
-    One that is asked of every image comes before one that is asked only after certain answers; and then a single choice before
-    a <Taxonomy>, and that before several choices. Takes anything that JSON can hold; raises LabelConfigError and nothing else.
+    A single choice comes before a <Taxonomy>, and that before several choices, so that a project of before these could be
+    learned keeps its question; and of the same kind one that is asked of every image before one that is asked only after
+    certain answers. Takes anything that JSON can hold; raises LabelConfigError and nothing else.
     """
     tree = parse_tree(xml)
     images = {image.get("name"): image for image in tree.images}
@@ -60,9 +61,9 @@ def read_label_config(xml: Any, control: str = "") -> LabelConfig:
     return LabelConfig(chosen, _target(element, images, beside), others)
 
 
-def _rank(found: tuple[ElementTree.Element, Control]) -> tuple[bool, bool, int]:
+def _rank(found: tuple[ElementTree.Element, Control]) -> tuple[bool, int, bool]:
     element, control = found
-    return control.conditional, element.get("choice") == MULTIPLE, LEARNED.index(control.tag)
+    return element.get("choice") == MULTIPLE, LEARNED.index(control.tag), control.conditional
 
 
 def _target(element: ElementTree.Element, images: dict[str | None, ElementTree.Element], beside: tuple[str, ...]) -> Target:

@@ -4,6 +4,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from backend.labelstudio.labelling_config import LabelConfigError, read_label_config
+from backend.labelstudio.several import names_of
 from tests.properties.made_up import ANYTHING, CONFIGS, TEXT, laid_out
 
 
@@ -59,3 +60,28 @@ def test_each_class_is_read_as_it_is_published(config, data):
     target = read_label_config(config[0]).target
     name = data.draw(st.sampled_from(target.classes))
     assert target.answer([target.region(name, 0.5)]).choice == name
+
+
+HEADS = {
+    "single": '<Choices name="c" toName="i">{}</Choices>',
+    "several": '<Choices name="c" toName="i" choice="multiple">{}</Choices>',
+    "tree": '<Taxonomy name="c" toName="i">{}</Taxonomy>',
+}
+TREE = '<Choice value="A"><Choice value="B"/><Choice value="C"/></Choice><Choice value="D"/>'
+FLAT = '<Choice value="A"/><Choice value="B"/><Choice value="C"/>'
+STORED = st.lists(
+    st.sampled_from(["A", "B", "C", "D"]) | st.lists(st.sampled_from(["A", "B", "C", "D"])) | ANYTHING, max_size=4
+)
+
+
+@given(st.sampled_from(sorted(HEADS)), st.sampled_from(["choices", "taxonomy", None]), STORED | ANYTHING, ANYTHING)
+def test_an_answer_of_any_kind_is_a_label_or_a_trouble_with_a_remark(kind, key, stored, odd):
+    inside = TREE if kind == "tree" else FLAT
+    target = read_label_config(f'<View><Image name="i" value="$image"/>{HEADS[kind].format(inside)}</View>').target
+    region = {"from_name": "c", "to_name": "i", "type": key, "value": {str(key): stored}}
+    for result in ([region], [region, odd], odd):
+        answer = target.answer(result)
+        assert (answer.choice is None) == bool(answer.trouble) == bool(answer.remark)
+        if answer.choice is not None:
+            assert target.majority([answer.choice]) == answer.choice
+            assert set(names_of(answer.choice) if target.SEVERAL else [answer.choice]) <= set(target.classes)

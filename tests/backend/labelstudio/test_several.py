@@ -126,6 +126,12 @@ def test_a_single_choice_of_the_config_is_learned_before_several_ones():
     assert parse_label_config(config(beside=single), "pets").SEVERAL
 
 
+def test_a_single_choice_asked_after_certain_answers_stays_the_question_of_a_project_that_has_learned_it():
+    after = 'visibleWhen="choice-selected" whenTagName="pets" whenChoiceValue="dog"'
+    single = f'<Choices name="breed" toName="img" {after}><Choice value="A"/><Choice value="B"/></Choices>'
+    assert parse_label_config(config(beside=single)).from_name == "breed"
+
+
 def test_nested_choices_are_refused_here_too():
     with pytest.raises(LabelConfigError, match="nested"):
         parse_label_config(config(' allowNested="true"'))
