@@ -201,6 +201,18 @@ def out_of_bag(learner: Learner, held: NDArray[np.bool_], sizes: Sequence[int]) 
     return out
 
 
+def out_of_bag_sets(learner: Learner, held: NDArray[np.bool_], sizes: Sequence[int]) -> NDArray[np.int8]:
+    """Like `out_of_bag`, where an image may be of several classes: which of C classes the `held` images are taken to be of,
+    int8 of shape (H, held.sum(), C), all -1 for an image that a head learned itself."""
+    where, random = np.flatnonzero(held), np.random.default_rng(learner.seed)
+    taught = np.stack([random.permutation(len(held)) < size for size in sizes])
+    out = np.full((len(sizes), len(where), learner.classes), -1, np.int8)
+    for answers, rows, head in zip(out, taught, _heads(learner, taught, learner.fit(taught), temperature=1.0), strict=True):
+        others = ~rows[where]
+        answers[others] = head.probabilities(learner.embeddings[where[others]]) >= 0.5
+    return out
+
+
 def _heads(learner: Learner, rows: NDArray[np.bool_], fits: Coefficients, temperature: float) -> list[Head]:
     """From `fits` on the labelled images `rows`, bool (F, n)."""
     if learner.independent:

@@ -77,8 +77,8 @@ def expected_gain(
     answers = [predicted[at == i] for i in range(len(points))]
     measured = _macro_f1(answers, labels, weights, len(occurring), None)
     drawn = _macro_f1(answers, labels, weights, len(occurring), np.random.default_rng(seed))
-    gain = float(_extrapolate(points, measured, known, ahead)[0])
-    low, high = np.percentile(_extrapolate(points, drawn, known, ahead), [2.5, 97.5])
+    gain = float(extrapolate(points, measured, known, ahead)[0])
+    low, high = np.percentile(extrapolate(points, drawn, known, ahead), [2.5, 97.5])
     return Gain(ahead, gain, (min(float(low), gain), max(float(high), gain)))
 
 
@@ -92,7 +92,7 @@ def _macro_f1(answers: list[Integers], labels: Integers, weights: Floats, classe
     images = weights * (random.exponential(size=(draws, n)) if random else np.ones((1, n)))
     hits, sizes = np.zeros((2, 1, len(answers), classes))
     if random:
-        hits, sizes = _doubts(len(answers), np.unique(labels), classes, random)
+        hits, sizes = doubts(len(answers), np.unique(labels), classes, random)
     for i, answer in enumerate(answers):
         heads = random.exponential(size=(draws, len(answer))) if random else np.ones((1, len(answer)))
         head, image = np.nonzero(answer >= 0)
@@ -113,7 +113,7 @@ def _sums(images: Floats, heads: Floats, image: Integers, head: Integers, kind: 
     return np.einsum("dhc,dh->dc", (images @ answers).reshape(draws, count, classes), heads)
 
 
-def _doubts(points: int, true: Integers, classes: int, random: Random) -> tuple[Floats, Floats]:
+def doubts(points: int, true: Integers, classes: int, random: Random) -> tuple[Floats, Floats]:
     """Hits and sizes, (DRAWS, points, classes), of two images of the `true` classes: one right from some point on, one wrong
     from there."""
     hits, sizes = np.zeros((2, DRAWS, points, classes))
@@ -130,7 +130,7 @@ def _doubts(points: int, true: Integers, classes: int, random: Random) -> tuple[
     return hits, sizes
 
 
-def _extrapolate(points: Floats, f1: Floats, known: int, ahead: int) -> Floats:
+def extrapolate(points: Floats, f1: Floats, known: int, ahead: int) -> Floats:
     """The gain from `known` to `known + ahead` labels for each row of `f1`, (draws, S), measured at `points`, (S,)."""
     x = points**-EXPONENT
     weights = points / points.sum()

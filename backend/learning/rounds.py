@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.learning.gain import gain_of
 from backend.learning.places import pool_places, queue_places
 from backend.learning.slots import interleave
-from model.head import FOLDS, Head, cross_fit, fit_head, out_of_bag, probabilities_of_each
+from model.head import Head, cross_fit, fit_head, probabilities_of_each
 from model.learner import Learner
-from model.learning_curve import NEXT, Gain, curve_sizes, expected_gain
 from model.logistic import Labels
 from model.metrics import measure
 from model.set_metrics import measure_sets, predicted_sets
@@ -121,8 +121,8 @@ def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[
     backbone has not seen it.
 
     "gain" among them is what the next labels are expected to bring, "judged" are the images behind the confusion matrix: their
-    tasks, true classes and predicted ones; both only where an image is of one class, while else "slots" are how many of those
-    images are of each class. Without labels there is no head.
+    tasks, true classes and predicted ones. Where an image may be of several classes there is no such matrix, and "slots" are
+    how many of these images are of each class. Without labels there is no head.
     """
     labelled = labelled.only(_finite_rows(labelled.embeddings))
     if not len(labelled.labels):
@@ -135,10 +135,12 @@ def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[
     if learner.independent:
         measured = measure_sets(held, labelled.labels[fair], weights, seed=seed)
         slots = labelled.labels[fair].sum(axis=0).tolist()
-        return head, measured.as_dict() | {"gain": None, "unjudged": labelled.unjudged, "slots": slots}
+        more = gain_of(learner, fair, weights, predicted_sets(held), len(pool.tasks)) if measured.enough else None
+        about = {"gain": more.as_dict() if more else None, "unjudged": labelled.unjudged, "slots": slots}
+        return head, measured.as_dict() | about
     metrics = measure(held, labelled.labels[fair], weights, seed=seed)
     predicted = held.argmax(axis=1)
-    gain = _gain(learner, fair, weights, predicted, len(pool.tasks)) if metrics.enough else None
+    gain = gain_of(learner, fair, weights, predicted, len(pool.tasks)) if metrics.enough else None
     judged = {"tasks": labelled.tasks[fair], "truths": labelled.labels[fair], "guesses": predicted}
     return head, metrics.as_dict() | {
         "gain": gain.as_dict() if gain else None,
@@ -153,24 +155,6 @@ def _weights_among(labelled: Labelled, chosen: NDArray[np.bool_]) -> NDArray[np.
     for weight in np.unique(weights):
         weights[weights == weight] = weight * (labelled.weights == weight).sum() / (weights == weight).sum()
     return weights
-
-
-def _gain(
-    learner: Learner, fair: NDArray[np.bool_], weights: NDArray[np.float64], predicted: NDArray[np.int64], left: int
-) -> Gain | None:
-    """What the next labels are expected to bring; None with too few random slots, one class, or nothing left to label.
-
-    weights: of the `fair` images, float64 (fair.sum(),); predicted: their cross-fitted classes, int64 (fair.sum(),): the upper
-    end of the learning curve; left: images to label.
-    """
-    known = len(learner.labels)
-    ahead = min(NEXT, known, left)  # no further ahead than doubling the labels
-    if not ahead:
-        return None
-    sizes = curve_sizes(known)
-    answers = out_of_bag(learner, fair, sizes)
-    sizes_and_all, answers = [*sizes, known - fair.sum() / FOLDS], np.vstack([answers, predicted])
-    return expected_gain(sizes_and_all, answers, learner.labels[fair], known, ahead, weights, seed=learner.seed)
 
 
 def _finite_rows(rows: NDArray[np.floating]) -> Rows:

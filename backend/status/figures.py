@@ -62,7 +62,7 @@ def outlook(version: dict[str, Any] | None) -> Outlook:
         return Outlook(0, "too few random slots to tell yet", "")
     gain = version.get("gain")
     if not gain:
-        return Outlook(0, "not measured: one class only, several classes an image, or nothing left to label", "")
+        return Outlook(0, "not measured: one class only, or nothing left to label", "")
     low, high = gain["interval"]
     verdict = HARDLY if high < SMALL_GAIN else WORTH_IT if low > 0 else UNSURE
     expected = f"{100 * gain['macro_f1']:+.1f} points of macro F1 expected ({100 * low:+.1f} to {100 * high:+.1f}, 95 %)"

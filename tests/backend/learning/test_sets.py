@@ -39,7 +39,8 @@ def test_metrics_are_by_class_without_confusion_and_plain_values(made_up):
     assert metrics["enough"]
     assert len(metrics["per_class"]) == 3
     assert metrics["confusion"] == []
-    assert metrics["gain"] is None
+    assert metrics["gain"]["labels"] == 50
+    assert metrics["slots"] == made_up[0].labels.sum(axis=0).tolist()
     assert "judged" not in metrics
     json.dumps(metrics)
 
