@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from backend.bench.label_studio import name_of
 from tests.backend.pages.map.test_page import points
 from tests.e2e.conftest import Annotator, first, wait_until
 from tests.e2e.person import DESK, PHONE, Person
@@ -70,6 +71,7 @@ class Map:
         for corner in corners[1:]:
             self.page.mouse.move(*corner, steps=6)
         self.page.mouse.up()
+        wait_until(lambda: task in self.chosen(), 10, f"task {task} among the chosen")
         return self.chosen()
 
     def chosen(self):
@@ -161,13 +163,29 @@ def test_what_a_lasso_takes_is_next_in_label_studio(chromium, house, project):
     drawn = Map(chromium, house, project)
     last = house.queue(project, house.live(project))[-1]
     chosen = drawn.lasso(last)
-    assert last in chosen
     assert len(chosen) < IMAGES / 2
+    drawn.page.keyboard.down("Shift")
+    another = next(task for task in drawn.open_tasks() if task not in chosen)
+    assert set(drawn.lasso(another)) > {*chosen}
+    drawn.page.keyboard.up("Shift")
+    chosen = drawn.chosen()
     drawn.page.get_by_role("button", name="Send to the head of the queue").click()
     drawn.heading("Queue")
     next_is_one_of(house, project, chosen)
     assert "Sent by" in drawn.person.open(f"/projects/{project}/queue")
     assert drawn.person.complaints == []
+
+
+def test_an_image_that_somebody_sends_finds_itself_in_the_pool(chromium, house, project, insects):
+    person, waiting = Person(chromium, house), house.open_tasks(project)
+    sent = next(task for page in house.admin.tasks(project) for task in page if task["id"] in waiting)
+    person.open(f"/projects/{project}/find")
+    person.page.get_by_label("An image of yours").set_input_files(insects[name_of(sent)][1])
+    person.page.get_by_role("button", name="Find images like it").click()
+    person.page.get_by_role("heading", name="More like the image that you sent").wait_for(timeout=60_000)
+    first_found = person.page.locator("main .pictures img").first.get_attribute("src")
+    assert first_found.endswith(f"/images/{sent['id']}")
+    assert person.complaints == []
 
 
 def test_by_keyboard_alone_images_are_chosen_and_sent(chromium, house, project):
