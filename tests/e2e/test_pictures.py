@@ -22,7 +22,7 @@ from tools.samples import CLASSES, draw_samples
 
 pytestmark = pytest.mark.soak
 EACH = 80  # shapes of a class
-LABELS, AT_ONCE = 120, 12  # given by two people, and how many between two looks at the version
+SLOTS, LABELS, AT_ONCE = 40, 84, 12  # random slots, picks, and how many of these between two looks at the version
 LOOKS = [(DESK, "light"), (DESK, "dark"), (PHONE, "light"), (PHONE, "dark")]
 SHOWN = {"progress", "queue", "groups", "map", "doubts", "people"}  # in the docs, light and on a desk
 COLOURS = 128  # of a kept picture, so that it is small
@@ -38,18 +38,20 @@ def shapes(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def project(house, shapes):
-    """A project that two people have labelled for a while, a few images both of them, and not always alike."""
+    """A project that people have labelled for a while, as people are: a few images both of them, and not always alike."""
     project = house.project("Shapes", shapes, list(CLASSES))
-    house.admin.patch_project(project, maximum_annotations=2, title="Shapes")
+    house.admin.patch_project(project, title="Shapes")
+    house.label_first_slots(project, shapes, SLOTS)  # so that F1 can be told
     house.cli("connect", "--project", str(project))
     people = [Annotator(house.admin), Annotator(house.admin)]
     for number in range(LABELS):
-        task = people[number % 2].next(project)
-        if task is None:
-            break
+        person, other = people if number % 2 else reversed(people)
+        task = person.next(project)
         truth = shapes[ls.name_of(task)][0]
-        wrong = number % 17 == 16  # as people are
-        people[number % 2].label(task, CLASSES[(CLASSES.index(truth) + wrong) % len(CLASSES)])
+        wrong = CLASSES[(CLASSES.index(truth) + 1) % len(CLASSES)]
+        person.label(task, wrong if number % 17 == 16 else truth)
+        if number % 6 == 5:
+            other.label(task, wrong if number % 4 == 3 else truth)
         if number % AT_ONCE == AT_ONCE - 1:
             before = house.live(project)
             wait_until(lambda old=before: house.live(project) != old, 120, "a version that has learned them")
