@@ -19,11 +19,11 @@ def reachable(house: House) -> Finding:
 
 def release(house: House) -> Finding:
     """A release that the tests of this plugin run on."""
-    found, tested = house.installation.release, ", ".join(TESTED)
+    found = house.installation.release
     if found not in TESTED:
         return warning(
             f"{found}, on which this plugin was not tried",
-            f"where something behaves oddly, install label-studio=={tested}, or look for a newer version of this plugin",
+            f"where something behaves oddly, install label-studio=={TESTED[-1]}, or look for a newer version of this plugin",
         )
     return ok(f"{found}, which this plugin is tested on")
 
