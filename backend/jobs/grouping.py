@@ -32,8 +32,6 @@ def keep_groups(
 
 
 def _group(session: Session, name: str, found: LookAlikes) -> Group:
-    label = session.target.classes[found.label] if found.label >= 0 else ""
-    why = f"like image {found.tasks[0]}, a pick of the strategy"
-    if label:
-        why += f"; about {max(1, round(found.odd))} of {len(found.tasks)} may not belong"
-    return Group(name, tuple(found.tasks.tolist()), label, tuple(found.confidences.tolist()), why)
+    likely_odd = f"about {max(1, round(found.odd))} of {len(found.tasks)} may not belong"
+    why = f"like image {found.tasks[0]}, a pick of the strategy; {likely_odd}"
+    return Group(name, tuple(found.tasks.tolist()), session.target.classes[found.label], tuple(found.confidences.tolist()), why)

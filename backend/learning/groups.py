@@ -10,7 +10,8 @@ overlooks a few of the odd ones makes few wrong labels. Groups have no image in 
 hashes (`random_sample.py`), are in no group, also those whose turn is far away. A label from a group is swayed by the head's
 guess, and wrong where an odd one was overlooked; drawn later, it would be among those that F1 is measured on.
 
-**Before the head can tell classes apart** a group is the nearest images of a typical one, without a label: a person says which.
+**Before the head can tell classes apart** there are no groups: look-alikes without a class would teach less than one by one
+(docs/evidence.md, "In groups").
 
 No Label Studio, no disk.
 """
@@ -21,14 +22,13 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.learning.rounds import Pool, Ranking, separates
+from backend.learning.rounds import Pool, Ranking
 from model.head import Head
 from model.threads import one_thread
 from strategies.arrays.chunks import chunks
 
 MOST_GROUPS = 40
 LEAST, MOST = 12, 40  # images in a group: fewer are no quicker than one by one, more do not fit on a screen
-BLIND = 24  # images in a group while the head cannot tell classes apart
 SURROUNDINGS = 100  # images nearest to a pick among which its group is found
 SURE = 0.6  # confidence that an image has at least, other than the pick
 ODD = 0.05  # share of odd ones that is expected at most
@@ -39,9 +39,8 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class LookAlikes:
-    """A group. tasks: int64 (m,), the pick first; label: the class for all of them, -1 where the head can tell none;
-    confidences: float32 (m,), the head's that each is of that class, (0,) without a label; odd: how many are expected not to
-    be, 0 without a label.
+    """A group. tasks: int64 (m,), the pick first; label: the class for all of them; confidences: float32 (m,), the head's that
+    each is of that class; odd: how many are expected not to be.
     """
 
     tasks: NDArray[np.int64]
@@ -53,47 +52,44 @@ class LookAlikes:
 def find_groups(
     head: Head | None, pool: Pool, ranking: Ranking, tasks: int, explore: float, apart: NDArray[np.int64]
 ) -> list[LookAlikes]:
-    """The groups for the picks of `ranking`, in its order, at most MOST_GROUPS.
+    """The groups for the picks of `ranking`, in its order, at most MOST_GROUPS; none where the head cannot tell classes apart.
 
     tasks: how many there are in the project; explore: share of them that is for random slots; apart: tasks that are to be
     labelled one by one, such as those sent ahead. O(N D MOST_GROUPS), and 4 N MOST_GROUPS bytes.
     """
+    if head is None or not head.separates:
+        return []
     free = (pool.turns > ceil(explore * tasks - 1e-9)) & ~np.isin(pool.tasks, apart)
     rows = _rows_of(pool.tasks, ranking.tasks[~ranking.slots])
     picks = rows[free[rows]][:MOST_GROUPS]
     with one_thread():  # threads wait for each other in products so thin
         alike, classes, confidences = _look(head, pool, picks)
-    groups = []
+    chance = 1 - confidences + 1 / (head.counts.sum() + len(head.counts))
+    groups: list[LookAlikes] = []
     for pick, nearness in zip(picks.tolist(), alike, strict=True):
         if not free[pick]:  # in the group of a pick before
             continue
-        if head and separates(head):
-            usable = free & (classes == classes[pick]) & (confidences >= SURE)
-            chance = 1 - confidences + 1 / (head.counts.sum() + len(head.counts))
-            chosen = _few_odd(_nearest(nearness, usable, pick, SURROUNDINGS), chance)
-            group = LookAlikes(pool.tasks[chosen], int(classes[pick]), confidences[chosen], float(chance[chosen].sum()))
-        else:
-            chosen = _nearest(nearness, free & np.isfinite(nearness), pick, BLIND)
-            group = LookAlikes(pool.tasks[chosen], -1, np.zeros(0, np.float32), 0.0)
+        usable = free & (classes == classes[pick]) & (confidences >= SURE)
+        chosen = _few_odd(_nearest(nearness, usable, pick, SURROUNDINGS), chance)
         if len(chosen) >= LEAST:
-            groups.append(group)
+            odd = float(chance[chosen].sum())
+            groups.append(LookAlikes(pool.tasks[chosen], int(classes[pick]), confidences[chosen], odd))
             free[chosen] = False
     return groups
 
 
-def _look(head: Head | None, pool: Pool, picks: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64], Floats]:
+def _look(head: Head, pool: Pool, picks: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64], Floats]:
     """How alike each pick is to every image of the pool, (P, N), the class of each image and its confidence, (N,) both: in one
     pass over the embeddings."""
     n, dimensions = pool.embeddings.shape
     centres = pool.embeddings[picks].astype(np.float32)
     alike = np.empty((len(picks), n), np.float32)
-    classes, confidences = np.full(n, -1, np.int64), np.zeros(n, np.float32)
+    classes, confidences = np.empty(n, np.int64), np.empty(n, np.float32)
     for rows in chunks(n, dimensions):
         vectors = pool.embeddings[rows].astype(np.float32)
         alike[:, rows] = centres @ vectors.T
-        if head and separates(head):
-            probabilities = head.probabilities(vectors)
-            classes[rows], confidences[rows] = probabilities.argmax(axis=1), probabilities.max(axis=1)
+        probabilities = head.probabilities(vectors)
+        classes[rows], confidences[rows] = probabilities.argmax(axis=1), probabilities.max(axis=1)
     return alike, classes, confidences
 
 
