@@ -19,8 +19,9 @@ def keep_groups(
     ranking: Ranking,
     ahead: NDArray[np.int64],
 ) -> None:
-    """Find groups for `version`, which is not followed yet, and keep them. ahead: tasks at the head of the queue, which are
-    labelled one by one.
+    """Find groups for `version` and keep them; the queue has switched already, and does not wait.
+
+    ahead: tasks at the head of the queue, which are labelled one by one.
 
     There are none where an image may be of several classes, since one class would not settle it. All tasks must have been read:
     before, nobody knows how many of them the random sample will draw.

@@ -57,14 +57,14 @@ def _round(at: JobAtWork) -> dict[str, Any]:
         raise Superseded(f"Project {s.project}: the labelling config changed during the round")
     published = publish(s, name, behind_asked(s, ranking), at.check)
     s.write_version(name, labelled, head, metrics)
-    if whole:
-        keep_groups(s, name, head, labelled, pool, ranking, ahead)
     switch(s, name, at.check)
     with s.edit() as state:
         state.trained = fingerprint(labelled.tasks, labelled.labels, target.as_dict())
         state.partial = partial
         state.migration = unjudged or state.migration
         note_strategy(state, trouble)
+    if whole:
+        keep_groups(s, name, head, labelled, pool, ranking, ahead)
     for gone in s.versions.prune(s.settings.keep_versions, [name, s.state.finetuned.get("version", "")]):
         s.index.forget_published(gone)
         s.groups.forget(gone)
