@@ -4,7 +4,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,12 +135,10 @@ class House:
         return {t["id"] for page in self.admin.tasks(project) for t in page if not t["annotations"]}
 
 
-@pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterator[House]:
-    """Start everything once for all end-to-end tests."""
-    venv = label_studio_venv()
-    folder = tmp_path_factory.mktemp("house")
-    server = ls.LabelStudioServer(venv, folder / "label-studio", free_port())
+@contextmanager
+def open_house(folder: Path, weights: Path, environment: Mapping[str, str] = ls.ENVIRONMENT, **more: str) -> Iterator[House]:
+    """A Label Studio started with `environment`, and a plugin with the settings `more`; both end with the block."""
+    server = ls.LabelStudioServer(label_studio_venv(), folder / "label-studio", free_port(), environment)
     plugin: Plugin | None = None
     try:
         server.start()
@@ -157,7 +155,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterator[H
             "QUIET_SECONDS": str(QUIET_SECONDS),
             "QUEUE_SIZE": str(QUEUE_SIZE),
             "RECONCILE_SECONDS": "3600",  # webhooks alone must do
-        }
+        } | more
         with (folder / "plugin.log").open("wb") as log:
             plugin = Plugin(values, log)
             plugin.start()
@@ -169,6 +167,13 @@ def house(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterator[H
         server.stop()
         if plugin:
             print((folder / "plugin.log").read_text()[-6000:])
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterator[House]:
+    """Start everything once for all end-to-end tests."""
+    with open_house(tmp_path_factory.mktemp("house"), weights) as house:
+        yield house
 
 
 @contextmanager
