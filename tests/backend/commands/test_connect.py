@@ -7,6 +7,7 @@ import time
 import pytest
 
 from backend.__main__ import main
+from backend.bench.child import free_port
 from backend.bench.label_studio import label_config
 from backend.commands.connect import waiting
 from backend.commands.shared import CommandError
@@ -25,6 +26,7 @@ def settings(monkeypatch, tmp_path, label_studio, redis_settings):
         "LABEL_STUDIO_API_KEY": TOKEN,
         "DATA_DIR": str(tmp_path / "data"),
         "REDIS_URL": redis_url(redis_settings),
+        "PORT": str(free_port()),  # at the usual one a plugin may answer, of somebody who tries it beside the tests
     }
     for name, value in values.items():
         monkeypatch.setenv(name, value)
