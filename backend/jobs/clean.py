@@ -2,15 +2,20 @@
 slowly enough that no annotator waits for it."""
 
 import time
+from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 from backend.jobs.describe import describe
 from backend.jobs.job import JobAtWork, perform
 from backend.learning.places import LAST
+from backend.project.index import UNLABELLED
 from backend.project.session import Session
 from model.version_store import NAME, NO_VERSION
 
 CLEAN_SLICE = 15  # seconds of one clean job
+HELD_SECONDS = 3600  # after a switch, in which somebody may still submit an image that they opened before it
+HEAD = 20  # images of a queue, the first that are open, of which one may be open in somebody's editor
 
 
 def clean(project: int, generation: int) -> Any:
@@ -20,7 +25,11 @@ def clean(project: int, generation: int) -> Any:
 
 def _clean(at: JobAtWork) -> int:
     describe(at.session)
-    stale = stale_predictions(at.session)
+    every = stale_predictions(at.session)
+    held = perhaps_open(at.session, every)
+    if held:
+        at.wake("clean", HELD_SECONDS)
+    stale = [prediction for prediction in every if prediction["id"] not in held]
     if not delete_predictions(at.session, stale, CLEAN_SLICE):
         at.wake("clean")
     return len(stale)
@@ -45,6 +54,27 @@ def stale_predictions(session: Session) -> list[dict[str, Any]]:
 
     stale = [p for p in session.label_studio.predictions(session.project) if is_stale(p["model_version"] or "")]
     return sorted(stale, key=lambda p: (p["model_version"], LAST if p["score"] is None else p["score"]), reverse=True)
+
+
+def perhaps_open(session: Session, stale: list[dict[str, Any]]) -> set[int]:
+    """Ids of those `stale` predictions that an editor may have copied into an answer which is not submitted yet: Label Studio
+    refuses a Submit that names a prediction which is gone ("Invalid pk"), and the label would be lost.
+
+    These are the open tasks that stand first under a version which was replaced less than HELD_SECONDS ago.
+    """
+    entries = session.learned.history.entries()
+    replaced = {entry.name: after.created for entry, after in pairwise(entries)}
+    since = time.time() - HELD_SECONDS
+    held: set[int] = set()
+    counts: Counter[str] = Counter()
+    for prediction in reversed(stale):  # first places first
+        version = prediction["model_version"]
+        if replaced.get(version, 0.0) > since and counts[version] < HEAD:
+            row = session.index.row(prediction["task"])
+            if row and row.state == UNLABELLED:
+                held.add(prediction["id"])
+                counts[version] += 1
+    return held
 
 
 def delete_predictions(session: Session, predictions: list[dict[str, Any]], seconds: float) -> bool:

@@ -201,8 +201,9 @@ def top_up(session: Session, version: Version, labelled: Labelled, pool: Pool, c
     published = session.index.published(version.name)
     queued = {task: place for task, place in published.items() if place < 0.5}
     waiting = {row.task for row in session.index.rows() if row.state == UNLABELLED} & set(queued)
+    sent = set(session.ahead.tasks().tolist())  # by people: these are no part of what the strategy has queued
     free = ~np.isin(pool.tasks, list(queued))
-    if not free.any() or len(waiting) > min(len(queued), session.settings.queue_size) / 2:
+    if not free.any() or len(waiting - sent) > min(len(queued.keys() - sent), session.settings.queue_size) / 2:
         return 0
     before = pool.embeddings[np.isin(pool.tasks, list(waiting))]
     ranking, _ = rank_anyway(version.head, pool.only(free), labelled, session.rules(), version.name, before)

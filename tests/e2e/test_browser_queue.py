@@ -39,3 +39,26 @@ def _answer(editor, insects):
     if editor.ticked != [choice]:
         editor.press(choice)
     editor.submit()
+
+
+def test_an_image_that_stands_open_while_the_queue_moves_on_can_still_be_submitted(chromium, house, project, insects):
+    editor = Editor(chromium, house, Annotator(house.admin), project, CLASSES)
+    while not editor.ticked:
+        _answer(editor, insects)
+    task, before, other = editor.task["id"], house.live(project), Annotator(house.admin)
+    for _ in range(12):
+        served = other.next(project)
+        other.label(served, insects[name_of(served)][0])
+    wait_until(lambda: house.live(project) != before, 120, "a version that has learned the others' labels")
+    wait_until(lambda: _old_of_answered(house, project, before) == [], 120, "old predictions are cleaned away")
+    editor.submit()
+    (annotation,) = house.admin.request("GET", f"/api/tasks/{task}/annotations/")
+    assert annotation["result"]
+
+
+def _old_of_answered(house, project, version):
+    """Tasks with an answer that still have a prediction of `version`."""
+    open_tasks = house.open_tasks(project)
+    return [
+        p["task"] for p in house.admin.predictions(project) if p["model_version"] == version and p["task"] not in open_tasks
+    ]

@@ -4,7 +4,13 @@ import pytest
 
 from backend.jobs.clean import clean
 
-pytestmark = pytest.mark.usefixtures("two_versions")
+pytestmark = pytest.mark.usefixtures("two_versions", "long_ago")
+
+
+@pytest.fixture
+def long_ago(monkeypatch):
+    """Nobody has anything open any more of what was replaced."""
+    monkeypatch.setattr("backend.jobs.clean.HELD_SECONDS", -1)
 
 
 def add(place, version, task=5):
@@ -61,3 +67,19 @@ def test_a_long_clean_up_goes_on_in_another_job(place, monkeypatch):
     place.run(clean)
     assert len(place.predictions(place.first)) == 8
     assert any(job.id.startswith(f"clean-{place.project}-") for job in place.work.active(place.project))
+
+
+def test_what_may_be_open_in_an_editor_stays_for_an_hour(place, monkeypatch):
+    """Label Studio refuses a Submit that names a prediction which is gone."""
+    monkeypatch.setattr("backend.jobs.clean.HELD_SECONDS", 3600)
+    monkeypatch.setattr("backend.jobs.clean.HEAD", 3)
+    labelled = set(place.tasks[:4])
+    first_open = [task for task in place.predictions(place.first) if task not in labelled][:3]
+    place.work.forget(place.project)
+    place.run(clean)
+    assert place.predictions(place.first) == first_open
+    registries = [queue.scheduled_job_registry for queue in place.work._queues.values()]
+    assert [job for registry in registries for job in registry.get_job_ids() if job.startswith("clean-")]
+    monkeypatch.setattr("backend.jobs.clean.HELD_SECONDS", -1)
+    place.run(clean)
+    assert place.predictions(place.first) == []

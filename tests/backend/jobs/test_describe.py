@@ -66,11 +66,13 @@ def test_a_description_that_is_right_is_not_written_again(place, wired):
     assert [r.path for r in place.studio.requests[asked:] if r.method == "PATCH" and "/api/ml/" in r.path] == []
 
 
-def test_a_backend_that_people_have_deleted_is_not_missed(place):
+def test_a_backend_that_people_have_deleted_is_not_missed(place, monkeypatch):
+    monkeypatch.setattr("backend.jobs.clean.HELD_SECONDS", -1)
     assert place.run(clean) == 8
 
 
-def test_where_label_studio_cannot_reach_us_the_clean_up_goes_on(place, wired, server):
+def test_where_label_studio_cannot_reach_us_the_clean_up_goes_on(place, wired, server, monkeypatch):
+    monkeypatch.setattr("backend.jobs.clean.HELD_SECONDS", -1)
     server.shutdown()
     server.server_close()
     assert place.run(clean) == 8

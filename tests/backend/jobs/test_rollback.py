@@ -49,3 +49,14 @@ def test_a_refusal_is_told_until_the_next_round_has_published(place):
     roll_back(place.project, place.first)
     place.run(run_round)
     assert place.state.errors == {}
+
+
+def test_what_people_have_sent_ahead_is_not_all_that_is_left_of_a_queue_whose_predictions_are_gone(place):
+    with place.session() as session:
+        session.ahead.send(place.tasks[10:13], "ada@example.org")
+    for prediction in [p for p in place.studio.predictions.values() if p["model_version"] == place.first]:
+        del place.studio.predictions[prediction["id"]]
+    roll_back(place.project, place.first)
+    queue = place.predictions(place.first)
+    assert queue[:3] == place.tasks[10:13]
+    assert len(queue) >= 8
