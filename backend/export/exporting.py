@@ -133,6 +133,7 @@ def _write_network(folder: Path, network: Plain) -> None:
     metadata = {"stride_in_1x1": "true" if network.about["stride_in_1x1"] else "false"}
     save_file(network.state, folder / "model.safetensors", metadata)
     (folder / "model.json").write_text(json.dumps(network.about, indent=1) + "\n")
+    (folder / "model.safetensors").chmod((folder / "model.json").stat().st_mode)  # safetensors lets nobody else read it
     shutil.copyfile(Path(predict.__file__), folder / "predict.py")
 
 

@@ -24,7 +24,8 @@ def people_text(values: dict[str, int]) -> str:
     half, asked, alone = values["half_labelled"], values["ties_asked"], values["ties_alone"]
     parts = []
     if half:
-        parts.append(f"{half} labelled by fewer people than wanted: the model learns from them, their labels may still change")
+        them, labels = ("them", "their labels") if half > 1 else ("it", "its label")
+        parts.append(f"{half} labelled by fewer people than wanted: the model learns from {them}, {labels} may still change")
     if asked:
         parts.append(f"{_ties(asked)} about which one person more is asked")
     if alone:

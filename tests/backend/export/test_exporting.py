@@ -41,6 +41,7 @@ def test_nothing_is_left_out(home, taken):
 
 def test_the_state_dict_fills_the_network_of_the_library(taken):
     network = models.resnet18(num_classes=len(CLASSES))
+    assert (taken / "model.safetensors").stat().st_mode == (taken / "labels.csv").stat().st_mode  # all may read it, or none
     assert network.load_state_dict(load_file(taken / "model.safetensors"), strict=True).missing_keys == []
     assert network.fc.bias.argmin() == CLASSES.index("wasps")
 
