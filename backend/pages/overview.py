@@ -10,8 +10,8 @@ from backend.status.values import status
 
 
 def _projects(visit: Visit) -> Response:
-    titles = visit.titles()
-    found = status(visit.house.settings, visit.house.work, only=set(titles))
+    titles = visit.titles()  # which Label Studio was asked for; each project's own page asks it more
+    found = status(visit.house.settings, visit.house.work, only=set(titles), compared=False)
     entries = [
         {
             "id": p["project"],

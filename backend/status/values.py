@@ -10,7 +10,7 @@ from typing import Any
 
 from rq import Worker
 
-from backend.connection.comparison import Comparer, Known
+from backend.connection.comparison import THERE, Comparer, Known, Standing
 from backend.project.ahead import Ahead
 from backend.project.history import summary
 from backend.project.index import UNLABELLED, Index
@@ -33,10 +33,10 @@ NOTHING: dict[str, Any] = {
 }  # where the index cannot be read
 
 
-def status(settings: Settings, work: Work, only: Collection[int] | None = None) -> dict[str, Any]:
+def status(settings: Settings, work: Work, only: Collection[int] | None = None, compared: bool = True) -> dict[str, Any]:
     """Everything, as plain values for JSON, of all projects or `only` of these. Asks Label Studio, and does without it where it
-    does not answer."""
-    projects, comparer = Projects(settings.data_dir), Comparer(settings)
+    does not answer; unless `compared`, each project counts as being there as it was made: a list of many would take long."""
+    projects, comparer = Projects(settings.data_dir), Comparer(settings) if compared else None
     workers = [w for w in Worker.all(connection=work.redis) if set(w.queue_names()) & {*QUEUES, FINETUNE}]
     known = [
         _project(settings, work, projects, comparer, project) for project in projects.ids() if only is None or project in only
@@ -54,7 +54,7 @@ def status(settings: Settings, work: Work, only: Collection[int] | None = None) 
     }
 
 
-def _project(settings: Settings, work: Work, projects: Projects, comparer: Comparer, project: int) -> dict[str, Any]:
+def _project(settings: Settings, work: Work, projects: Projects, comparer: Comparer | None, project: int) -> dict[str, Any]:
     try:
         state = projects.read(project)
     except DataDirError as error:  # a damaged file costs its own project alone
@@ -79,7 +79,7 @@ def _project(settings: Settings, work: Work, projects: Projects, comparer: Compa
         "finetuned": state.finetuned or None,
         "errors": sorted(state.errors.values(), reverse=True),
         "last_error": state.last_error or None,
-        "label_studio": asdict(comparer.compare(project, Known(state, tasks, published))),
+        "label_studio": asdict(comparer.compare(project, Known(state, tasks, published)) if comparer else Standing(THERE)),
     }
 
 

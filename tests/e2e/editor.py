@@ -19,7 +19,8 @@ class Editor:
         self._classes = classes
         self.task = None
         self.page.on("response", self._note)
-        self.page.goto(f"{house.admin.url}/projects/{project}/data?labeling=1")
+        self.page.goto(f"{house.admin.url}/projects/{project}/data")
+        self.page.get_by_role("button", name="Label All Tasks").click()
         self._wait_for_task(None)
 
     def _note(self, response):
