@@ -2,6 +2,7 @@
 
 import re
 
+TRIES = 3  # to submit
 SHOWN = "name => [...document.querySelectorAll('label')].some(label => label.textContent.trim().startsWith(name))"
 TICKED = """classes => classes.filter(name => [...document.querySelectorAll('input:checked')].some(
     input => input.closest('label')?.textContent.trim().startsWith(name)))"""
@@ -70,8 +71,12 @@ class Editor:
         self.page.wait_for_timeout(2000)
 
     def submit(self):
-        """Press Ctrl+Enter, and wait for the next task."""
+        """Press Ctrl+Enter, again where Label Studio asks to ("database is locked", on sqlite), and wait for the next task."""
         before = self.task["id"]
-        self._wait_until(lambda: self.can_submit)
-        self.page.keyboard.press("Control+Enter")
+        for _ in range(TRIES):
+            self._wait_until(lambda: self.can_submit)
+            self.page.keyboard.press("Control+Enter")
+            self._wait_until(lambda: self.task["id"] != before)
+            if self.task["id"] != before:
+                break
         self._wait_for_task(before)
