@@ -9,7 +9,6 @@ from typing import Any
 from backend.jobs.describe import describe
 from backend.jobs.job import JobAtWork, perform
 from backend.learning.places import LAST
-from backend.project.index import UNLABELLED
 from backend.project.session import Session
 from model.version_store import NAME, NO_VERSION
 
@@ -65,15 +64,14 @@ def perhaps_open(session: Session, stale: list[dict[str, Any]]) -> set[int]:
     entries = session.learned.history.entries()
     replaced = {entry.name: after.created for entry, after in pairwise(entries)}
     since = time.time() - HELD_SECONDS
+    open_tasks = set(session.index.pool()[0].tolist())
     held: set[int] = set()
     counts: Counter[str] = Counter()
     for prediction in reversed(stale):  # first places first
         version = prediction["model_version"]
-        if replaced.get(version, 0.0) > since and counts[version] < HEAD:
-            row = session.index.row(prediction["task"])
-            if row and row.state == UNLABELLED:
-                held.add(prediction["id"])
-                counts[version] += 1
+        if prediction["task"] in open_tasks and replaced.get(version, 0.0) > since and counts[version] < HEAD:
+            held.add(prediction["id"])
+            counts[version] += 1
     return held
 
 
