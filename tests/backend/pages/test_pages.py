@@ -79,5 +79,13 @@ def test_pages_that_are_looked_at_again_and_again_ask_label_studio_nothing(brows
     assert len(label_studio.requests) == before
 
 
+def test_the_list_of_projects_asks_label_studio_nothing_about_each(browser, session, label_studio):
+    """With many projects that took longer than anybody waits."""
+    browser.get("/")
+    before = len(label_studio.requests)
+    assert f"/projects/{session.project}" in browser.get("/")
+    assert len(label_studio.requests) == before
+
+
 def test_a_form_without_end_is_not_read(browser):
     assert browser.http.post("/login", data={"token": "x" * 200_000}).status_code == 413
