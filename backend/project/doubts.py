@@ -57,6 +57,24 @@ def read_found(version: Path) -> Found | None:
         return None
 
 
+def latest_found(versions: Path, live: str) -> Found | None:
+    """What the version `live`, in the folder `versions`, doubts; until that is known, what the last version that was looked
+    through does."""
+    own = read_found(versions / live)
+    if own:
+        return own
+    kept = sorted(versions.glob(f"*/{FILE}"), key=_age)
+    return next((found for path in kept if (found := read_found(path.parent))), None)
+
+
+def _age(path: Path) -> float:
+    """Sorts the newest first; what has been removed meanwhile comes last."""
+    try:
+        return -path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 class Right:
     """Labels that people have looked at and found right, in a small file of the project's `folder`, safe for many processes. A
     task that is labelled otherwise since may be in doubt again."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from backend.project.agreement import last_by_each
 from backend.project.answers import Answer
-from backend.project.doubts import Doubt, Found, Right, read_found
+from backend.project.doubts import Doubt, Found, Right, latest_found
 from backend.project.index import Index
 
 SHOWN = 24  # of each kind
@@ -26,7 +26,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listed:
-    """found: what the live version doubts, None where that is not known; doubts, disagreements: those shown, of so many."""
+    """found: what the live version doubts, or the last one that was looked through, None before the first; doubts,
+    disagreements: those shown, of so many."""
 
     found: Found | None
     doubts: list[Entry]
@@ -41,7 +42,7 @@ def look(index: Index, folder: Path, live: str, asked: Collection[int] = ()) -> 
 
     asked: tasks that one person more was asked about a moment ago, which the index does not say yet. Raises IndexUnavailable.
     """
-    found = read_found(folder / "versions" / live) if live else None
+    found = latest_found(folder / "versions", live) if live else None
     disputed = index.answers.disputed()
     doubted = [doubt.task for doubt in found.doubts] if found else []
     rows = {task: row for task in [*disputed, *doubted] if (row := index.row(task))}

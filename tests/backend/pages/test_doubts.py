@@ -166,6 +166,18 @@ def test_what_the_network_was_retrained_on_is_told(browser, session, path):
     assert "retrained on 3 of these labels" in browser.get(path)
 
 
+def test_while_a_new_version_is_looked_through_the_page_shows_what_the_last_one_doubts(browser, session, path):
+    row = labelled(session)
+    put_in_doubt(session, row)
+    with session.edit() as state:
+        state.live = "v9-that-is-new"
+    assert "Labelled" in entry(browser.get(path), row.task)
+    new = session.versions.folder / "v9-that-is-new"
+    new.mkdir()
+    write_found(new, Found([], 4, 0))
+    assert "None of 4 labels is in doubt" in browser.get(path)
+
+
 def test_before_the_first_version_and_before_the_job_the_page_says_what_comes(browser, session, path):
     assert "some seconds after each round" in browser.get(path)
     write_found(session.versions.folder / session.state.live, Found([], 0, 0))
