@@ -1,5 +1,6 @@
 """One request of a person's browser, and how it is answered."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -107,12 +108,19 @@ class Page:
     file_bytes: int = 0
 
 
-def with_commands(text: str) -> Markup:
-    """`text` with what stands between backticks as code."""
+def with_commands(text: str, address: str = "") -> Markup:
+    """`text` with what stands between backticks as code, and addresses below `address` as links."""
     parts = str(text).split("`")
     return Markup("").join(
-        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
+        Markup("<code>{}</code>").format(part) if number % 2 else _with_links(part, address)
+        for number, part in enumerate(parts)
     )
+
+
+def _with_links(text: str, address: str) -> Markup:
+    parts = re.split(rf"({re.escape(address)}/[\w/]*)", text) if address else [text]
+    link = Markup('<a href="{0}" rel="noreferrer">{0}</a>')
+    return Markup("").join(link.format(part) if number % 2 else escape(part) for number, part in enumerate(parts))
 
 
 _templates = Environment(

@@ -92,12 +92,7 @@ def project(house, insects, chromium):
     person = Person(chromium, house)
     person.open(f"/projects/{project}/map")
     person.page.get_by_role("button", name="Draw the map").click()
-
-    def is_drawn():
-        person.open(f"/projects/{project}/map")
-        return person.page.locator("#plot").count()
-
-    wait_until(is_drawn, 120, "the map")
+    person.page.locator("#plot").wait_for(timeout=120_000)  # it is shown by itself
     return project
 
 

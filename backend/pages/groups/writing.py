@@ -22,6 +22,7 @@ from backend.pages.accounts import Account
 from backend.pages.groups.decisions import Decision, Decisions
 from backend.pages.groups.holds import NOBODY, Holds
 from backend.pages.visit import House
+from backend.queue.writing import writing
 
 log = logging.getLogger(__name__)
 LOCK_SECONDS = 60  # after which what was interrupted may go on
@@ -47,7 +48,8 @@ def work_off(house: House, project: int, account: Account) -> None:
         try:
             with house.accounts.client(account.token) as label_studio:
                 writer = Writer(house, project, decisions, label_studio, lock)
-                decisions.work_off(writer.act)
+                with writing(house.work.redis, project):
+                    decisions.work_off(writer.act)
         except LockError:
             log.warning("Project %s: writing a group took so long that it was begun elsewhere", project)
             return

@@ -7,5 +7,6 @@ setInterval(async () => {
   if (!answer || !answer.ok || answer.redirected) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
   const shown = document.getElementById("live");
-  if (fresh && fresh.innerHTML !== shown.innerHTML) shown.replaceWith(fresh);
+  if (fresh && fresh.dataset.page !== shown.dataset.page) location.reload();  // more than this part has changed
+  else if (fresh && fresh.innerHTML !== shown.innerHTML) shown.replaceWith(fresh);
 }, 1000 * SECONDS);

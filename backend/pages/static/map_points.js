@@ -31,13 +31,16 @@ export function colouring(points, what) {
   return { numbers, kinds: kinds.map(([name, colour], number) => ({ name, colour, count: counts[number] })) };
 }
 
+// A class keeps its colour whatever else changes, as far as there are colours for all.
 function byName(points, what) {
   const values = points[what];
   const counts = points.names.map(() => 0);
   for (const value of values) if (value >= 0) counts[value] += 1;
-  const used = points.names.map((_, number) => number).filter((number) => counts[number]).sort((a, b) => counts[b] - counts[a]);
+  const enough = points.names.length <= KINDS.length;
+  const used = points.names.map((_, number) => number).filter((number) => counts[number]);
+  if (!enough) used.sort((a, b) => counts[b] - counts[a]);
   const shown = used.length > KINDS.length ? used.slice(0, KINDS.length - 1) : used;
-  const kinds = shown.map((number, place) => [points.names[number], KINDS[place]]);
+  const kinds = shown.map((number, place) => [points.names[number], KINDS[enough ? number : place]]);
   const rest = used.length > shown.length ? kinds.push(["other classes", KINDS[KINDS.length - 1]]) - 1 : -1;
   const none = kinds.push([what === "labels" ? "no label" : "no guess told", GREY]) - 1;
   const kindOf = points.names.map((_, number) => (shown.includes(number) ? shown.indexOf(number) : rest));

@@ -2,6 +2,8 @@
 
 import pytest
 
+from backend.pages.visit import with_commands
+
 EVIL = '<script>alert("x")</script>'
 
 
@@ -55,6 +57,12 @@ def test_a_button_starts_the_job_that_it_names(browser, session, work, act, kind
     browser.get(path)
     assert kind in browser.send(path, act=act).text
     assert [job.id.rsplit("-", 2)[0] for job in work.active(session.project)] == [kind]
+
+
+def test_the_next_step_leads_to_label_studio_and_nowhere_else():
+    said = with_commands("`retrain`, http://studio/projects/1/data, 'All' or http://evil/<b>", "http://studio")
+    link = '<a href="http://studio/projects/1/data" rel="noreferrer">http://studio/projects/1/data</a>'
+    assert said == f"<code>retrain</code>, {link}, &#39;All&#39; or http://evil/&lt;b&gt;"
 
 
 def test_another_strategy_is_used_from_the_next_round_on(browser, session):

@@ -4,7 +4,9 @@ import re
 
 import pytest
 
+from backend.pages.groups.decisions import Decisions
 from backend.project.groups import Group
+from backend.queue.writing import KEY
 from tests.backend.jobs.made_up import run_round
 from tests.label_studio_in_memory import TOKEN, Fault
 
@@ -41,6 +43,17 @@ def test_labels_are_the_persons_own_and_as_label_studios_editor_stores_them(anot
         assert region["value"] == {"choices": ["ants"]}
         assert body["was_cancelled"] is False
         assert body["lead_time"] >= 0
+
+
+def test_rounds_wait_until_the_group_is_written(labeller, project, redis, monkeypatch):
+    waiting = []
+    keep = Decisions.keep
+    monkeypatch.setattr(Decisions, "keep", lambda *given: (waiting.append(redis.exists(key)), keep(*given))[1])
+    key = KEY.format(project.session.project)
+    labeller.open()
+    labeller.label("ants")
+    assert waiting[-1] == 1
+    assert not redis.exists(key)
 
 
 def test_a_leaf_of_a_taxonomy_is_written_as_its_path(labeller, project):
