@@ -13,6 +13,7 @@ from typing import Any
 
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.target import ELSEWHERE, EMPTY
+from backend.project.consensus import annotations_of
 from backend.project.session import Session
 from model.files import write_json
 
@@ -41,7 +42,7 @@ def ask_again(session: Session, progress: Callable[[int, int], None], dry_run: b
     for done, task in enumerate(tasks):
         progress(done, len(tasks))
         try:
-            annotations = session.label_studio.annotations(task)
+            annotations = annotations_of(session.label_studio.annotations(task))
             given = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
             if reason := _why_left(given, session.target.from_name):
                 outcome.left[reason] += 1

@@ -11,6 +11,7 @@ from typing import Any
 from backend.export.tables import BETWEEN, write_table
 from backend.labelstudio.labelling_config import Target
 from backend.labelstudio.several import names_of
+from backend.project.consensus import annotations_of
 from backend.project.index import LABELLED, Row
 from backend.project.references import References
 from backend.project.session import Session
@@ -40,7 +41,8 @@ def read_answers(session: Session, target: Target, report: Report) -> Answers:
     answers, done = Answers(), 0
     for page in session.label_studio.answers_of(session.project):
         for task in page:
-            given = [one for one in task.get("annotations") or [] if isinstance(one, dict) and not one.get("was_cancelled")]
+            by_people = [one for one in annotations_of(task.get("annotations")) if isinstance(one, dict)]
+            given = [one for one in by_people if not one.get("was_cancelled")]
             answers.annotators.update(_who(one.get("completed_by")) for one in given)
             answers.sources[task["id"]] = _source(given, target)
         done += len(page)

@@ -16,7 +16,7 @@ SCHEMA = """
 CREATE TABLE answers (
     task INTEGER NOT NULL, number INTEGER NOT NULL, person INTEGER, choice TEXT, truth INTEGER NOT NULL,
     skipped INTEGER NOT NULL, made TEXT NOT NULL, seconds REAL, PRIMARY KEY (task, number));
-CREATE TABLE overlaps (task INTEGER PRIMARY KEY, wanted INTEGER NOT NULL, is_open INTEGER NOT NULL)
+CREATE TABLE overlaps (task INTEGER PRIMARY KEY, wanted INTEGER NOT NULL, is_open INTEGER NOT NULL);
 """
 LONGEST_SECONDS = 7 * 86_400.0  # that somebody may have looked at one image; what is longer is no time at all
 LARGEST = 2**31  # ids and numbers of people, as Label Studio counts

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from backend.labelstudio.accepted import accepted_mark
 from backend.labelstudio.target import BRANCH, ELSEWHERE, EMPTY, MALFORMED, SEVERAL, UNKNOWN_CLASS, Answer, Target
 
 UNLABELLED, LABELLED, SKIPPED, UNUSABLE = "unlabelled", "labelled", "skipped", "unusable"
+ACCEPTED = "accepted"  # labelled by the model alone (`accepted.py`): for what people said, such a task is unlabelled
 TIE = "tie"
 GRAVEST_FIRST = (UNKNOWN_CLASS, SEVERAL, MALFORMED, BRANCH, ELSEWHERE, EMPTY)  # of several reasons, the one that is told
 TIED = "annotators disagree, no class has most votes: one person more is asked, or mark one annotation as ground truth"
@@ -46,7 +48,12 @@ def consensus(annotations: Any, target: Target) -> Consensus:
 
 
 def annotations_of(annotations: Any) -> list[Any]:
-    """A task's annotations as Label Studio lists them; one alone may stand for a list."""
+    """A task's annotations by people, as Label Studio lists them: those that were accepted from the model are none."""
+    return [annotation for annotation in listed_of(annotations) if not accepted_mark(annotation)]
+
+
+def listed_of(annotations: Any) -> list[Any]:
+    """A task's annotations as Label Studio lists them, whoever made them; one alone may stand for a list."""
     return annotations if isinstance(annotations, list) else [annotations] if annotations else []
 
 

@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 from backend.labelstudio.labelling_config import Target
 from backend.labelstudio.redaction import redact
 from backend.labelstudio.task_data import TaskDataError, kind_of, quoted
-from backend.project import answers
+from backend.project import accepted, answers
+from backend.project.accepted import Accepted
 from backend.project.answers import Answers
-from backend.project.consensus import LABELLED, SKIPPED, UNLABELLED, UNUSABLE, Consensus, consensus
+from backend.project.consensus import ACCEPTED, LABELLED, SKIPPED, UNLABELLED, UNUSABLE, Consensus, consensus
 from backend.project.index_file import IndexFile, IndexLost
 from backend.project.listed import name_of, task_id
 from backend.project.problems import IMAGE, PARTIAL, TASK, Problem, group
 from model.embedding_store import embedding_key
 
-__all__ = ["LABELLED", "RETRY_SECONDS", "SKIPPED", "UNLABELLED", "UNUSABLE", "Index", "Row"]
+__all__ = ["ACCEPTED", "LABELLED", "RETRY_SECONDS", "SKIPPED", "UNLABELLED", "UNUSABLE", "Index", "Row"]
 
 SCHEMA = """
 CREATE TABLE tasks (
@@ -36,7 +37,7 @@ CREATE TABLE published (version TEXT NOT NULL, task INTEGER NOT NULL, score REAL
     PRIMARY KEY (version, task));
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
-SCHEMA_VERSION = 3  # raise it whenever SCHEMA changes: files of another version are set aside
+SCHEMA_VERSION = 4  # raise it whenever SCHEMA changes: files of another version are set aside
 RETRY_SECONDS = 3600  # an image that could not be read is tried again after so long
 AWAITED_SECONDS = 120  # an image that is tried again sooner may only be out of reach for the moment
 NEVER = float("inf")
@@ -66,8 +67,8 @@ class Index:
     """The index of one project, in the file `path`. Every method may raise IndexUnavailable or IndexLost."""
 
     def __init__(self, path: Path) -> None:
-        self._file = IndexFile(path, SCHEMA + answers.SCHEMA, SCHEMA_VERSION)
-        self.answers = Answers(self._file)
+        self._file = IndexFile(path, SCHEMA + answers.SCHEMA + accepted.SCHEMA, SCHEMA_VERSION)
+        self.answers, self.accepted = Answers(self._file), Accepted(self._file)
         self._file.open()
 
     def close(self) -> None:
@@ -99,6 +100,7 @@ class Index:
             listed.append((number, task))
         with self._file.writing() as db:
             answers.take_in(db, listed, target)
+            accepted.take_in(db, listed, target)
             db.executemany("INSERT OR REPLACE INTO strays VALUES (?, ?)", strays)
             db.executemany(
                 """INSERT INTO tasks (task, reference, redacted, key, state, label, trouble, remark, error, retry_at)
@@ -112,6 +114,7 @@ class Index:
                     state = excluded.state, label = excluded.label, trouble = excluded.trouble, remark = excluded.remark""",
                 rows,
             )
+            accepted.settle_new(db)
 
     def set_unlistable(self, tasks: Mapping[int, str]) -> None:
         """Keep tasks that Label Studio cannot list, with the reason: they are there, and nothing can be learned from them.
@@ -137,12 +140,13 @@ class Index:
             db.executemany("DELETE FROM tasks WHERE task = ?", gone)
             db.executemany("DELETE FROM published WHERE task = ?", gone)
             answers.forget(db, gone)
+            accepted.forget(db, gone)
             db.execute("DELETE FROM strays")
 
     def clear(self) -> None:
         """Forget every task, so that the next sync lists them all."""
         with self._file.writing() as db:
-            for table in ("tasks", "strays", "notes", "answers", "overlaps"):
+            for table in ("tasks", "strays", "notes", "answers", "overlaps", "accepted"):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608  the names stand one line above
 
     def count(self) -> int:
@@ -155,7 +159,9 @@ class Index:
         with self._file.reading() as db:
             states = dict(db.execute("SELECT state, count(*) FROM tasks GROUP BY state").fetchall())
             (unreadable,) = db.execute("SELECT count(*) FROM tasks WHERE error IS NOT NULL").fetchone()
-        return {state: states.get(state, 0) for state in (UNLABELLED, LABELLED, SKIPPED, UNUSABLE)} | {"unreadable": unreadable}
+        return {state: states.get(state, 0) for state in (UNLABELLED, LABELLED, SKIPPED, UNUSABLE, ACCEPTED)} | {
+            "unreadable": unreadable
+        }
 
     def problems(self) -> list[Problem]:
         """What cannot be used, each reason once with its number, most tasks first; empty where all is well."""

@@ -10,6 +10,7 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.images import ImageSource
 from backend.labelstudio.labelling_config import Target, parse_label_config
 from backend.learning.rounds import Labelled, Pool, Rules
+from backend.project.accepted import sync_accepted
 from backend.project.ahead import Ahead
 from backend.project.arrays import labelled_and_pool
 from backend.project.doubts import Right
@@ -161,6 +162,7 @@ class Session:
         if first and sync_first(index, studio, self.info, target, self.state.live, first, progress):
             return False
         sync_index(index, studio, self.project, target, self.info["task_number"], progress)
+        sync_accepted(index.accepted, studio, self.project, target)
         return True
 
     def _check_identity(self) -> None:

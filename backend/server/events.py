@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from backend.labelstudio.accepted import accepted_mark
 from backend.labelstudio.labelling_config import LabelConfigError, parse_label_config
 from backend.project.state import Projects, ProjectState, finetune_depth
 from backend.queue.signs import hear
@@ -143,6 +144,8 @@ def _annotations(action: str, payload: dict[str, Any], project: int, state: Proj
     annotations = [a for a in (given if isinstance(given, list) else [given]) if isinstance(a, dict)]
     if given and not annotations:
         raise BadRequest(f"{name} is {shown(given)}, which holds no annotation")
+    if annotations and all(map(accepted_mark, annotations)):
+        return {"ignored": "accepted labels teach nothing"}
     labels = [a for a in annotations if not a.get("was_cancelled")]
     if not labels:
         return {"job": Wake("reconcile", project, SOON)}

@@ -64,6 +64,7 @@ def _project(p: dict[str, Any], found: dict[str, Any]) -> list[str]:
     title = f" {view['title']!r}" if view["title"] else ""
     live = live_version(p)
     more = outlook(live)
+    accepted = f"{tasks['accepted']} accepted from the model, " if tasks["accepted"] else ""
     ahead = f", {p['ahead']} of them sent to the head by people" if p["ahead"] else ""
     lines = [
         f"Project {p['project']}{title} ({', '.join(_words(p))}), strategy {p['strategy']}",
@@ -71,7 +72,7 @@ def _project(p: dict[str, Any], found: dict[str, Any]) -> list[str]:
         f"  backbone       {_backbone(p['backbone'])}",
         f"  macro F1       {f1(live)}",
         f"  {more.name:<14} {more.text}",
-        f"  tasks          {tasks['labelled']} labelled, {tasks['unlabelled']} to do, {tasks['skipped']} skipped, "
+        f"  tasks          {tasks['labelled']} labelled, {accepted}{tasks['unlabelled']} to do, {tasks['skipped']} skipped, "
         f"{tasks['unusable']} with answers that cannot be used, {tasks['unreadable']} unreadable",
         f"  queue          {p['queue_left']} images left in order{ahead}; {p['pending_labels']} labels wait for the next round",
         f"  versions       {', '.join(version['name'] for version in p['versions']) or 'none yet'}",
@@ -159,7 +160,8 @@ def next_step(p: dict[str, Any], found: dict[str, Any]) -> str:
     if not p["live"]:
         return "wait for the first queue" if p["jobs"] else f"{CONNECT.format(number)} makes the first queue"
     if not p["tasks"]["unlabelled"]:
-        return "every image is answered: import more, or export the labels in Label Studio"
+        done = "answered or accepted" if p["tasks"]["accepted"] else "answered"
+        return f"every image is {done}: import more, or export the labels in Label Studio"
     return f"label: {found['label_studio']}/projects/{number}/data, 'Label All Tasks'" if view["state"] == THERE else "label"
 
 

@@ -25,7 +25,7 @@ from model.backbone_note import BackboneNote, note_file, read_note, title_of
 from model.version_store import VersionError, VersionStore
 
 NOTHING: dict[str, Any] = {
-    "tasks": {"unlabelled": 0, "labelled": 0, "skipped": 0, "unusable": 0, "unreadable": 0},
+    "tasks": {"unlabelled": 0, "labelled": 0, "skipped": 0, "unusable": 0, "accepted": 0, "unreadable": 0},
     "queue_left": 0,
     "ahead": 0,
     "people": NOBODY,
@@ -61,7 +61,7 @@ def _project(settings: Settings, work: Work, projects: Projects, comparer: Compa
         return {"project": project, "unknown": str(error)}
     versions = VersionStore(projects.folder(project) / "versions")
     indexed, published = _index(projects, project, state)
-    tasks = sum(indexed["tasks"][name] for name in ("unlabelled", "labelled", "skipped", "unusable"))
+    tasks = sum(indexed["tasks"][name] for name in ("unlabelled", "labelled", "skipped", "unusable", "accepted"))
     return {
         "project": project,
         "connected": state.connected,

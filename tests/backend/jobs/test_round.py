@@ -40,7 +40,7 @@ def test_a_round_asks_label_studio_for_few_things_however_long_its_queue(place):
         "POST /api/token/refresh/": 1,
         f"GET {project}": 2,  # before it reads labels, and before it publishes: the labelling config may have changed
         "GET /api/tasks": 1,
-        f"GET {project}/model-versions/": 1,
+        f"GET {project}/model-versions/": 2,  # whether labels were accepted, and which names are taken
         f"POST {project}/import/predictions": 1,
         f"PATCH {project}": 1,
     }

@@ -71,7 +71,7 @@ def test_what_was_asked_for_under_another_address_says_nothing_about_a_tasks_own
 )
 def test_data_without_an_image_cost_their_task_alone(index, data):
     index.update([task(1) | {"data": data}, task(2, annotation("A"))], TARGET)
-    assert index.counts() == {"unlabelled": 1, "labelled": 1, "skipped": 0, "unusable": 0, "unreadable": 1}
+    assert index.counts() == {"unlabelled": 1, "labelled": 1, "skipped": 0, "unusable": 0, "accepted": 0, "unreadable": 1}
     assert index.due() == {2}
 
 

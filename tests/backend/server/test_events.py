@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from backend.bench.label_studio import label_config
+from backend.labelstudio.accepted import Mark, marked
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.state import Projects
 from backend.queue.signs import heard
@@ -51,6 +52,13 @@ def kind(answer):
 def test_labels_wake_a_round_and_are_counted(send, work, action, payload, labels):
     assert kind(send(action, **payload)) == "round"
     assert work.pending(1) == labels
+
+
+def test_labels_accepted_from_the_model_wake_nothing(send, work):
+    target = parse_label_config(CONFIG)
+    accepted = {"result": [marked(target.region("A", 0.99), Mark("al-1-000000", 0.02))]}
+    assert kind(send("ANNOTATIONS_CREATED", annotation=[accepted, accepted])) == "ignored"
+    assert work.pending(1) == 0
 
 
 def test_a_skip_teaches_nothing_but_moves_the_task(send, work):
