@@ -152,10 +152,11 @@ def _write_labels(
         partial(session.sample.draw, share=session.settings.explore),
         partial(session.backbones.unseen, session.backbone),
     )
-    known, _ = labelled_and_pool(rows, classes, session.store, draw, unseen, whole=False, several=card.version.several)
+    accepted = {label.task for label in session.index.accepted.all()}
+    several = card.version.several
+    known, _ = labelled_and_pool(rows, classes, session.store, draw, unseen, False, several, accepted)
     random = set(known.tasks[known.weights > 0].tolist())
     card.answers, card.random = answers, len(random)
-    several = card.version.several
     given = [row.label or "" for row in rows if row.state == LABELLED]
     card.labels = dict(Counter(name for label in given for name in (names_of(label) if several else [label])))
     if labels == NONE:

@@ -203,10 +203,13 @@ def top_up(session: Session, version: Version, labelled: Labelled, pool: Pool, c
     waiting = {row.task for row in session.index.rows() if row.state == UNLABELLED} & set(queued)
     sent = set(session.ahead.tasks().tolist())  # by people: these are no part of what the strategy has queued
     free = ~np.isin(pool.tasks, list(queued))
-    if not free.any() or len(waiting - sent) > min(len(queued.keys() - sent), session.settings.queue_size) / 2:
+    if len(waiting - sent) > min(len(queued.keys() - sent), session.settings.queue_size) / 2:
+        return 0
+    rest = pool.only(free)
+    if rest.is_done:
         return 0
     before = pool.embeddings[np.isin(pool.tasks, list(waiting))]
-    ranking, _ = rank_anyway(version.head, pool.only(free), labelled, session.rules(), version.name, before)
+    ranking, _ = rank_anyway(version.head, rest, labelled, session.rules(), version.name, before)
     if queued:
         ranking = ranking.at(refill_places(max(queued.values()), len(ranking.tasks)))
     return publish_more(session, version.name, ranking, check)

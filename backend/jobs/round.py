@@ -64,7 +64,7 @@ def _round(at: JobAtWork) -> dict[str, Any]:
         state.migration = unjudged or state.migration
         note_strategy(state, trouble)
     if whole:
-        keep_groups(s, name, head, labelled, pool, ranking, ahead)
+        keep_groups(s, name, head, labelled, pool.only(pool.to_pick), ranking, ahead)
     for gone in s.versions.prune(s.settings.keep_versions, [name, s.state.finetuned.get("version", "")]):
         s.index.forget_published(gone)
         s.groups.forget(gone)

@@ -23,6 +23,9 @@ Techniques, sec. 5.3; tasks that were skipped or cannot be read count in N and m
 sec. 2.11). A stratum is *judged*, that is part of what is measured, once that makes the sample worth no fewer images, or
 leaves it worth TRUSTED.
 
+**Accepted tasks** (`audit.py`), which the model has labelled, are drawn as all others are. Of the drawn ones AUDIT are asked
+about, chosen by another hash, and each of these stands for 1 / AUDIT as many; the rest count as tasks without a label.
+
 No Label Studio, no disk: the levels come in and go out, and whoever calls keeps them.
 """
 
@@ -34,6 +37,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.learning.audit import AUDIT, audited
 from backend.learning.slots import SEED
 from model.metrics import effective_size
 from strategies.arrays.hashing import uniform_hash
@@ -71,14 +75,23 @@ class RandomSample:
 
 
 def random_sample(
-    tasks: NDArray[np.int64], labelled: Bools, left: Bools, share: float, strata: Sequence[Stratum] = ()
+    tasks: NDArray[np.int64],
+    labelled: Bools,
+    left: Bools,
+    share: float,
+    strata: Sequence[Stratum] = (),
+    accepted: Bools | None = None,
 ) -> RandomSample:
     """The random sample of all `tasks`, int64 (N,), of a project.
 
-    labelled: bool (N,), tasks with a label; left: bool (N,), tasks that will have none: skipped, tied, unreadable. All
-    others are open. share: of the labels that are to be drawn at random, in [0, 1]; strata: what the last call returned,
-    none at first or where that is lost, when all tasks count as one import.
+    labelled: bool (N,), tasks with a label; left: bool (N,), tasks that will have none: skipped, tied, unreadable. All others
+    are open. share: of the labels that are to be drawn at random, in [0, 1]; strata: what the last call returned, none at
+    first or where that is lost, when all tasks count as one import; accepted: bool (N,), tasks that bear a label accepted from
+    the model, whether or not a person has labelled them since; None for none.
     """
+    audits = np.zeros(len(tasks), bool) if accepted is None else accepted & audited(tasks)
+    if accepted is not None:
+        left, labelled = left | (accepted & ~audits), labelled & ~(accepted & ~audits)
     hashes = uniform_hash(tasks, SEED)
     strata = _with_new_tasks(strata, tasks, hashes)
     groups = np.searchsorted([stratum.last for stratum in strata], tasks)
@@ -92,6 +105,7 @@ def random_sample(
     strata = [Stratum(s.last, _level(hashes[(groups == i) & ~drawn])) for i, s in enumerate(strata)]
     strata = _merged(strata, groups, hashes, drawn, opened)
     weights, unjudged = _weights(tasks, hashes, labelled, opened, drawn, strata)
+    weights[audits] /= AUDIT
     return RandomSample(drawn, _turns(hashes, drawn, left), weights, strata, unjudged)
 
 

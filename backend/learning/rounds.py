@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.learning.audit import without_last_audits
 from backend.learning.gain import gain_of
 from backend.learning.places import pool_places, queue_places
 from backend.learning.slots import interleave
@@ -70,16 +71,30 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Pool:
-    """N unlabelled images. tasks: int64 (N,); embeddings: (N, D), of any float type; turns: int64 (N,), in which they are drawn
-    for the random sample (`RandomSample.turns`): the lowest come first in random slots."""
+    """N unlabelled images. tasks: int64 (N,); embeddings: (N, D), of any float type; turns: int64 (N,), in which they are
+    drawn for the random sample (`RandomSample.turns`): the lowest come first in random slots; audits: bool (N,), accepted
+    images, which stand in random slots alone, None for none of them."""
 
     tasks: NDArray[np.int64]
     embeddings: NDArray[np.floating]
     turns: NDArray[np.int64]
+    audits: NDArray[np.bool_] | None = None
+
+    @property
+    def to_pick(self) -> Rows:
+        """Those that a strategy may pick; a slice of all, which copies nothing, where that is all of them."""
+        return slice(None) if self.audits is None or not self.audits.any() else ~self.audits
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left that a person must label."""
+        return not len(self.tasks[self.to_pick])
 
     def only(self, rows: Rows) -> "Pool":
         """The part of it in `rows`, in their order."""
-        return Pool(self.tasks[rows], self.embeddings[rows], self.turns[rows])
+        return Pool(
+            self.tasks[rows], self.embeddings[rows], self.turns[rows], None if self.audits is None else self.audits[rows]
+        )
 
 
 @dataclass(frozen=True)
@@ -187,24 +202,30 @@ def rank(
     pool, probabilities = pool.only(finite), probabilities[finite]
     known = labelled.embeddings if waiting is None else np.vstack([labelled.embeddings, waiting])
     of_known = head.probabilities(known) if head else None
+    open_ones = pool.only(pool.to_pick)
     query = Query(
-        pool.tasks,
-        probabilities,
-        embeddings=pool.embeddings,
+        open_ones.tasks,
+        probabilities[pool.to_pick],
+        embeddings=open_ones.embeddings,
         labelled=known,
         labels=None if of_known is None else _with_guesses(labelled, of_known[len(labelled.labels) :]),
         labelled_probabilities=of_known,
-        committee=_committee(head, pool, labelled),
+        committee=_committee(head, open_ones, labelled),
         batch=rules.batch,
         seed=version,
         independent=head is not None and head.independent,
     )
     strategy = get(rules.strategy)
+    chosen: NDArray[np.int64] = np.zeros(0, np.int64)
     with one_thread() if len(pool.tasks) <= FEW else nullcontext():
-        chosen = (strategy if strategy.headless or separates(head) else get(COLD_START)).order(query, rules.size)
+        if not pool.is_done:
+            chosen = (strategy if strategy.headless or separates(head) else get(COLD_START)).order(query, rules.size)
     slots = np.argsort(pool.turns, kind="stable")[: rules.size]
-    picks, before = pool.tasks[chosen], len(known)
+    picks, before = open_ones.tasks[chosen], len(known)
     tasks, is_slot = interleave(picks, pool.tasks[slots], pool.turns[slots], rules.size, rules.explore, before)
+    if pool.audits is not None:
+        needed = without_last_audits(tasks, pool.tasks[pool.audits])
+        tasks, is_slot = tasks[:needed], is_slot[:needed]
     told = probabilities[_positions(pool.tasks, tasks)] if separates(head) else None
     return Ranking(tasks, queue_places(len(tasks)), is_slot, told)
 

@@ -1,14 +1,15 @@
 """What the index and the embeddings know of a project, as the arrays that a round learns from."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.labelstudio.several import names_of
+from backend.learning.audit import audited
 from backend.learning.random_sample import RandomSample
 from backend.learning.rounds import Labelled, Pool
-from backend.project.consensus import LABELLED, UNLABELLED
+from backend.project.consensus import ACCEPTED, LABELLED, UNLABELLED
 from backend.project.index import Row
 from model.embedding_store import EmbeddingStore
 
@@ -19,15 +20,17 @@ def labelled_and_pool(
     rows: Sequence[Row],
     classes: Sequence[str],
     store: EmbeddingStore,
-    draw: Callable[[NDArray[np.int64], Bools, Bools], RandomSample],
+    draw: Callable[[NDArray[np.int64], Bools, Bools, Bools], RandomSample],
     unseen: Callable[[NDArray[np.int64]], Bools],
     whole: bool = True,
     several: bool = False,
+    accepted: Collection[int] = (),
 ) -> tuple[Labelled, Pool]:
     """The labelled images, and the unlabelled, unskipped ones, of `rows`, as far as they have embeddings in `store`.
 
-    draw: the random sample of (tasks, labelled, left); unseen: which tasks the backbone has never seen. Without `whole` the
-    embeddings of the pool are not read, and the pool is empty. several: whether labels are sets of `classes`.
+    draw: the random sample of (tasks, labelled, left, accepted); unseen: which tasks the backbone has never seen. Without
+    `whole` the embeddings of the pool are not read, and the pool is empty. several: whether labels are sets of `classes`;
+    accepted: tasks that bear an accepted label, also those that a person has labelled since.
     """
     store.refresh()
     states = np.array([row.state for row in rows], "U10")
@@ -36,12 +39,15 @@ def labelled_and_pool(
     numbers = {name: number for number, name in enumerate(classes)}
     labels = np.array([numbers.get(row.label or "", -1) for row in rows], np.int64)
     usable, unlabelled = (states == LABELLED) & ((labels >= 0) | several), states == UNLABELLED
+    bear = np.isin(tasks, list(accepted))
+    audits = (states == ACCEPTED) & bear & audited(tasks)
+    unlabelled |= audits
     taught, pool = np.flatnonzero(usable), np.flatnonzero(unlabelled if whole else np.zeros(len(rows), bool))
     (of_taught, read), (of_pool, read_too) = store.get(keys[taught].tolist()), store.get(keys[pool].tolist())
     embedded = ~np.isin(keys, store.missing(keys.tolist()))
     unreadable = np.array([row.error is not None for row in rows], bool) & ~embedded
     left = (~unlabelled & ~usable) | unreadable
-    sample = draw(tasks, usable & ~left, left)
+    sample = draw(tasks, usable & ~left, left, bear)
     taught = taught[read]
     if not read_too.all():  # else to choose would copy them all
         pool, of_pool = pool[read_too], of_pool[read_too]
@@ -54,7 +60,7 @@ def labelled_and_pool(
             unseen(tasks[taught]),
             sample.unjudged,
         ),
-        Pool(tasks[pool], of_pool, sample.turns[pool]),
+        Pool(tasks[pool], of_pool, sample.turns[pool], audits[pool]),
     )
 
 

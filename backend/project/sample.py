@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from backend.learning.random_sample import RandomSample, random_sample, strata_from
 from model.files import read_json, write_json
 
+Bools = NDArray[np.bool_]
+
 
 class KeptSample:
     """The random sample whose strata are kept in the file `path`: without them, tasks imported later would break it once."""
@@ -17,11 +19,11 @@ class KeptSample:
         self._path = path
 
     def draw(
-        self, tasks: NDArray[np.int64], labelled: NDArray[np.bool_], left: NDArray[np.bool_], share: float
+        self, tasks: NDArray[np.int64], labelled: Bools, left: Bools, accepted: Bools | None = None, *, share: float
     ) -> RandomSample:
         """The random sample of `tasks`; see `random_sample` for the arguments."""
         kept = read_json(self._path)
-        sample = random_sample(tasks, labelled, left, share, strata_from(kept))
+        sample = random_sample(tasks, labelled, left, share, strata_from(kept), accepted)
         strata = [asdict(stratum) for stratum in sample.strata]
         if strata != kept:
             write_json(self._path, strata)

@@ -200,7 +200,9 @@ class Session:
         draw = partial(self.sample.draw, share=self.settings.explore)
         unseen = partial(self.backbones.unseen, self.backbone)
         target = self.target
-        return labelled_and_pool(self.index.rows(), target.classes, self.store, draw, unseen, whole, target.SEVERAL)
+        accepted = {label.task for label in self.index.accepted.all()}
+        rows, classes = self.index.rows(), target.classes
+        return labelled_and_pool(rows, classes, self.store, draw, unseen, whole, target.SEVERAL, accepted)
 
     def rules(self) -> Rules:
         """How this project's queue is drawn."""

@@ -170,6 +170,7 @@ def unbiased(walks, expected=0.3):
 CASES = {
     "one import": dict(imports=[Import(0, 1000)], labels=300),
     "rounds that replace the queue early": dict(imports=[Import(0, 1000)], labels=302, a_round=4),
+    "most easy tasks accepted from the model": dict(imports=[Import(0, 1000)], labels=300, share=0.2, accept=150),
     "half of the labels in random slots": dict(imports=[Import(0, 600)], labels=300, share=0.5),
     "tasks that annotators keep or skip": dict(imports=[Import(0, 1000)], labels=300, kept=0.05, left=0.02),
     "an import of harder tasks": dict(imports=[Import(0, 600, 0.2), Import(150, 600, 0.4)], labels=400),

@@ -63,7 +63,7 @@ def draw(session):
     """The random sample of what the index holds, by task: drawn, and weight."""
     rows = session.index.rows()
     tasks, labelled = np.array([row.task for row in rows]), np.array([row.state == "labelled" for row in rows])
-    sample = session.sample.draw(tasks, labelled, np.zeros(len(rows), bool), 0.5)
+    sample = session.sample.draw(tasks, labelled, np.zeros(len(rows), bool), share=0.5)
     return tasks, labelled, sample
 
 

@@ -18,10 +18,10 @@ def project(n, labels, start=1):
 def after_an_import(kept, between=lambda: None):
     """The weights before and after 1,000 tasks join 1,000 others."""
     first, second = project(1000, 300), project(1000, 0, start=1001)
-    before = kept.draw(*first, 0.1).weights
+    before = kept.draw(*first, share=0.1).weights
     between()
     both = (np.append(a, b) for a, b in zip(first, second, strict=True))
-    return before, kept.draw(*both, 0.1).weights
+    return before, kept.draw(*both, share=0.1).weights
 
 
 def test_an_import_leaves_the_sample_as_it_is(tmp_path):

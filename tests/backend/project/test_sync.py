@@ -66,7 +66,14 @@ def test_odd_annotations_cost_their_task_alone_and_are_counted(session, label_st
         label_studio._annotate(task, {"result": result})
     label_studio.label(tasks[-1], "A")
     session.sync()
-    assert session.index.counts() == {"unlabelled": 5, "labelled": 1, "skipped": 0, "unusable": 6, "accepted": 0, "unreadable": 0}
+    assert session.index.counts() == {
+        "unlabelled": 5,
+        "labelled": 1,
+        "skipped": 0,
+        "unusable": 6,
+        "accepted": 0,
+        "unreadable": 0,
+    }
     assert sum(problem.count for problem in session.index.problems()) == 6
 
 
