@@ -19,7 +19,7 @@ from tests.label_studio_in_memory import LabelStudioInMemory
 pytest.register_assert_rewrite("tests.label_studio_contract")
 
 ROOT = Path(__file__).resolve().parent.parent
-HOUSES = ("tests/e2e/", "tests/containers/", "tests/chaos/")
+HOUSES = {"tests/e2e/": "Label Studio", "tests/containers/": "containers", "tests/chaos/": "containers"}  # and who has them
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,14 +37,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items if _soaks(config) else []:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("soak")
-    items.sort(key=lambda item: not item.nodeid.startswith(HOUSES))
+    items.sort(key=lambda item: not item.nodeid.startswith(tuple(HOUSES)))
 
 
 class OneProcessForHouses(LoadScopeScheduling):
-    """Where tests run in several processes, one has all whole houses, and the others take the rest, a file at a time."""
+    """Where tests run in several processes, one has all those on Label Studio, one all containers; whoever is free takes
+    the rest, a file at a time."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "houses" if nodeid.startswith(HOUSES) else nodeid.split("::")[0]
+        return next((name for at, name in HOUSES.items() if nodeid.startswith(at)), nodeid.split("::")[0])
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneProcessForHouses:

@@ -6,6 +6,8 @@ from backend.bench.label_studio import name_of
 from tests.e2e.conftest import Annotator, first, wait_until
 from tests.e2e.editor import Editor
 
+pytestmark = pytest.mark.soak
+
 CLASSES = ["ants", "bees"]
 IMAGES = 60
 ROUNDS = 3

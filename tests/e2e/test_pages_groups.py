@@ -15,6 +15,8 @@ from tests.e2e.conftest import Annotator, first, wait_until
 from tests.e2e.editor import Editor
 from tests.e2e.person import DESK, PHONE, Person
 
+pytestmark = pytest.mark.soak
+
 CLASSES = ["ants", "bees"]
 IMAGES = 100
 SIZE = 10  # images of a group
@@ -159,7 +161,6 @@ def test_a_group_is_labelled_by_mouse_and_by_touch(chromium, house, annotator, t
     assert labeller.complaints == []
 
 
-@pytest.mark.soak
 def test_labels_of_a_group_look_as_those_of_label_studios_own_editor(chromium, house, annotator, token, project, truth):
     right, _ = choose(house, project, truth, "ants", odd=0)
     labeller = Labeller(chromium, house, project, token)

@@ -10,6 +10,8 @@ from tests.e2e.conftest import Annotator, first, wait_until
 from tests.e2e.person import DESK, PHONE, Person
 from tests.e2e.test_pages import CLASSES
 
+pytestmark = pytest.mark.soak
+
 IMAGES = 60
 STEP, FAR = 12, 60  # pixels of an arrow key, and with Shift
 NEAR = 14  # pixels from an image to the lasso around it

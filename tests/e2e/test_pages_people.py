@@ -8,6 +8,8 @@ from backend.project.doubts import read_found
 from tests.e2e.conftest import Annotator, first, wait_until
 from tests.e2e.person import DESK, PHONE, Person
 
+pytestmark = pytest.mark.soak
+
 CLASSES = ["ants", "bees"]
 OTHER = {"ants": "bees", "bees": "ants"}
 IMAGES, LABELS = 60, 30

@@ -93,7 +93,7 @@ def test_the_result_is_a_backbone_like_any_other(made, bees_and_ants, depth):
     assert np.isfinite(embeddings).all()
 
 
-@pytest.mark.parametrize("depth", ["last", "all"])
+@pytest.mark.parametrize("depth", ["last", pytest.param("all", marks=pytest.mark.soak)])
 def test_a_killed_one_goes_on_and_comes_to_the_same_weights(made, bees_and_ants, weights, tmp_path, depth, retrain):
     script = f"""
 import os, signal
