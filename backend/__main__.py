@@ -29,6 +29,8 @@ COMMANDS = {
     "rollback": ("backend.commands.rounds", "Let the queue follow an older version."),
     "pause": ("backend.commands.rounds", "Stop retraining a project."),
     "resume": ("backend.commands.rounds", "Take up a paused project again."),
+    "validate": ("backend.commands.accept", "Have people check what the model is sure of."),
+    "accept": ("backend.commands.accept", "Let it label what it is surely right about."),
     "export": ("backend.commands.export", "Take the model, labels and predictions away."),
     "simulate": ("backend.simulate.cli", "Measure what strategies save on your images."),
     "bench": ("backend.bench.cli", "Measure how fast all of this is on your machine."),

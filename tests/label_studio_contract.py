@@ -387,3 +387,26 @@ def test_a_data_manager_tab_is_made_listed_changed_and_deleted(studio, project):
     assert listed[0]["data"]["ordering"] == ["tasks:predictions_score"]
     studio.request("DELETE", f"/api/dm/views/{made['id']}/")
     assert studio.request("GET", "/api/dm/views/", params={"project": project}) == []
+
+
+def test_predictions_become_annotations_once_with_the_very_result_that_they_have(studio, project, tasks):
+    marked = prediction(tasks[0], 0.9, version="al-accepted")
+    marked["result"][0]["al_accepted"] = {"value": marked["result"][0]["value"], "version": "al-1-0a0b0c", "error": 0.02}
+    others = [prediction(tasks[0], 0.1), prediction(tasks[1], 0.9, version="al-accepted")]
+    assert studio.import_predictions(project, [marked, *others]) == 3
+    for _ in range(2):
+        studio.annotate_by_predictions(project, "al-accepted", [tasks[0]])
+    (made,) = studio.annotations(tasks[0])
+    assert made["result"] == marked["result"]
+    assert studio.annotations(tasks[1]) == []
+    assert task_of(studio, tasks[0])["is_labeled"] is True
+
+
+def test_an_annotation_may_go_while_the_prediction_that_it_came_from_stays_and_both_may(studio, project, tasks):
+    studio.import_predictions(project, [prediction(tasks[0], 0.9, version="al-accepted")])
+    studio.annotate_by_predictions(project, "al-accepted", [tasks[0]])
+    studio.delete_annotation(studio.annotations(tasks[0])[0]["id"])
+    assert [one["model_version"] for one in studio.predictions(project)] == ["al-accepted"]
+    studio.annotate_by_predictions(project, "al-accepted", [tasks[0]])
+    studio.delete_prediction(studio.predictions(project)[0]["id"])
+    assert len(studio.annotations(tasks[0])) == 1

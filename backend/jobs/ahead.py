@@ -16,19 +16,20 @@ CLOSEST = 1e-12  # between two places: nearer ones would become one in a databas
 def move_ahead(
     session: Session, version: Version, labelled: Labelled, pool: Pool, check: Callable[[], None], wake: Callable[..., None]
 ) -> int:
-    """Publish what was sent ahead and does not stand there yet before everything else that is open; returns how many.
+    """Publish what was sent ahead, or is asked about to check a frozen head, and does not stand there yet before everything
+    else that is open; returns how many.
 
     Those that stand in their order stay as they are, so the same is done twice at no cost. Raises what `publish_more` raises.
     """
-    first = at_the_head(version.head, pool, session.ahead.tasks(), len(labelled.tasks), session.settings.explore)
+    first = at_the_head(version.head, pool, session.first(), len(labelled.tasks), session.settings.explore)
     if not len(first.tasks):
         return 0
     published, sent = session.index.published(version.name), set(first.tasks.tolist())
     unlabelled = {row.task for row in session.index.rows() if row.state == UNLABELLED}
     before = min((place for task, place in published.items() if task in unlabelled - sent), default=0.5)
-    settled, last = 0, 0.0
-    for task in first.tasks.tolist():
-        if not last < published.get(task, 0.0) < before:
+    settled, last, silent = 0, 0.0, session.index.published_slots(version.name)
+    for task, is_slot in zip(first.tasks.tolist(), first.slots.tolist(), strict=True):
+        if not last < published.get(task, 0.0) < before or (is_slot and task not in silent):
             break
         settled, last = settled + 1, published[task]
     left = first.only(sent - set(first.tasks[:settled].tolist()))

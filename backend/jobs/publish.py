@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.jobs.audits import serve_audits
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.labelling_config import Target
 from backend.learning.places import LAST
@@ -65,7 +66,8 @@ def publish_more(session: Session, version: str, ranking: Ranking, check: Callab
 def _publish(session: Session, version: str, ranking: Ranking, check: Callable[[], None]) -> tuple[int, "Counter[str]"]:
     """How many predictions are stored now, and why others are not."""
     session.progress("publishing", 0, len(ranking.tasks))
-    refused = _import(session, version, _predictions(session, version, ranking), check)
+    serve_audits(session, ranking.tasks, check)
+    refused = import_each(session, version, _predictions(session, version, ranking), check)
     stored = ranking.only(set(ranking.tasks.tolist()) - set(refused))
     session.index.add_published(version, stored.tasks, stored.places, stored.slots)
     reasons = Counter(reason for reason in refused.values() if reason != GONE)
@@ -100,7 +102,7 @@ def _predictions(session: Session, version: str, ranking: Ranking) -> list[dict[
     ]
 
 
-def _import(session: Session, version: str, predictions: list[dict[str, Any]], check: Callable[[], None]) -> dict[int, str]:
+def import_each(session: Session, version: str, predictions: list[dict[str, Any]], check: Callable[[], None]) -> dict[int, str]:
     """Import `predictions`, in halves where Label Studio refuses them together. Returns why tasks have none: GONE, or what it
     said of a prediction alone. Raises LabelStudioError where that is no matter of one prediction."""
     refused: dict[int, str] = {}

@@ -17,12 +17,14 @@ from backend.jobs.job import JobAtWork, perform
 from backend.jobs.publish import as_ranking, publish_more, stored_predictions, switch
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.wiring import Wiring
+from backend.learning.audit import audited
 from backend.learning.places import LAST, refill_places
 from backend.learning.rounds import Labelled, Pool, place_outside_queue, rank_anyway
 from backend.project.embedding import unembedded
-from backend.project.index import SKIPPED, UNLABELLED
+from backend.project.index import ACCEPTED, SKIPPED, UNLABELLED
 from backend.project.migration import keep_instead, settle, way_to_go
 from backend.project.session import Session
+from backend.status.accepting import audit_text, audit_values
 from model.version_store import Version, VersionError, fingerprint
 
 log = logging.getLogger(__name__)
@@ -89,6 +91,7 @@ def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
         log.info("Project %s: %s", session.project, line)
     describe(session)
     _tell_differences(session)
+    _tell_audits(session)
     return done
 
 
@@ -122,6 +125,15 @@ def _tell_differences(session: Session) -> None:
         session.index.set_note("differences", told)
         for text in texts:
             log.warning("Project %s: %s", session.project, text)
+
+
+def _tell_audits(session: Session) -> None:
+    """Log that people's answers contradict what was promised of accepted labels, each time that they say something new."""
+    told = audit_text(session.project, audit_values(session.index, session.index.rows()))
+    if told != session.index.note("audits"):
+        session.index.set_note("audits", told)
+        if told:
+            log.warning("Project %s: %s", session.project, told)
 
 
 def recall_published(session: Session, version: str) -> int:
@@ -158,9 +170,14 @@ def _assert_version(session: Session, check: Check, wake: Wake) -> list[str]:
 
 
 def _move_skipped_back(session: Session, live: Version, check: Check) -> list[str]:
-    """A skipped task goes behind everything else instead of straight to the next annotator."""
+    """A skipped task goes behind everything else instead of straight to the next annotator, and so does an accepted one."""
     published = session.index.published(live.name)
-    skipped = [row.task for row in session.index.rows() if row.state == SKIPPED and published.get(row.task, LAST) < LAST]
+    audits = {task for task in published if audited(np.array([task]))[0]}  # these have a turn in the queue
+    skipped = [
+        row.task
+        for row in session.index.rows()
+        if (row.state == SKIPPED or (row.state == ACCEPTED and row.task not in audits)) and published.get(row.task, LAST) < LAST
+    ]
     moved = []
     for task in skipped:
         check()
@@ -175,7 +192,7 @@ def _move_skipped_back(session: Session, live: Version, check: Check) -> list[st
         else:
             moved.append(task)
     session.index.add_published(live.name, np.array(moved, np.int64), np.full(len(moved), LAST), np.zeros(len(moved), bool))
-    return [f"moved {len(moved)} skipped tasks back"] if moved else []
+    return [f"moved {len(moved)} skipped or accepted tasks back"] if moved else []
 
 
 def _score_new_tasks(session: Session, live: Version, pool: Pool, check: Check) -> list[str]:
@@ -201,7 +218,7 @@ def top_up(session: Session, version: Version, labelled: Labelled, pool: Pool, c
     published = session.index.published(version.name)
     queued = {task: place for task, place in published.items() if place < 0.5}
     waiting = {row.task for row in session.index.rows() if row.state == UNLABELLED} & set(queued)
-    sent = set(session.ahead.tasks().tolist())  # by people: these are no part of what the strategy has queued
+    sent = set(session.first().tasks.tolist())  # by people, or checks: these are no part of what the strategy has queued
     free = ~np.isin(pool.tasks, list(queued))
     if len(waiting - sent) > min(len(queued.keys() - sent), session.settings.queue_size) / 2:
         return 0

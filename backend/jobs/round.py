@@ -50,8 +50,8 @@ def _round(at: JobAtWork) -> dict[str, Any]:
     s.progress("training", 0, len(labelled.tasks))
     head, metrics = train(labelled, pool, len(target.classes))
     name = s.new_version_name()
-    ahead = s.ahead.tasks()
-    ranking, trouble = rank_behind(head, pool, labelled, s.rules(), name, ahead)
+    first = s.first()
+    ranking, trouble = rank_behind(head, pool, labelled, s.rules(), name, first)
     if not config_unchanged(s, target):
         at.wake("round")
         raise Superseded(f"Project {s.project}: the labelling config changed during the round")
@@ -64,7 +64,7 @@ def _round(at: JobAtWork) -> dict[str, Any]:
         state.migration = unjudged or state.migration
         note_strategy(state, trouble)
     if whole:
-        keep_groups(s, name, head, labelled, pool.only(pool.to_pick), ranking, ahead)
+        keep_groups(s, name, head, labelled, pool.only(pool.to_pick), ranking, first.tasks)
     for gone in s.versions.prune(s.settings.keep_versions, [name, s.state.finetuned.get("version", "")]):
         s.index.forget_published(gone)
         s.groups.forget(gone)

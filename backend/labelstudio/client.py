@@ -232,6 +232,14 @@ class LabelStudio:
         """Answer a task as the token's user; returns the annotation as it is stored."""
         return self.request("POST", f"/api/tasks/{task}/annotations/", dict, json=annotation)
 
+    def annotate_by_predictions(self, project: int, version: str, tasks: list[int]) -> None:
+        """Turn the predictions of `version` for `tasks` into annotations of the token's user, as the Data Manager does: with
+        the
+        same result, and not a second time where that was done."""
+        selected = {"selectedItems": {"all": False, "included": tasks}, "model_version": version, "ordering": []}
+        body = selected | {"filters": {"conjunction": "and", "items": []}}
+        self.request("POST", "/api/dm/actions", params={"id": "predictions_to_annotations", "project": project}, json=body)
+
     def delete_annotation(self, annotation: int) -> None:
         """Delete one annotation, which serves its task again; one that is gone already is fine."""
         self._delete(f"/api/annotations/{annotation}/")

@@ -14,6 +14,7 @@ from backend.labelstudio.task_data import quoted
 
 SURE = 0.5  # the probability from which on a class is ticked beforehand
 NONE_OF_THESE = "none of these"
+SEVERAL_CHOICES = "An image may be of several classes here: only labels of one class an image can be accepted."
 
 
 @dataclass(frozen=True)

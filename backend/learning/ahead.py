@@ -5,6 +5,8 @@ when (`random_sample.py`). But an image sent ahead whose turn in the sample has 
 pre-annotation, so that the label it is measured by is nobody's guess.
 """
 
+from dataclasses import dataclass, field
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,25 +15,40 @@ from backend.learning.rounds import Labelled, Pool, Ranking, Rules, rank_anyway,
 from model.head import Head
 
 
-def at_the_head(head: Head | None, pool: Pool, tasks: NDArray[np.int64], labels: int, share: float) -> Ranking:
-    """Those of `tasks` that are in the pool and have finite embeddings, in their order and all at place 0.
+@dataclass(frozen=True)
+class First:
+    """What is to stand at the head of a queue. sent: tasks that people sent there, int64 (n,); checks: tasks that a frozen
+    head is
+    checked by, int64 (m,), which come behind them and carry no guess whatever the random sample says."""
+
+    sent: NDArray[np.int64]
+    checks: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    @property
+    def tasks(self) -> NDArray[np.int64]:
+        """All of them, in their order."""
+        return np.append(self.sent, self.checks[~np.isin(self.checks, self.sent)])
+
+
+def at_the_head(head: Head | None, pool: Pool, wanted: First, labels: int, share: float) -> Ranking:
+    """Those `wanted` that are in the pool and have finite embeddings, in their order and all at place 0.
 
     labels: how many there are by now; share: of them that are random slots.
     """
-    where = {task: row for row, task in enumerate(pool.tasks.tolist())} if len(tasks) else {}
-    rows = np.array([where[task] for task in tasks.tolist() if task in where], np.int64)
+    where = {task: row for row, task in enumerate(pool.tasks.tolist())} if len(wanted.tasks) else {}
+    rows = np.array([where[task] for task in wanted.tasks.tolist() if task in where], np.int64)
     rows = rows[np.isfinite(pool.embeddings[rows].sum(axis=1, dtype=np.float32))]
     sent, n = pool.only(rows), len(rows)
-    slots = (share > 0) & (share * (labels + np.arange(1, n + 1)) + 1e-9 >= sent.turns)
+    slots = (share > 0) & (share * (labels + np.arange(1, n + 1)) + 1e-9 >= sent.turns) | np.isin(sent.tasks, wanted.checks)
     told = head.probabilities(sent.embeddings) if head and separates(head) else None
     return Ranking(sent.tasks, np.zeros(n), slots, told)
 
 
 def rank_behind(
-    head: Head | None, pool: Pool, labelled: Labelled, rules: Rules, version: str, tasks: NDArray[np.int64]
+    head: Head | None, pool: Pool, labelled: Labelled, rules: Rules, version: str, wanted: First
 ) -> tuple[Ranking, str]:
-    """What `rank_anyway` gives, behind those of `tasks` that are in the pool, which the strategy takes for labelled."""
-    first = at_the_head(head, pool, tasks, len(labelled.tasks), rules.explore)
+    """What `rank_anyway` gives, behind those `wanted` that are in the pool, which the strategy takes for labelled."""
+    first = at_the_head(head, pool, wanted, len(labelled.tasks), rules.explore)
     if not len(first.tasks):
         return rank_anyway(head, pool, labelled, rules, version)
     is_first = np.isin(pool.tasks, first.tasks)

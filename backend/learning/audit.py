@@ -7,7 +7,7 @@ AUDIT as many, the others never are (Horvitz and Thompson 1952). Their answers a
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from strategies.arrays.hashing import uniform_hash
 
@@ -24,7 +24,7 @@ def audited(tasks: NDArray[np.int64]) -> NDArray[np.bool_]:
 def contradicts(wrong: int, answered: int, error: float) -> bool:
     """Whether so many `wrong` ones of those `answered` are more than the promised share `error` explains: a one-sided binomial
     test at UNLIKELY."""
-    return bool(answered > 0 and binom.sf(wrong - 1, answered, error) < UNLIKELY)
+    return bool(wrong > 0 and bdtrc(wrong - 1, answered, error) < UNLIKELY)  # of so many wrong ones or more
 
 
 def without_last_audits(tasks: NDArray[np.int64], audits: NDArray[np.int64]) -> int:

@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.labelstudio.client import LabelStudioError
-from backend.pages import ahead, doubts, find, groups, images, jobs, login, overview, people, progress, queue, versions
+from backend.pages import accept, ahead, doubts, find, groups, images, jobs, login, overview, people, progress, queue, versions
 from backend.pages import map as map_pages
 from backend.pages.accounts import Accounts
 from backend.pages.policy import policy
@@ -41,6 +41,7 @@ ROOMS = (  # each has its PAGES
     find,
     doubts,
     people,
+    accept,
     versions,
     jobs,
     images,

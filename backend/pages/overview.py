@@ -3,6 +3,7 @@
 from starlette.responses import Response
 
 from backend.pages.visit import Page, Visit
+from backend.status.accepting import checks_text
 from backend.status.figures import f1, outlook
 from backend.status.people import people_text
 from backend.status.text import live_version, next_step, problems
@@ -37,6 +38,7 @@ def _overview(visit: Visit) -> Response:
         more=outlook(live),
         problems=problems(p),
         next=next_step(p, found),
+        checks=checks_text(p["accepting"]["checks"]) if "people" in p and p["accepting"]["checks"] else "",
         people=people_text(p["people"]) if "people" in p else "",
     )
 

@@ -25,6 +25,7 @@ TABS = (  # of a project: address below it, and what it is called
     ("map", "Map"),
     ("doubts", "Doubts"),
     ("people", "People"),
+    ("accept", "Accept"),
     ("versions", "Versions"),
     ("jobs", "Jobs"),
 )

@@ -117,10 +117,8 @@ class Index:
             accepted.settle_new(db)
 
     def set_unlistable(self, tasks: Mapping[int, str]) -> None:
-        """Keep tasks that Label Studio cannot list, with the reason: they are there, and nothing can be learned from them.
-
-        They are due, that is to be asked for again, after RETRY_SECONDS.
-        """
+        """Keep tasks that Label Studio cannot list, with the reason: they are there, and nothing can be learned from them. They
+        are due, that is to be asked for again, after RETRY_SECONDS."""
         again = time.time() + RETRY_SECONDS
         answers = {task: Consensus(UNUSABLE, None, TASK, _clean(why)) for task, why in tasks.items()}
         rows = [(*_values(task, "", answer, answer.remark)[:-1], again) for task, answer in answers.items()]
@@ -246,6 +244,11 @@ class Index:
         """Scores published under `version` by task id."""
         with self._file.reading() as db:
             return dict(db.execute("SELECT task, score FROM published WHERE version = ?", (version,)).fetchall())
+
+    def published_slots(self, version: str) -> set[int]:
+        """Tasks published under `version` as random slots, without a guess."""
+        with self._file.reading() as db:
+            return {task for (task,) in db.execute("SELECT task FROM published WHERE version = ? AND slot", (version,))}
 
     def queue(self, version: str, size: int) -> list[tuple[Row, float, bool]]:
         """The first `size` unlabelled tasks of what was published under `version`, each with its score and whether it is

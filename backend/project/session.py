@@ -9,6 +9,7 @@ from typing import Any
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.images import ImageSource
 from backend.labelstudio.labelling_config import Target, parse_label_config
+from backend.learning.ahead import First
 from backend.learning.rounds import Labelled, Pool, Rules
 from backend.project.accepted import sync_accepted
 from backend.project.ahead import Ahead
@@ -24,6 +25,7 @@ from backend.project.references import References
 from backend.project.sample import KeptSample
 from backend.project.state import NETWORKS, Projects, ProjectState
 from backend.project.sync import moment_of, sync_index
+from backend.project.validation import Validation
 from backend.project.wanted import wanted_base
 from backend.settings import Settings
 from model.backbone import kept_name
@@ -76,7 +78,7 @@ class Session:
             self.finetuning = self.learned.finetuning
             self.sample = KeptSample(folder / "random_sample.json")
             self.groups = Groups(folder)
-            self.ahead = Ahead(folder)
+            self.ahead, self.validation = Ahead(folder), Validation(folder)
             self.right = Right(folder)
             self.reread()
             self._held = held.pop_all()
@@ -175,6 +177,7 @@ class Session:
             self.sample.clear()
             self.groups.clear()
             self.ahead.clear()
+            self.validation.clear()
             forget_map(self.projects.folder(self.project))
             self.right.clear()
             self.index.clear()
@@ -187,6 +190,10 @@ class Session:
     def fits(self, version: Version) -> bool:
         """Whether `version` speaks of the classes asked for now, and its backbone is here."""
         return version.target == self.target.as_dict() and self.backbones.has(version.backbone)
+
+    def first(self) -> First:
+        """What is to stand at the head of the queue, as far as it is open."""
+        return First(self.ahead.tasks(), self.validation.asked())
 
     def labelled(self) -> Labelled:
         """The labelled images, as far as they have embeddings."""

@@ -54,6 +54,7 @@ KINDS = {
     "migrate": Kind(EMBED, "backend.jobs.migrate.migrate", "migrate", 3600, nice=GIVES_WAY),
     "map": Kind(HOUSEKEEPING, "backend.jobs.mapping.draw_map", "map", 7200, nice=GIVES_WAY),
     "doubts": Kind(HOUSEKEEPING, "backend.jobs.doubts.doubt", "doubts", 1800, nice=GIVES_WAY),
+    "accept": Kind(HOUSEKEEPING, "backend.jobs.accept.accept", "accept", 4 * 3600),
     "clean": Kind(HOUSEKEEPING, "backend.jobs.clean.clean", "clean", 900),
 } | {
     f"finetune_{depth}": Kind(

@@ -7,6 +7,7 @@ from typing import Any
 from backend.connection.comparison import GONE, THERE, UNREACHABLE
 from backend.project.outcome import DEPTH_NAMES, describe_finetuned, describe_migration
 from backend.queue.work import QUEUES, TRAIN
+from backend.status.accepting import audit_text, checks_text
 from backend.status.figures import f1, outlook
 from backend.status.jobs import describe_job
 from backend.status.people import people_text
@@ -78,6 +79,8 @@ def _project(p: dict[str, Any], found: dict[str, Any]) -> list[str]:
         f"  versions       {', '.join(version['name'] for version in p['versions']) or 'none yet'}",
     ]
     lines += [f"  people         {waits}"] if (waits := people_text(p["people"])) else []
+    lines += [f"  checks         {checks_text(checks)}"] if (checks := p["accepting"]["checks"]) else []
+    lines += [f"  warning        {warning}"] if (warning := audit_text(p["project"], p["accepting"]["audits"])) else []
     lines += [f"  fine-tuned     {describe_finetuned(p['finetuned'])}"] if p["finetuned"] else []
     lines += [f"  switch         {describe_migration(p['migration'], p['project'])}"] if p["migration"] else []
     lines += [f"  {job['status']:<14} {describe_job(job)}" for job in p["jobs"]]
@@ -100,7 +103,8 @@ def problems(p: dict[str, Any]) -> list[str]:
     if "unknown" in p:
         return [p["unknown"]]
     view = p["label_studio"]
-    told = [*view["differs"], *(_problem(p["project"], problem) for problem in p["problems"])]
+    warning = audit_text(p["project"], p["accepting"]["audits"])
+    told = [*([warning] if warning else []), *view["differs"], *(_problem(p["project"], problem) for problem in p["problems"])]
     told += [f"Label Studio cannot be asked about it: {view['trouble']}"] if view["state"] == UNREACHABLE else []
     return told + [_error(error) for error in p["errors"]]
 

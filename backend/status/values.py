@@ -19,6 +19,7 @@ from backend.project.state import DataDirError, Projects, ProjectState, finetune
 from backend.queue.sightings import sighted, trouble_with
 from backend.queue.work import FINETUNE, QUEUES, Work
 from backend.settings import Settings
+from backend.status.accepting import NONE, accepting_values
 from backend.status.jobs import job_values
 from backend.status.people import NOBODY, people_values
 from model.backbone_note import BackboneNote, note_file, read_note, title_of
@@ -29,6 +30,7 @@ NOTHING: dict[str, Any] = {
     "queue_left": 0,
     "ahead": 0,
     "people": NOBODY,
+    "accepting": NONE,
     "problems": [],
 }  # where the index cannot be read
 
@@ -92,12 +94,14 @@ def _index(projects: Projects, project: int, state: ProjectState) -> tuple[dict[
         index = Index(path)
         try:
             published = index.published(state.live)
-            open_tasks = {row.task for row in index.rows() if row.state == UNLABELLED}
+            rows = index.rows()
+            open_tasks = {row.task for row in rows if row.state == UNLABELLED}
             left = sum(place < 0.5 and task in open_tasks for task, place in published.items())
-            people = people_values(index)
+            people, accepting = people_values(index), accepting_values(projects.folder(project), index, rows)
             problems = [asdict(problem) | {"text": str(problem)} for problem in index.problems()]
             ahead = len(open_tasks & set(Ahead(projects.folder(project)).tasks().tolist()))
-            told = {"tasks": index.counts(), "queue_left": left, "ahead": ahead, "people": people, "problems": problems}
+            told = {"tasks": index.counts(), "queue_left": left, "ahead": ahead, "people": people}
+            told |= {"accepting": accepting, "problems": problems}
             return told, published
         finally:
             index.close()

@@ -9,7 +9,7 @@ from tests.e2e.person import DESK, PHONE, Person
 
 CLASSES = ["ants", "bees"]
 IMAGES = 60
-PAGES = ("", "/progress", "/queue", "/versions", "/jobs")
+PAGES = ("", "/progress", "/queue", "/accept", "/versions", "/jobs")
 
 
 @pytest.fixture(scope="module")

@@ -103,6 +103,18 @@ class Labelling(Rows):
         row["needed"] = row["overlap"]
         return self._add(self.annotations, made | body | {"task": task, "project": row["project"]})
 
+    def _annotate_by_predictions(self, request: Request) -> Row:
+        """Predictions of one version become annotations of whoever asks, each only once."""
+        chosen, made = set(request.body["selectedItems"]["included"]), 0
+        there = {a.get("parent_prediction") for a in self.annotations.values()}
+        for prediction in list(self.predictions.values()):
+            wanted = prediction["task"] in chosen and prediction["model_version"] == request.body["model_version"]
+            if wanted and prediction["id"] not in there:
+                body = {"result": prediction["result"], "completed_by": self.person_id(request)}
+                self._annotate(prediction["task"], body | {"parent_prediction": prediction["id"]})
+                made += 1
+        return {"response_code": 200, "detail": f"Created {made} annotations"}
+
     def _change_annotation(self, request: Request, number: int) -> Row | None:
         row = self._get(self.annotations, number)
         self.tasks[row["task"]]["updated_at"] = now()

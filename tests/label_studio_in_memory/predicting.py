@@ -64,7 +64,9 @@ class Predicting(Rows):
         return {"deleted_predictions": len(gone)}
 
     def _action(self, request: Request) -> Row:
-        """The Data Manager's "Delete predictions", for all tasks."""
+        """The Data Manager's "Delete predictions", for all tasks, and "Create annotations from predictions", for some."""
+        if request.query["id"] == "predictions_to_annotations":
+            return self._annotate_by_predictions(request)
         if request.query["id"] != "delete_tasks_predictions":
             raise Refused(400, f"{request.query['id']} is not played here")
         gone = [n for n, p in self.predictions.items() if str(p["project"]) == request.query["project"]]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from backend.learning.ahead import at_the_head, rank_behind
+from backend.learning.ahead import First, at_the_head, rank_behind
 from backend.learning.random_sample import random_sample
 from backend.learning.rounds import Labelled, Pool, Rules, rank_anyway, train
 from backend.learning.slots import slot_order
@@ -26,7 +26,7 @@ def known():
 
 def queue(known, *sent, rules=RULES):
     head, pool, labelled = known
-    return rank_behind(head, pool, labelled, rules, "al-1", np.array(sent, np.int64))[0]
+    return rank_behind(head, pool, labelled, rules, "al-1", First(np.array(sent, np.int64)))[0]
 
 
 def later(pool, count):
@@ -79,13 +79,13 @@ def test_an_embedding_that_is_not_finite_is_not_sent(known):
     embeddings = pool.embeddings.copy()
     embeddings[3] = np.nan
     damaged = Pool(pool.tasks, embeddings, pool.turns)
-    assert at_the_head(head, damaged, pool.tasks[3:5], 40, 0.1).tasks.tolist() == [pool.tasks[4]]
+    assert at_the_head(head, damaged, First(pool.tasks[3:5]), 40, 0.1).tasks.tolist() == [pool.tasks[4]]
 
 
 def test_a_pool_that_was_sent_as_a_whole_is_the_queue(known):
     head, pool, labelled = known
     few = pool.only(np.arange(4))
-    ranking, trouble = rank_behind(head, few, labelled, RULES, "al-1", few.tasks[::-1])
+    ranking, trouble = rank_behind(head, few, labelled, RULES, "al-1", First(few.tasks[::-1]))
     assert (ranking.tasks.tolist(), trouble) == (few.tasks[::-1].tolist(), "")
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from backend.learning.ahead import rank_behind
+from backend.learning.ahead import First, rank_behind
 from backend.learning.rounds import Labelled, Pool, Rules, place_outside_queue, rank, train
 from backend.learning.slots import slot_order
 from strategies import REGISTRY
@@ -64,7 +64,7 @@ def test_before_any_label_there_is_a_queue_too(made_up):
 def test_images_sent_ahead_come_first(made_up):
     labelled, pool = made_up
     head, _ = train(*made_up, 3)
-    ranking, trouble = rank_behind(head, pool, labelled, Rules("bait", SIZE, 0.0, batch=5), "al-1", pool.tasks[:2])
+    ranking, trouble = rank_behind(head, pool, labelled, Rules("bait", SIZE, 0.0, batch=5), "al-1", First(pool.tasks[:2]))
     assert (ranking.tasks[:2].tolist(), trouble) == (pool.tasks[:2].tolist(), "")
 
 

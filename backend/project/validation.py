@@ -1,0 +1,208 @@
+"""A frozen head of a project and the images that people check it by: what `validate` asks for, and what `accept` decides by.
+
+Frozen are its guesses of the surest images without a label. A hash orders them at random; those asked about are the first of
+that order, and stand at the head of the queue without a guess until each is answered.
+"""
+
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from backend.learning.promise import Checks, Decision, Population, decide
+from backend.project.index import ACCEPTED, LABELLED, UNLABELLED, Row
+from model.files import read_json, write_atomically, write_json
+from strategies.arrays.hashing import uniform_hash
+
+FOLDER, FILE = "validation", "validation.json"
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What was accepted by a frozen head. images: how many, of which at most the share `error` is wrong with 95 %; when:
+    seconds
+    since 1970."""
+
+    version: str
+    error: float
+    images: int
+    when: float
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A decision that is being carried out: the tasks, the share of wrong ones that is promised, and whether as annotations."""
+
+    tasks: list[int]
+    error: float
+    annotate: bool
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A head as it was. version: whose it is; target: what it was to tell (`Target.as_dict`); arrays: the file of its guesses;
+    error: the share of wrong labels that was asked for; asked: how many images people are asked about; used: whether labels
+    were accepted by it already, so that another must be frozen."""
+
+    version: str
+    target: dict[str, Any]
+    arrays: str
+    error: float
+    when: float
+    asked: int = 0
+    used: bool = False
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What people have said of the images of a frozen head. checks: the first of the random order, up to the first that is
+    open;
+    others: the rest of what they labelled; done: of the images that are asked about, those that are not open any more."""
+
+    checks: Checks
+    others: Checks
+    done: int
+
+
+class Validation:
+    """The frozen head of one project, in a folder of its own below the project's `folder`; a file is whole or not there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / FOLDER
+
+    def read(self) -> Frozen | None:
+        """The frozen head, None where there is none, or its file is damaged."""
+        try:
+            return Frozen(**(read_json(self._folder / FILE) or {}))
+        except TypeError:
+            return None
+
+    def freeze(self, version: str, target: dict[str, Any], error: float, candidates: Population) -> Frozen:
+        """Keep what the head of `version` guesses of `candidates`, in place of what was frozen before."""
+        frozen = Frozen(version, target, f"{version}-{uuid.uuid4().hex[:6]}.safetensors", error, time.time())
+        arrays: dict[str, NDArray[Any]] = {
+            "tasks": candidates.tasks,
+            "guesses": candidates.guesses,
+            "confidences": candidates.confidences,
+        }
+        write_atomically(self._folder / frozen.arrays, lambda beside: save_file(arrays, beside))
+        self.keep(frozen)
+        for path in self._folder.glob("*.safetensors"):
+            if path.name != frozen.arrays:
+                path.unlink(missing_ok=True)
+        return frozen
+
+    def keep(self, frozen: Frozen) -> Frozen:
+        """Write what has changed of it; returns it."""
+        write_json(self._folder / FILE, asdict(frozen))
+        return frozen
+
+    def ask(self, frozen: Frozen, more: int) -> Frozen:
+        """Ask about so many `more` images, as far as there are any; returns it as it is then."""
+        return self.keep(replace(frozen, asked=min(frozen.asked + more, len(self.candidates(frozen).tasks))))
+
+    def candidates(self, frozen: Frozen) -> Population:
+        """Its guesses, in the order in which images are asked about; none where the file is gone or damaged."""
+        try:
+            found = load_file(self._folder / frozen.arrays)
+            tasks, guesses, confidences = found["tasks"], found["guesses"], found["confidences"]
+        except (OSError, SafetensorError, KeyError):
+            return Population(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
+        order = np.argsort(uniform_hash(tasks, f"checks {frozen.arrays}"), kind="stable")
+        return Population(tasks[order], guesses[order], confidences[order])
+
+    def asked(self) -> NDArray[np.int64]:
+        """The tasks that people are asked about, answered or not, in their order: int64 (n,)."""
+        frozen = self.read()
+        return np.zeros(0, np.int64) if frozen is None or frozen.used else self.candidates(frozen).tasks[: frozen.asked]
+
+    def promises(self) -> list[Promise]:
+        """What was accepted and not taken back, oldest first; those of a lost DATA_DIR are not known."""
+        try:
+            return [Promise(**entry) for entry in read_json(self._folder / "promises.json") or []]
+        except TypeError:
+            return []
+
+    def set_promises(self, promises: Iterable[Promise]) -> None:
+        """Keep these."""
+        write_json(self._folder / "promises.json", [asdict(promise) for promise in promises])
+
+    def decide(self, tasks: list[int], error: float, annotate: bool) -> Decided:
+        """Keep what was decided, so that a job that is interrupted ends it as it began; returns it."""
+        decided = Decided(tasks, error, annotate)
+        write_json(self._folder / "decided.json", asdict(decided))
+        return decided
+
+    def decided(self) -> Decided | None:
+        """The decision that is being carried out, None for none."""
+        try:
+            return Decided(**(read_json(self._folder / "decided.json") or {}))
+        except TypeError:
+            return None
+
+    def forget_decided(self) -> None:
+        """It is carried out, or taken back."""
+        (self._folder / "decided.json").unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for path in self._folder.glob("*"):
+            path.unlink(missing_ok=True)
+
+
+def answered(frozen: Frozen, candidates: Population, rows: Iterable[Row]) -> Answered:
+    """What people have said of `candidates`, which stand in their order. rows: all tasks of the project.
+
+    A check that was skipped, that cannot be used or that is gone counts as wrong, since it must not be left out for that.
+    """
+    known = {row.task: row for row in rows}
+    classes = frozen.target["classes"]
+    states = [known[task].state if task in known else "" for task in candidates.tasks.tolist()]
+    unlabelled = np.array([state in (UNLABELLED, ACCEPTED) for state in states], bool)
+    right = np.array(
+        [
+            state == LABELLED and known[task].label == classes[guess]
+            for state, task, guess in zip(states, candidates.tasks.tolist(), candidates.guesses.tolist(), strict=True)
+        ],
+        bool,
+    )
+    first = int(np.argmax(unlabelled)) if unlabelled.any() else len(states)
+    rest = np.flatnonzero(~unlabelled[first:]) + first
+    done = int((~unlabelled[: frozen.asked]).sum())
+    return Answered(Checks(candidates.tasks[:first], right[:first]), Checks(candidates.tasks[rest], right[rest]), done)
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look at the frozen head of a project: its candidates in the order in which they are asked about, and what people said
+    of
+    them."""
+
+    frozen: Frozen
+    population: Population
+    said: Answered
+
+    @property
+    def open_checks(self) -> int:
+        """How many of the images that people are asked about are still open."""
+        return self.frozen.asked - self.said.done
+
+    def decide(self, error: float) -> Decision:
+        """What may be accepted so that at most a share `error` of it is wrong."""
+        return decide(self.population, self.said.checks, self.said.others, error)
+
+
+def look(validation: Validation, rows: Iterable[Row]) -> Look | None:
+    """What is known of the frozen head by `rows`, all tasks of the project; None where none is frozen."""
+    frozen = validation.read()
+    if not frozen:
+        return None
+    population = validation.candidates(frozen)
+    return Look(frozen, population, answered(frozen, population, rows))
