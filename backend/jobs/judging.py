@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.jobs.publish import config_unchanged
+from backend.learning.foresight import foresee
 from backend.learning.promotion import Comparison, compare
 from backend.learning.rounds import Labelled, Pool, train
 from backend.project.embedding import embed, unembedded
@@ -49,6 +50,7 @@ def keep_version(s: Session, verdict: Verdict) -> str:
     """Write what a backbone that is not used would have taught as a version without a queue, for a `rollback` to it; returns
     its name."""
     head, metrics = train(verdict.labelled, verdict.pool, len(s.target.classes))
+    metrics |= {"acceptable": foresee(head, verdict.pool)}
     return s.write_version(s.new_version_name(), verdict.labelled, head, metrics)
 
 

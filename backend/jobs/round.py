@@ -8,6 +8,7 @@ from backend.jobs.grouping import keep_groups
 from backend.jobs.job import JobAtWork, TryLater, perform
 from backend.jobs.publish import Superseded, config_unchanged, publish, switch
 from backend.learning.ahead import rank_behind
+from backend.learning.foresight import foresee
 from backend.learning.rounds import Labelled, train
 from backend.project.consensus import TIE
 from backend.project.embedding import embed as embed_rows
@@ -49,6 +50,7 @@ def _round(at: JobAtWork) -> dict[str, Any]:
     _keep_labels(at, labelled)
     s.progress("training", 0, len(labelled.tasks))
     head, metrics = train(labelled, pool, len(target.classes))
+    metrics |= {"acceptable": foresee(head, pool)}
     name = s.new_version_name()
     first = s.first()
     ranking, trouble = rank_behind(head, pool, labelled, s.rules(), name, first)

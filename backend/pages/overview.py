@@ -4,9 +4,10 @@ from starlette.responses import Response
 
 from backend.pages.visit import Page, Visit
 from backend.status.accepting import checks_text
-from backend.status.figures import f1, outlook
+from backend.status.figures import f1, live_version
 from backend.status.people import people_text
-from backend.status.text import live_version, next_step, problems
+from backend.status.stopping import stopping_text
+from backend.status.text import next_step, problems
 from backend.status.values import status
 
 
@@ -35,7 +36,7 @@ def _overview(visit: Visit) -> Response:
         "overview.html",
         p=p,
         f1=f1(live),
-        more=outlook(live),
+        stopping=stopping_text(p) if "people" in p else "",
         problems=problems(p),
         next=next_step(p, found),
         checks=checks_text(p["accepting"]["checks"]) if "people" in p and p["accepting"]["checks"] else "",

@@ -14,6 +14,8 @@ from backend.project.history import History, summary
 from backend.project.index import Index, Row
 from backend.project.index_file import IndexUnavailable
 from backend.status.figures import HARDLY, UNSURE, WORTH_IT, f1, outlook
+from backend.status.stopping import stopping_text
+from backend.status.values import status
 from model.version_store import VersionError, VersionStore
 
 MOST = 100  # images of a cell that one page shows
@@ -49,6 +51,7 @@ def _progress(visit: Visit) -> Response:
         f1=f1(live),
         more=more,
         advice=ADVICE[more.verdict],
+        stopping=_stopping(visit),
         curve=curve.draw(versions, live),
         edges=curve,
         expected=curve.expected(live),
@@ -57,6 +60,12 @@ def _progress(visit: Visit) -> Response:
             for entry in curve.by_labels(versions)
         ],
     )
+
+
+def _stopping(visit: Visit) -> str:
+    """All that there is to decide by, without asking Label Studio; "" where the index cannot be read."""
+    (p,) = status(visit.house.settings, visit.house.work, only={visit.project or 0}, compared=False)["projects"]
+    return stopping_text(p) if "people" in p else ""
 
 
 def _images(visit: Visit, confusion: Confusion, truth: str, guess: str) -> Response:

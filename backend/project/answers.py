@@ -6,6 +6,7 @@ here they stay apart, for pages and jobs that look at annotators and at their ag
 
 import sqlite3
 from collections.abc import Iterable
+from statistics import median
 from typing import Any, NamedTuple
 
 from backend.labelstudio.labelling_config import Target
@@ -18,6 +19,7 @@ CREATE TABLE answers (
     skipped INTEGER NOT NULL, made TEXT NOT NULL, seconds REAL, PRIMARY KEY (task, number));
 CREATE TABLE overlaps (task INTEGER PRIMARY KEY, wanted INTEGER NOT NULL, is_open INTEGER NOT NULL);
 """
+LAST = 500  # labels whose time says how fast people are; they lie in the order in which they were read
 LONGEST_SECONDS = 7 * 86_400.0  # that somebody may have looked at one image; what is longer is no time at all
 LARGEST = 2**31  # ids and numbers of people, as Label Studio counts
 
@@ -74,6 +76,13 @@ class Answers:
     def disputed(self) -> list[int]:
         """Tasks of which not all answers name the same class; some of these may be by one person."""
         return self._tasks("SELECT task FROM answers WHERE choice IS NOT NULL GROUP BY task HAVING min(choice) < max(choice)")
+
+    def pace(self) -> float | None:
+        """The median of the seconds that the last LAST labels took whoever gave them; None where nobody's time is known."""
+        statement = "SELECT seconds FROM answers WHERE seconds > 0 AND NOT skipped ORDER BY rowid DESC LIMIT ?"
+        with self._file.reading() as db:
+            seconds = [row[0] for row in db.execute(statement, (LAST,))]
+        return median(seconds) if seconds else None
 
     def _tasks(self, statement: str, *values: int) -> list[int]:
         with self._file.reading() as db:

@@ -51,6 +51,7 @@ def summary(about: dict[str, Any]) -> dict[str, Any]:
         "enough": metrics.get("enough", False),
         "unjudged": metrics.get("unjudged", 0),
         "gain": metrics.get("gain"),
+        "acceptable": metrics.get("acceptable"),
     }
 
 

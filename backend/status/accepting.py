@@ -16,15 +16,24 @@ NONE: dict[str, Any] = {"checks": None, "audits": {"answered": 0, "wrong": 0, "p
 
 
 def accepting_values(folder: Path, index: Index, rows: list[Row]) -> dict[str, Any]:
-    """checks: of the frozen head its version, the images asked about and those answered, None where none is frozen; audits:
-    what
-    people said of accepted images that they were asked about. Raises IndexUnavailable."""
-    from backend.project.validation import Validation, answered
+    """checks: of the frozen head its version, the images asked about and those answered, how many it could label itself `now`,
+    and which `step` of more checks would allow more; None where none is frozen; audits: what people said of accepted images
+    that they were asked about. Raises IndexUnavailable."""
+    from backend.project.validation import Validation, look
 
-    frozen, checks = Validation(folder).read(), None
-    if frozen and not frozen.used:
-        done = answered(frozen, Validation(folder).candidates(frozen), rows).done
-        checks = {"version": frozen.version, "error": frozen.error, "asked": frozen.asked, "answered": done}
+    seen, checks = look(Validation(folder), rows), None
+    if seen and not seen.frozen.used:
+        frozen = seen.frozen
+        decision = seen.decide(frozen.error)
+        step = decision.plan[0] if decision.plan else None
+        checks = {
+            "version": frozen.version,
+            "error": frozen.error,
+            "asked": frozen.asked,
+            "answered": seen.said.done,
+            "now": len(decision.tasks),
+            "step": {"checks": step.checks, "images": step.images} if step else None,
+        }
     return {"checks": checks, "audits": audit_values(index, rows)}
 
 

@@ -67,3 +67,8 @@ def outlook(version: dict[str, Any] | None) -> Outlook:
     verdict = HARDLY if high < SMALL_GAIN else WORTH_IT if low > 0 else UNSURE
     expected = f"{100 * gain['macro_f1']:+.1f} points of macro F1 expected ({100 * low:+.1f} to {100 * high:+.1f}, 95 %)"
     return Outlook(gain["labels"], f"{expected}: {verdict}", verdict)
+
+
+def live_version(p: dict[str, Any]) -> dict[str, Any] | None:
+    """What is known of the version that a project's queue follows, None where that is nothing."""
+    return next((version for version in p.get("versions", []) if version["name"] == p["live"]), None)

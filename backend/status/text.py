@@ -8,9 +8,10 @@ from backend.connection.comparison import GONE, THERE, UNREACHABLE
 from backend.project.outcome import DEPTH_NAMES, describe_finetuned, describe_migration
 from backend.queue.work import QUEUES, TRAIN
 from backend.status.accepting import audit_text, checks_text
-from backend.status.figures import f1, outlook
+from backend.status.figures import f1, live_version, outlook
 from backend.status.jobs import describe_job
 from backend.status.people import people_text
+from backend.status.stopping import stopping_text
 
 STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (.*)", re.DOTALL)  # an error begins with its time
 CONNECT = "`al-backend connect --project {}`"
@@ -73,6 +74,7 @@ def _project(p: dict[str, Any], found: dict[str, Any]) -> list[str]:
         f"  backbone       {_backbone(p['backbone'])}",
         f"  macro F1       {f1(live)}",
         f"  {more.name:<14} {more.text}",
+        *([f"  when to stop   {stopping}"] if (stopping := stopping_text(p)) else []),
         f"  tasks          {tasks['labelled']} labelled, {accepted}{tasks['unlabelled']} to do, {tasks['skipped']} skipped, "
         f"{tasks['unusable']} with answers that cannot be used, {tasks['unreadable']} unreadable",
         f"  queue          {p['queue_left']} images left in order{ahead}; {p['pending_labels']} labels wait for the next round",
@@ -91,11 +93,6 @@ def _project(p: dict[str, Any], found: dict[str, Any]) -> list[str]:
     lines += [f"  last error     {_error(error)}" for error in p["errors"]]
     lines.append(f"  next           {next_step(p, found)}")
     return lines
-
-
-def live_version(p: dict[str, Any]) -> dict[str, Any] | None:
-    """What is known of the version that a project's queue follows, None where that is nothing."""
-    return next((version for version in p.get("versions", []) if version["name"] == p["live"]), None)
 
 
 def problems(p: dict[str, Any]) -> list[str]:

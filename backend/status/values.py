@@ -31,6 +31,7 @@ NOTHING: dict[str, Any] = {
     "ahead": 0,
     "people": NOBODY,
     "accepting": NONE,
+    "pace": None,
     "problems": [],
 }  # where the index cannot be read
 
@@ -101,7 +102,7 @@ def _index(projects: Projects, project: int, state: ProjectState) -> tuple[dict[
             problems = [asdict(problem) | {"text": str(problem)} for problem in index.problems()]
             ahead = len(open_tasks & set(Ahead(projects.folder(project)).tasks().tolist()))
             told = {"tasks": index.counts(), "queue_left": left, "ahead": ahead, "people": people}
-            told |= {"accepting": accepting, "problems": problems}
+            told |= {"accepting": accepting, "pace": index.answers.pace(), "problems": problems}
             return told, published
         finally:
             index.close()

@@ -14,6 +14,8 @@ from backend.project import first_tasks
 from backend.project.embedding import unembedded
 from backend.project.state import Projects
 from backend.queue.work import TRAIN
+from backend.status.stopping import stopping_text
+from backend.status.values import status
 from tests.backend.jobs.made_up import CLASSES
 from tests.label_studio_in_memory import Fault
 
@@ -25,6 +27,19 @@ def test_a_round_publishes_a_queue_and_lets_it_be_followed(place):
     assert place.live() == summary["version"]
     assert len(place.predictions(place.live())) == 8
     assert place.versions == [place.live()]
+
+
+def test_a_round_foresees_what_checks_would_allow(place, monkeypatch):
+    def seen(head, pool):
+        return {"error": 0.02, "checks": int(head.counts.sum()), "images": len(pool.tasks)}
+
+    monkeypatch.setattr(rounds, "foresee", seen)
+    place.label(0, 1, 2, 3)
+    place.run(run_round)
+    (project,) = status(place.settings, place.work, compared=False)["projects"]
+    assert project["versions"][0]["acceptable"] == {"error": 0.02, "checks": 4, "images": 20}
+    assert "20 images after about 4 checks" not in stopping_text(project)
+    assert "none now and 20 images after 50 more labels" in stopping_text(project)
 
 
 def test_a_round_asks_label_studio_for_few_things_however_long_its_queue(place):

@@ -26,6 +26,7 @@ def test_the_overview_says_what_is_known(browser, session):
     page = browser.get(f"/projects/{session.project}")
     assert "4 labelled, 8 to do" in page
     assert session.state.live in page
+    assert "<dt>When to stop</dt><dd>Macro F1 not measured yet" in page
 
 
 def test_the_queue_goes_back_to_a_version_that_a_person_chooses(browser, session, work):

@@ -32,6 +32,21 @@ def test_when_it_was_made_and_how_long_it_took_is_kept(index):
     assert (answer.made, answer.seconds) == ("2026-11-26T08:30:00Z", 2.5)
 
 
+def test_the_pace_is_the_median_of_what_labels_took(index):
+    times = [annotation("A", lead_time=2.0), annotation("B", lead_time=900), annotation("A", lead_time=3.5)]
+    times += [annotation("A"), annotation("A", lead_time=0), annotation(was_cancelled=True, lead_time=70)]
+    assert index.answers.pace() is None
+    index.update([task(1, *times)], TARGET)
+    assert index.answers.pace() == 3.5
+
+
+def test_the_pace_is_that_of_the_last_labels(index, monkeypatch):
+    monkeypatch.setattr("backend.project.answers.LAST", 2)
+    for number, seconds in enumerate([9, 9, 9, 1, 1], 1):
+        index.update([task(number, annotation("A", lead_time=seconds))], TARGET)
+    assert index.answers.pace() == 1
+
+
 def test_skips_and_ground_truth_are_told_from_other_answers(index):
     index.update([task(1, annotation(was_cancelled=True), annotation("A", ground_truth=True), annotation("B"))], TARGET)
     assert [(a.skipped, a.truth, a.choice) for a in index.answers.all()] == [
