@@ -18,7 +18,7 @@ error_option = click.option(
 
 @click.command("validate")
 @project_option
-@click.option("--n", type=click.IntRange(1, 5000), default=150, show_default=True, help="How many more images are asked about.")
+@click.option("--n", type=click.IntRange(1, 5000), default=200, show_default=True, help="How many more images are asked about.")
 @click.option("--error", type=SHARE, default=ERROR, show_default=True, help="The share of wrong labels that you can live with.")
 @click.option("--anew", is_flag=True, help="Freeze the newest version, and begin its checks from nothing.")
 @with_settings
@@ -29,7 +29,7 @@ def validate_command(settings: Settings, project: int, n: int, error: float, ane
 
     \b
     Examples:
-      al-backend validate --project 1 --n 150
+      al-backend validate --project 1 --n 200
       al-backend validate --project 1 --n 100 --anew
     """
     _wish(settings, project, VALIDATE, n=n, error=error, anew=anew)

@@ -17,7 +17,6 @@ from backend.jobs.job import JobAtWork, perform
 from backend.jobs.publish import as_ranking, publish_more, stored_predictions, switch
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.wiring import Wiring
-from backend.learning.audit import audited
 from backend.learning.places import LAST, refill_places
 from backend.learning.rounds import Labelled, Pool, place_outside_queue, rank_anyway
 from backend.project.embedding import unembedded
@@ -75,7 +74,8 @@ def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
         wake(kind)
         done.append(f"the {kind} job again, which failed")
     done += _compare_stored(session, live.name)
-    done += _move_skipped_back(session, live, check)
+    for version in {live.name, session.state.followed} - {""}:  # an empty queue is not followed: the one before still is
+        done += _move_back(session, version, pool.is_done, check)
     if not session.state.paused and (asked := ask_about_ties(session, check)):
         done.append(f"asked one person more about {asked} ties")
     if served := serve_asked(session, live.name, check):
@@ -169,29 +169,27 @@ def _assert_version(session: Session, check: Check, wake: Wake) -> list[str]:
     return [f"model_version was {named!r}: set to {live} again"]
 
 
-def _move_skipped_back(session: Session, live: Version, check: Check) -> list[str]:
-    """A skipped task goes behind everything else instead of straight to the next annotator, and so does an accepted one."""
-    published = session.index.published(live.name)
-    audits = {task for task in published if audited(np.array([task]))[0]}  # these have a turn in the queue
-    skipped = [
-        row.task
-        for row in session.index.rows()
-        if (row.state == SKIPPED or (row.state == ACCEPTED and row.task not in audits)) and published.get(row.task, LAST) < LAST
-    ]
+def _move_back(session: Session, version: str, done: bool, check: Check) -> list[str]:
+    """A skipped task goes behind everything else in the queue of `version`, instead of straight to the next annotator. So does
+    an accepted one, except in a random slot that it got since; in any where all others are `done`."""
+    published, silent = session.index.published(version), session.index.published_slots(version)
     moved = []
-    for task in skipped:
+    for row in session.index.rows():
+        back = row.state == SKIPPED or (row.state == ACCEPTED and (done or row.task not in silent))
+        if not back or published.get(row.task, LAST) >= LAST:
+            continue
         check()
         try:
-            for prediction in session.label_studio.task_predictions(task):
-                if prediction["model_version"] == live.name:
+            for prediction in session.label_studio.task_predictions(row.task):
+                if prediction["model_version"] == version:
                     session.label_studio.set_score(prediction["id"], LAST)
         except LabelStudioError as error:
             if not 400 <= error.status < 500:
                 raise
-            log.warning("Project %s: skipped task %s keeps its place: %s", session.project, task, error)
+            log.warning("Project %s: task %s keeps its place: %s", session.project, row.task, error)
         else:
-            moved.append(task)
-    session.index.add_published(live.name, np.array(moved, np.int64), np.full(len(moved), LAST), np.zeros(len(moved), bool))
+            moved.append(row.task)
+    session.index.add_published(version, np.array(moved, np.int64), np.full(len(moved), LAST), np.zeros(len(moved), bool))
     return [f"moved {len(moved)} skipped or accepted tasks back"] if moved else []
 
 

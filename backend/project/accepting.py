@@ -46,7 +46,7 @@ def check_target(target: Target) -> None:
 def usable(session: Session) -> Look:
     """The frozen head, by which labels can be accepted still. The index must have been read. Raises NotNow."""
     check_target(session.target)
-    ask = f"`al-backend validate --project {session.project} --n 150`"
+    ask = f"`al-backend validate --project {session.project} --n 200`"
     found = look(session.validation, session.index.rows())
     if not found:
         raise NotNow(f"No head is frozen to be checked: {ask} freezes one, and asks people about some of its images.")

@@ -27,6 +27,7 @@ from backend.project.state import NETWORKS, Projects, ProjectState
 from backend.project.sync import moment_of, sync_index
 from backend.project.validation import Validation
 from backend.project.wanted import wanted_base
+from backend.project.wishes import Wishes
 from backend.settings import Settings
 from model.backbone import kept_name
 from model.backbone_store import BackboneStore
@@ -178,6 +179,7 @@ class Session:
             self.groups.clear()
             self.ahead.clear()
             self.validation.clear()
+            Wishes(self.projects.folder(self.project)).clear()
             forget_map(self.projects.folder(self.project))
             self.right.clear()
             self.index.clear()

@@ -12,6 +12,7 @@ from typing import Any
 from backend.labelstudio.accepted import accepted_mark
 from backend.labelstudio.labelling_config import LabelConfigError, parse_label_config
 from backend.project.state import Projects, ProjectState, finetune_depth
+from backend.project.wishes import TAKE_BACK, Wishes
 from backend.queue.signs import hear
 from backend.queue.work import Work
 from backend.server.bodies import BadRequest, project_id, shown, text
@@ -146,12 +147,21 @@ def _annotations(action: str, payload: dict[str, Any], project: int, state: Proj
         raise BadRequest(f"{name} is {shown(given)}, which holds no annotation")
     if annotations and all(map(accepted_mark, annotations)):
         return {"ignored": "accepted labels teach nothing"}
+    if action == "ANNOTATIONS_DELETED" and _taking_back(settings, project):  # one event for each that goes
+        return {"job": Wake("reconcile", project, REFILL)}
     labels = [a for a in annotations if not a.get("was_cancelled")]
     if not labels:
         return {"job": Wake("reconcile", project, SOON)}
     if state.paused:  # nothing is learned, but the queue is refilled once half of it is used
         return {"job": Wake("reconcile", project, REFILL)}
     return {"job": Wake("round", project, settings.quiet_seconds, labels=len(labels))}
+
+
+def _taking_back(settings: Settings, project: int) -> bool:
+    """Whether accepted labels are being deleted, so that a deletion is none of a person's label, most likely; the reconcile
+    sees where one is."""
+    wishes = Wishes(Projects(settings.data_dir).folder(project))
+    return any(wish["act"] == TAKE_BACK for wish in wishes.waiting())
 
 
 def _project_updated(info: Any, project: int, state: ProjectState) -> Meaning:

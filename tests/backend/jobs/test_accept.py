@@ -177,11 +177,19 @@ def test_at_once_they_stand_behind_everything_else(checked):
     queued = {p["task"] for p in checked.studio.predictions.values() if p["model_version"] == live}
     accept_as(checked)
     checked.run(reconcile)
-    tasks = np.array(accepted(checked))
-    moved = queued & set(tasks[~audited(tasks)].tolist())
+    moved = queued & set(accepted(checked))
     assert moved
     scores = {p["task"]: p["score"] for p in checked.studio.predictions.values() if p["model_version"] == live}
     assert {scores[task] for task in moved} == {1.0}
+
+
+def test_nor_is_anybody_asked_about_them_by_the_queue_before_where_a_round_has_nothing_left_to_publish(checked):
+    accept_as(checked)
+    checked.run(run_round)
+    checked.run(reconcile)
+    followed = [p for p in checked.studio.predictions.values() if p["model_version"] == checked.live()]
+    tasks = accepted(checked)
+    assert {p["score"] for p in followed if p["task"] in tasks} == {1.0}
 
 
 @pytest.mark.parametrize("form", ["predictions", "annotations"])

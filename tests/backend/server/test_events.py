@@ -10,6 +10,7 @@ from backend.bench.label_studio import label_config
 from backend.labelstudio.accepted import Mark, marked
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.state import Projects
+from backend.project.wishes import TAKE_BACK, Wishes
 from backend.queue.signs import heard
 from backend.server.bodies import BadRequest, project_id
 from backend.server.events import SUBMIT_SECONDS, handle, handle_all
@@ -59,6 +60,15 @@ def test_labels_accepted_from_the_model_wake_nothing(send, work):
     accepted = {"result": [marked(target.region("A", 0.99), Mark("al-1-000000", 0.02))]}
     assert kind(send("ANNOTATIONS_CREATED", annotation=[accepted, accepted])) == "ignored"
     assert work.pending(1) == 0
+
+
+def test_while_accepted_labels_are_taken_back_deletions_start_no_rounds(send, work):
+    wishes = Wishes(Projects(send.settings.data_dir).folder(1))
+    wishes.add(TAKE_BACK)
+    assert kind(send("ANNOTATIONS_DELETED", annotations=[{"id": 1}])) == "reconcile"
+    wishes.settle(wishes.waiting()[0], "done", refused=False)
+    assert kind(send("ANNOTATIONS_DELETED", annotations=[{"id": 1}])) == "round"
+    assert work.pending(1) == 1
 
 
 def test_a_skip_teaches_nothing_but_moves_the_task(send, work):

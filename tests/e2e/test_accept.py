@@ -1,0 +1,127 @@
+"""Accepting labels on a real Label Studio: checked by a person, written in both forms, edited in a browser, taken back."""
+
+import json
+
+import pytest
+
+from backend.bench.label_studio import name_of
+from backend.labelstudio.accepted import MARK, VERSION
+from backend.project.validation import Validation
+from tests.e2e.conftest import Annotator, first, wait_until
+from tests.e2e.editor import TICKED
+
+CLASSES = ["ants", "bees"]
+IMAGES, LABELS, CHECKS, ERROR = 70, 12, 20, "0.3"
+
+pytestmark = pytest.mark.soak
+
+
+@pytest.fixture(scope="module")
+def annotator(house):
+    """Someone who labels."""
+    return Annotator(house.admin)
+
+
+@pytest.fixture(scope="module")
+def project(house, annotator, insects):
+    """A connected project in which a person has answered all checks."""
+    project = house.project("Accept", first(insects, 0, IMAGES), CLASSES)
+    house.cli("connect", "--project", str(project))
+    for _ in range(LABELS):
+        task = annotator.next(project)
+        annotator.label(task, insects[name_of(task)][0])
+    house.cli("retrain", "--project", str(project))
+    said = house.cli("validate", "--project", str(project), "--n", str(CHECKS), "--error", ERROR)
+    print(said)
+    assert f"{CHECKS} images of which al-" in said
+    asked = Validation(house.settings.data_dir / "projects" / str(project)).asked().tolist()
+    opened, answered = house.open_tasks(project), []
+    wait_until(lambda: next(t for t in house.queue(project, house.live(project)) if t in opened) == asked[0], 60, "the queue")
+    while len(answered) < CHECKS:
+        task = annotator.next(project)
+        live = house.live(project)
+        shown = [p["result"] for p in house.admin.task_predictions(task["id"]) if p["model_version"] == live]
+        assert shown == [[]]  # no guess sways
+        annotator.label(task, insects[name_of(task)][0])
+        answered.append(task["id"])
+    assert set(answered) == set(asked)
+    return project
+
+
+def accepted(house, project):
+    """Tasks with an accepted prediction, and those with an accepted annotation."""
+    predicted = {p["task"] for p in house.admin.predictions(project) if p["model_version"] == VERSION}
+    tasks = [task for page in house.admin.tasks(project) for task in page]
+    return predicted, {t["id"] for t in tasks if any(MARK in json.dumps(a["result"]) for a in t["annotations"])}
+
+
+def counted(house, project):
+    """What `status` says of tasks."""
+    projects = json.loads(house.cli("status", "--json"))["projects"]
+    return next(p["tasks"] for p in projects if p["project"] == project)
+
+
+def take_back(house, project):
+    said = house.cli("accept", "--project", str(project), "--take-back")
+    print(said)
+    assert accepted(house, project) == (set(), set())
+    assert counted(house, project)["accepted"] == 0
+
+
+def test_labels_are_accepted_as_predictions_leave_the_queue_and_are_taken_back(house, project):
+    dry = house.cli("accept", "--project", str(project), "--dry-run")
+    assert "may be accepted: at most 30 % of them are labelled wrongly, with 95 % confidence" in dry
+    before = counted(house, project)["labelled"]
+    print(house.cli("accept", "--project", str(project)))
+    predicted, annotated = accepted(house, project)
+    assert len(predicted) > 20
+    assert not annotated
+    assert counted(house, project)["accepted"] == len(predicted)
+    house.cli("retrain", "--project", str(project))
+    version = house.version(project, house.live(project))
+    assert len(version.tasks) == before == counted(house, project)["labelled"]
+    assert not set(version.tasks.tolist()) & predicted
+    live = house.live(project)
+    guessed = [
+        p for p in house.admin.predictions(project) if p["model_version"] == live and p["task"] in predicted and p["result"]
+    ]
+    assert {p["score"] for p in guessed} <= {1.0}  # behind everything else
+    take_back(house, project)
+
+
+def test_a_persons_edit_in_the_browser_makes_an_accepted_annotation_theirs(chromium, house, project, annotator):
+    print(house.cli("accept", "--project", str(project), "--as", "annotations"))
+    predicted, annotated = accepted(house, project)
+    assert annotated == predicted
+    task = min(annotated)
+    (stored,) = house.admin.annotations(task)
+    (said,) = stored["result"][0]["value"]["choices"]
+    other = CLASSES[1 - CLASSES.index(said)]
+    _relabel(chromium, house, annotator, project, task, other)
+    (edited,) = wait_until(
+        lambda: [a for a in house.admin.annotations(task) if a["result"][0]["value"]["choices"] == [other]], 30, "the edit"
+    )
+    assert MARK not in json.dumps(edited["result"])
+    labelled = counted(house, project)["labelled"]
+    house.cli("retrain", "--project", str(project))
+    assert task in house.version(project, house.live(project)).tasks.tolist()
+    assert counted(house, project)["labelled"] == labelled + 1
+    take_back(house, project)
+    assert [a["result"][0]["value"]["choices"] for a in house.admin.annotations(task)] == [[other]]
+
+
+def _relabel(chromium, house, annotator, project, task, choice):
+    """Open a task as the Data Manager does, press a class's hotkey, and Update."""
+    context = chromium.new_context(viewport={"width": 1400, "height": 900})
+    context.add_cookies([{"name": c.name, "value": c.value, "url": house.admin.url} for c in annotator._http.cookies.jar])
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(f"{house.admin.url}/projects/{project}/data?task={task}")
+    update = page.locator("button[name=submit]")
+    update.wait_for()
+    wait_until(lambda: page.evaluate(TICKED, CLASSES), 30, "the accepted label is ticked")
+    page.keyboard.press(str(CLASSES.index(choice) + 1))
+    wait_until(lambda: page.evaluate(TICKED, CLASSES) == [choice] and update.is_enabled(), 30, "another class is ticked")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_timeout(2000)
+    context.close()
