@@ -46,6 +46,14 @@ def most_wrong(size: int, checked: int, found: int, expected: float, alpha: floa
     return low
 
 
+def at_most(wrong: int, checks: int, a: float, b: float) -> float:
+    """The chance that at most so many of so many `checks` are `wrong`, where the share of wrong ones is drawn from Beta(a,
+    b)."""
+    some = np.arange(min(wrong, checks) + 1, dtype=np.float64)
+    log = _log_choose(checks, some) + betaln(a + some, b + checks - some) - betaln(a, b)
+    return float(min(1.0, np.exp(log).sum()))
+
+
 def _log_ratio(size: int, n: Floats, x: Floats, wrong: Floats, expected: float) -> Floats:
     """Log of q / p(wrong)."""
     a, b = SURE, SURE / expected - SURE

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.learning.bounds import excluded, most_wrong
+from backend.learning.bounds import at_most, excluded, most_wrong
 
 ALPHA = 0.05  # the chance that a promise may be broken
 ERROR = 0.02
@@ -29,6 +29,9 @@ PARTS = 40  # of a population, whole numbers of which are tried as candidates
 EXPECTED = (0.15, 0.4)  # of `error`: the bounds' priors stay between these, however sure the head is of itself
 CAUTION = 1.5  # wrong ones for each that the confidences expect, in plans: a head seldom knows how wrong it is
 MOST = 2000  # checks that a plan asks for at once, at most
+TRIED = 300  # numbers of checks that a plan tries, a few percent apart
+UNLUCKY = 30  # wrong ones more that a plan allows for, at most
+RATHER, LIKELY = 0.5, 0.9  # chances from which on a plan asks for no more checks, and looks no further
 Tasks = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
@@ -73,10 +76,15 @@ NOTHING = Checks(np.zeros(0, np.int64), np.zeros(0, bool))
 
 @dataclass(frozen=True)
 class Step:
-    """About so many more `checks` would allow so many `images`."""
+    """About so many more `checks` allow so many `images`, with about this `chance`."""
 
     checks: int
     images: int
+    chance: float
+
+    def worth(self, accepted: int = 0) -> float:
+        """How many images more than `accepted` it is expected to bring, less the checks."""
+        return self.chance * (self.images - accepted) - self.checks
 
 
 @dataclass(frozen=True)
@@ -103,11 +111,12 @@ def candidates(population: Population, error: float = ERROR) -> Population:
     """
     finite = population.only(np.isfinite(population.confidences))
     sure = finite.surest(len(finite.tasks))
-    best, most = 0, 0
+    best, most = 0, 0.0
     for size in sorted({len(sure.tasks) * part // PARTS for part in range(1, PARTS + 1)} - {0}):
-        step = _Rung(sure.surest(size), NOTHING, NOTHING, error, RUNGS[0][1] * ALPHA).step(size)
-        if step and step.images > max(most, step.checks):
-            best, most = size, step.images
+        steps = _Rung(sure.surest(size), NOTHING, NOTHING, error, RUNGS[0][1] * ALPHA).steps(size)
+        worth = max((step.worth() for step in steps), default=0.0)
+        if worth > most:
+            best, most = size, worth
     return sure.surest(best)
 
 
@@ -128,9 +137,9 @@ def decide(
     rungs = [_Rung(population.surest(size), checks, others, error, part) for size, part in sizes]
     kept = max((rung for rung in rungs if rung.promised), key=lambda rung: rung.left, default=None)
     shown = kept or rungs[0]
-    more = [rung.step(rungs[0].unchecked) for rung in rungs if not rung.promised]
     tasks, threshold = (kept.open.tasks, float(kept.open.confidences.min())) if kept else (NOTHING.tasks, 1.0)
-    plan = _cheapest([step for step in more if step and step.images > len(tasks)])
+    more = [rung.step(rungs[0].unchecked, len(tasks)) for rung in rungs if rung.left > len(tasks)]
+    plan = _cheapest([step for step in more if step])
     return Decision(tasks, threshold, shown.bound, shown.rate, len(checks.among(population).tasks), plan)
 
 
@@ -162,18 +171,38 @@ class _Rung:
     @property
     def rate(self) -> float:
         """The share of wrong ones that is expected: at first by the confidences, then ever more by the checks."""
-        doubt = max(CAUTION * self.doubt, EXPECTED[0] * self.error)
-        return (1 + self.x) / (1 / min(doubt, 1.0) + self.n)
+        wrong, right = self._belief
+        return wrong / (wrong + right)
 
-    def step(self, unchecked: int) -> Step | None:
-        """The fewest checks more that likely allow what is open, drawn from all `unchecked` candidates; None where none
-        would."""
-        more = np.arange(1, min(unchecked, MOST) + 1)
+    def step(self, unchecked: int, accepted: int = 0) -> Step | None:
+        """The next checks of all `unchecked` candidates to ask for: the fewest that rather allow what is open than not, since
+        asking again costs nothing. None where no number is expected to bring more images, beyond those `accepted` anyway,
+        than it takes checks."""
+        steps = self.steps(unchecked)
+        if max((step.worth(accepted) for step in steps), default=0) <= 0:
+            return None
+        return next((step for step in steps if step.chance >= RATHER), steps[-1])
+
+    def steps(self, unchecked: int) -> list[Step]:
+        """The fewest checks more that allow what is open, should none, one, two of them be wrong, and so on."""
+        more = np.unique(np.ceil(np.geomspace(1, max(1, min(unchecked, MOST)), TRIED)))
         mine = np.round(more * (self.unchecked / max(unchecked, 1)))
-        left = np.maximum(self.left - mine, 0)  # as if no other came up
-        wrong = np.floor(self.rate * mine + 1 / 3)  # the median, nearly
-        enough = np.flatnonzero((left > 0) & self._keeps(self.n + mine, self.x + wrong, left))
-        return Step(int(more[enough[0]]), int(left[enough[0]])) if len(enough) else None
+        left = np.maximum(self.left - mine, 0)  # as if nobody labelled another image meanwhile
+        steps: list[Step] = []
+        for wrong in range(UNLUCKY):
+            enough = np.flatnonzero((left > 0) & (mine > wrong) & self._keeps(self.n + mine, self.x + wrong, left))
+            if not len(enough) or (steps and steps[-1].chance > LIKELY):
+                break
+            at = enough[0]
+            chance = at_most(wrong, int(mine[at]), *self._belief)
+            steps.append(Step(int(more[at]), int(left[at]), chance))
+        return steps
+
+    @property
+    def _belief(self) -> tuple[float, float]:
+        """Parameters of a beta distribution of the share of wrong ones, for plans; the bound does not rest on it."""
+        doubt = min(max(CAUTION * self.doubt, EXPECTED[0] * self.error), 0.5)
+        return 1 + self.x, 1 / doubt - 1 + self.n - self.x
 
     def _keeps(self, n: NDArray | int, x: NDArray | int, left: NDArray | int) -> Bools:
         """Whether x wrong ones of n checks keep the promise about what is `left`."""

@@ -9,7 +9,7 @@ import click
 from backend.commands.several import Several, SeveralCommand
 from backend.commands.shared import say, with_settings
 from backend.settings import Settings
-from backend.simulate.options import MINUTES
+from backend.simulate.options import MINUTES, ORDERS
 from backend.simulate.person import Person
 from backend.simulate.protocol import HEADS
 from strategies import REGISTRY
@@ -32,6 +32,8 @@ Examples:
     al-backend simulate photos --backbone resnet50 vgg16 --strategies default --seeds 20
   Whether the picks still help when ResNet50 itself is retrained on them:
     al-backend simulate photos --strategies margin --seeds 3 --finetune last --finetune-at 100 300
+  How much of the folder the model can label itself after 300 labels, 2 % of that wrong at most:
+    al-backend simulate photos --accept 0.02 --seeds 20
   What labelling look-alikes together brings, and how many labels of it are wrong:
     al-backend simulate photos --groups --seeds 20
 
@@ -141,6 +143,13 @@ def _option(name: str, **about: Any) -> Any:
 )
 @_option(
     "--weights", type=FILE, metavar="FILE", help="Weights of the network, where one is asked for (default: MODEL_WEIGHTS)."
+)
+@_option(
+    "--accept",
+    type=_share,
+    metavar="ERROR",
+    help="Play how the model labels the rest of the pool instead, at most a share ERROR of that wrong: whether this comes "
+    f"true, and how much people must check. {ORDERS} runs for each of --seeds.",
 )
 @_option("--groups", is_flag=True, help="Compare labelling in groups of look-alikes with one by one instead, at equal time.")
 @_option(

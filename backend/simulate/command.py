@@ -6,16 +6,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from backend.learning.promise import candidates
 from backend.project.state import Projects
 from backend.project.wanted import wanted_bases
 from backend.settings import Settings
+from backend.simulate.accepting import Accepted, Run, freeze, play
 from backend.simulate.comparison import as_comparison
 from backend.simulate.curves import Curve
 from backend.simulate.dataset import Dataset, list_dataset
 from backend.simulate.draw import draw
 from backend.simulate.embed_dataset import Unreadable, embed_dataset
 from backend.simulate.errors import OptionsError
-from backend.simulate.options import Options
+from backend.simulate.options import ORDERS, Options
 from backend.simulate.parallel import Experiment, run_curves, run_trials
 from backend.simulate.person import person_of
 from backend.simulate.progress import StepLine
@@ -70,6 +74,9 @@ class Simulation:
         if options.groups:
             self._compare_groups(images)
             return
+        if options.accept:
+            self._accept(images, options.accept)
+            return
         grid = check_size(images, protocol)
         retrain_at = options.retrain_at(grid)
         results = {}
@@ -113,6 +120,25 @@ class Simulation:
             write_json(options.json, as_walks_json(compared))
         self.say("Written: " + ", ".join(str(path) for path in (table, options.json) if path))
 
+    def _accept(self, images: Dataset, error: float) -> None:
+        """Label, let the head label the rest as far as it may, and tell what came of it."""
+        if images.independent:
+            raise OptionsError("--accept takes a guess as right or wrong: here an image may be of several classes.")
+        protocol, product, seeds = self.options.protocol, replace(self.product, cold=True), range(self.options.seeds)
+        curves = self._curves(images, [Trial(product, seed) for seed in seeds])
+        self.line.start("accepting", len(seeds))
+        runs: list[Run] = []
+        for seed in seeds:
+            frozen = freeze(images, protocol, product, np.array(curves[Trial(product, seed)].picked), seed)
+            among = candidates(frozen.population, error)
+            runs += [play(frozen, among, error, np.random.default_rng([seed, 5, order])) for order in range(ORDERS)]
+            self.line.advance(1)
+        accepted = Accepted(runs, error)
+        self.say(accepted.as_table())
+        if self.options.json:
+            write_json(self.options.json, {"accept": accepted.as_dict(), "runs": [asdict(run) for run in runs]} | self._about())
+            self.say(f"Written: {self.options.json}")
+
     def _about(self) -> dict[str, Any]:
         """What else the figures depend on."""
         by_name = {method.name: asdict(method) for method in self.methods}
@@ -129,7 +155,7 @@ class Simulation:
         if listed.independent and options.finetune:
             raise OptionsError("--finetune learns single choices: leave it out where images are of several classes.")
         most = self.settings.max_image_pixels
-        own, with_standard = self.specs.values(), options.standard and not options.groups
+        own, with_standard = self.specs.values(), options.standard and not (options.groups or options.accept)
         specs = list(dict.fromkeys([*own, *(standard_of(spec) for spec in own if with_standard)]))
         embedded, unreadable = embed_dataset(listed, specs, options.cache, most, self.line)
         if unreadable:
@@ -202,7 +228,7 @@ def check_size(images: Dataset, protocol: Protocol) -> list[int]:
         if name not in images.classes:
             raise OptionsError(f"--imbalance {name}: there is no such class; there are {', '.join(images.classes)}.")
     drawn = draw(images, protocol, seed=0)
-    if not len(drawn.test):
+    if protocol.test and not len(drawn.test):
         raise OptionsError(f"{len(images.labels)} images leave none for the test: give at least two of a class.")
     return protocol.grid(len(drawn.pool))
 

@@ -21,7 +21,7 @@ from model.set_metrics import macro_f1_of_sets, predicted_sets, set_calibration_
 
 @dataclass(frozen=True)
 class Curve:
-    """labels: given at each of r points; macro_f1, ece (expected calibration error): on the test images then;
+    """labels: given at each of r points; macro_f1, ece (expected calibration error): on the test images then, if there are any;
     picked: rows of `Dataset` in the order in which they were labelled."""
 
     labels: list[int]
@@ -62,11 +62,11 @@ def run_curve(
         labelled, pool = state(images, drawn, picked, sample)
         head = head_of(method.head, labelled, pool, len(images.classes), seed)
         if head and len(picked) in grid:
-            probabilities = head.probabilities(images.embeddings[drawn.test].astype(np.float32))
-            truth = images.labels[drawn.test]
-            f1, ece = _judged(probabilities, truth, len(images.classes))
-            curve.macro_f1.append(f1)
-            curve.ece.append(ece)
+            if len(drawn.test):
+                probabilities = head.probabilities(images.embeddings[drawn.test].astype(np.float32))
+                f1, ece = _judged(probabilities, images.labels[drawn.test], len(images.classes))
+                curve.macro_f1.append(f1)
+                curve.ece.append(ece)
             report()
         due = [labels for labels in grid if labels > len(picked)]
         if not due:

@@ -27,7 +27,8 @@ class Draw:
 
 
 def draw(images: Dataset, protocol: Protocol, seed: int) -> Draw:
-    """The draw of `seed`. Each part has a random stream of its own: another start leaves the test as it is."""
+    """The draw of `seed`. Each part has a random stream of its own: another start leaves the test as it is. Where no share is
+    for the test, none is drawn."""
     test = np.flatnonzero(images.test) if images.test.any() else _stratified(images, protocol.test, _random(seed, 0))
     kept = np.ones(len(images.labels), bool)
     kept[test] = False
@@ -40,7 +41,10 @@ def draw(images: Dataset, protocol: Protocol, seed: int) -> Draw:
 
 
 def _stratified(images: Dataset, share: float, random: np.random.Generator) -> Rows:
-    """A share of each class's originals, at least one of each and never all; of all where images are of several classes."""
+    """A share of each class's originals, at least one of each and never all; of all where images are of several classes. None
+    of a share of 0."""
+    if not share:
+        return np.zeros(0, np.int64)
     if images.independent:
         rows = _originals(images, np.arange(len(images.labels)))
         return np.sort(random.permutation(rows)[: min(max(1, round(share * len(rows))), len(rows) - 1)])

@@ -12,6 +12,7 @@ from strategies import StrategyError, get
 LABELS = 300  # at the end, unless told otherwise
 START, BATCH = 20, 10  # labels to begin with and labels a round, unless told otherwise
 MINUTES = 5.0  # that a person labels, with and without groups
+ORDERS = 10  # with --accept, in which the candidates of a head are checked, each a run by itself
 ONE_SHOT = 250  # both, where there is one query only
 
 
@@ -43,6 +44,7 @@ class Options:
     weights: Path | None = None
     jobs: int = 1
     fresh: bool = False
+    accept: float | None = None
     groups: bool = False
     minutes: float = MINUTES
     person: tuple[tuple[str, float], ...] = ()
@@ -67,6 +69,10 @@ class Options:
             raise OptionsError(
                 "--groups compares two ways to label: leave out --one-shot, --finetune, and a second --backbone."
             )
+        if self.accept and (len(self.backbone) > 1 or self.finetune or self.one_shot or self.groups):
+            raise OptionsError(
+                "--accept plays what a new project gets: leave out --groups, --one-shot, --finetune, and a second --backbone."
+            )
         person_of(self.person)
 
     @cached_property
@@ -75,7 +81,7 @@ class Options:
         start = self.start or (ONE_SHOT if self.one_shot else START)
         batch = self.batch or (ONE_SHOT if self.one_shot else BATCH)
         rounds = self.rounds or (1 if self.one_shot else max(1, -(-(LABELS - start) // batch)))
-        return Protocol(start, batch, rounds, self.test, tuple(sorted(self.imbalance)), self.one_shot)
+        return Protocol(start, batch, rounds, 0.0 if self.accept else self.test, tuple(sorted(self.imbalance)), self.one_shot)
 
     def retrain_at(self, grid: list[int]) -> tuple[int, ...]:
         """At which numbers of labels ResNet50 is retrained, of those in `grid`, at which curves have a point. Raises

@@ -28,8 +28,8 @@ class Protocol:
     """How labels are given.
 
     start: labels at the first point of a curve; batch: labels a round; rounds: at most, after the start; test: share of the
-    images that is tested on, where file names do not say it; imbalance: classes of which only a share may be labelled;
-    one_shot: each query picks its whole batch as one queue.
+    images that is tested on, where file names do not say it, 0 where nothing is; imbalance: classes of which only a share may
+    be labelled; one_shot: each query picks its whole batch as one queue.
     """
 
     start: int = 20

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import betabinom, hypergeom
 
-from backend.learning.bounds import SURE, excluded, most_wrong
+from backend.learning.bounds import SURE, at_most, excluded, most_wrong
 
 
 def test_without_a_check_all_may_be_wrong():
@@ -65,3 +65,8 @@ def test_the_true_number_is_seldom_ever_excluded_whatever_was_expected(wrong, ex
         found = np.cumsum(random.permutation(answers))
         missed += excluded(size, n, found, wrong, expected, 0.05).any()
     assert missed <= 0.05 * 1000 + 3 * np.sqrt(1000 * 0.05 * 0.95)
+
+
+def test_the_chance_of_few_wrong_ones_is_that_of_the_beta_binomial_distribution():
+    for wrong, checks in ((0, 10), (3, 200), (7, 5)):
+        assert at_most(wrong, checks, 1.5, 300.0) == pytest.approx(betabinom.cdf(wrong, checks, 1.5, 300.0))
