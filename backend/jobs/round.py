@@ -46,6 +46,7 @@ def _round(at: JobAtWork) -> dict[str, Any]:
         s.use_backbone(s.state.promoting)
     unjudged = taken_unjudged(s)
     partial = embed_first(s) or not whole
+    s.weigh(again=True)
     labelled, pool = s.labelled_and_pool()
     _keep_labels(at, labelled)
     s.progress("training", 0, len(labelled.tasks))

@@ -5,12 +5,12 @@ here they stay apart, for pages and jobs that look at annotators and at their ag
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from statistics import median
 from typing import Any, NamedTuple
 
 from backend.labelstudio.labelling_config import Target
-from backend.project.consensus import annotations_of, answered, is_true
+from backend.project.consensus import Consensus, annotations_of, answered, is_true
 from backend.project.index_file import IndexFile
 
 SCHEMA = """
@@ -18,7 +18,9 @@ CREATE TABLE answers (
     task INTEGER NOT NULL, number INTEGER NOT NULL, person INTEGER, choice TEXT, truth INTEGER NOT NULL,
     skipped INTEGER NOT NULL, made TEXT NOT NULL, seconds REAL, PRIMARY KEY (task, number));
 CREATE TABLE overlaps (task INTEGER PRIMARY KEY, wanted INTEGER NOT NULL, is_open INTEGER NOT NULL);
+CREATE TABLE weighed (task INTEGER PRIMARY KEY, sureness REAL);
 """
+TABLES = ("answers", "overlaps", "weighed")
 LAST = 500  # labels whose time says how fast people are; they lie in the order in which they were read
 LONGEST_SECONDS = 7 * 86_400.0  # that somebody may have looked at one image; what is longer is no time at all
 LARGEST = 2**31  # ids and numbers of people, as Label Studio counts
@@ -64,6 +66,27 @@ class Answers:
         with self._file.reading() as db:
             found = db.execute("SELECT task, wanted, is_open FROM overlaps WHERE task = ?", (task,)).fetchone()
         return Wanted(found[0], found[1], bool(found[2])) if found else None
+
+    def several(self, fresh: bool = False) -> list[int]:
+        """Tasks for which two people or more have named a class; `fresh` ones only: those that have not been weighed since."""
+        among = "AND task NOT IN (SELECT task FROM weighed)" if fresh else ""
+        return self._tasks(
+            f"""SELECT task FROM answers WHERE choice IS NOT NULL AND person IS NOT NULL {among}
+            GROUP BY task HAVING count(DISTINCT person) > 1"""  # noqa: S608  constants
+        )
+
+    def sureness(self) -> dict[int, float]:
+        """How sure the label of a task is, as far as answers have been weighed."""
+        with self._file.reading() as db:
+            return dict(db.execute("SELECT task, sureness FROM weighed WHERE sureness IS NOT NULL").fetchall())
+
+    def weigh(self, labels: Mapping[int, Consensus], sureness: Mapping[int, float | None]) -> None:
+        """Take in what the answers of several people amount to once they are weighed, and how sure that is, by task."""
+        rows = [(one.state, one.label, one.trouble, one.remark, task) for task, one in labels.items()]
+        with self._file.writing() as db:
+            db.executemany("UPDATE tasks SET state = ?, label = ?, trouble = ?, remark = ? WHERE task = ?", rows)
+            db.execute("DELETE FROM weighed")
+            db.executemany("INSERT INTO weighed VALUES (?, ?)", list(sureness.items()))
 
     def half_labelled(self, more_than: int = 0) -> list[int]:
         """Tasks that somebody has answered and Label Studio still asks others about, of those for which it wants more people
@@ -111,8 +134,8 @@ def take_in(db: sqlite3.Connection, tasks: Iterable[tuple[int, dict[str, Any]]],
 
 def forget(db: sqlite3.Connection, tasks: list[tuple[int]]) -> None:
     """Drop what was said of `tasks`."""
-    for table in ("answers", "overlaps"):
-        db.executemany(f"DELETE FROM {table} WHERE task = ?", tasks)  # noqa: S608  the names stand one line above
+    for table in TABLES:
+        db.executemany(f"DELETE FROM {table} WHERE task = ?", tasks)  # noqa: S608  constants
 
 
 def _values(annotation: Any, target: Target) -> tuple[Any, ...]:

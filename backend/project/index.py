@@ -37,7 +37,7 @@ CREATE TABLE published (version TEXT NOT NULL, task INTEGER NOT NULL, score REAL
     PRIMARY KEY (version, task));
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
-SCHEMA_VERSION = 4  # raise it whenever SCHEMA changes: files of another version are set aside
+SCHEMA_VERSION = 5  # raise it whenever SCHEMA changes: files of another version are set aside
 RETRY_SECONDS = 3600  # an image that could not be read is tried again after so long
 AWAITED_SECONDS = 120  # an image that is tried again sooner may only be out of reach for the moment
 NEVER = float("inf")
@@ -144,8 +144,8 @@ class Index:
     def clear(self) -> None:
         """Forget every task, so that the next sync lists them all."""
         with self._file.writing() as db:
-            for table in ("tasks", "strays", "notes", "answers", "overlaps", "accepted"):
-                db.execute(f"DELETE FROM {table}")  # noqa: S608  the names stand one line above
+            for table in ("tasks", "strays", "notes", "accepted", *answers.TABLES):
+                db.execute(f"DELETE FROM {table}")  # noqa: S608  constants
 
     def count(self) -> int:
         """Tasks known."""

@@ -27,6 +27,7 @@ from backend.project.state import NETWORKS, Projects, ProjectState
 from backend.project.sync import moment_of, sync_index
 from backend.project.validation import Validation
 from backend.project.wanted import wanted_base
+from backend.project.weighing import weigh_answers
 from backend.project.wishes import Wishes
 from backend.settings import Settings
 from model.backbone import kept_name
@@ -166,7 +167,12 @@ class Session:
             return False
         sync_index(index, studio, self.project, target, self.info["task_number"], progress)
         sync_accepted(index.accepted, studio, self.project, target)
+        self.weigh()
         return True
+
+    def weigh(self, again: bool = False) -> None:
+        """Weigh several people's answers, where there are new ones or, with `again`, any."""
+        weigh_answers(self.index, self.store, self.target, again)
 
     def _check_identity(self) -> None:
         """Another project under the same id, as after a new installation of Label Studio, starts from nothing."""

@@ -9,6 +9,7 @@ import click
 from backend.commands.several import Several, SeveralCommand
 from backend.commands.shared import say, with_settings
 from backend.settings import Settings
+from backend.simulate.crowd.people import CONFUSIONS, UNIFORM
 from backend.simulate.options import MINUTES, ORDERS
 from backend.simulate.person import Person
 from backend.simulate.protocol import HEADS
@@ -36,6 +37,10 @@ Examples:
     al-backend simulate photos --accept 0.02 --seeds 20
   What labelling look-alikes together brings, and how many labels of it are wrong:
     al-backend simulate photos --groups --seeds 20
+  What it costs that one label in ten is wrong, and whether to ask somebody else about a doubtful one instead of a new image:
+    al-backend simulate photos --noise 0.1 --seeds 20
+  Three people answer each image, and err: whether weighing their answers beats the majority:
+    al-backend simulate photos --noise 0.1 --annotators 3 --seeds 20
 
 Reading the table: `random` labels at random and learns by a plain head; `standard` does so on embeddings of images prepared
 as the network's library does it (ResNet50's: the centre crop), which is what one would have without this product; `ceiling` is
@@ -169,6 +174,24 @@ def _option(name: str, **about: Any) -> Any:
     + ", ".join(f"{name}={value:g}" for name, value in vars(Person()).items())
     + ", the last the chance that an odd one is.",
 )
+@_option(
+    "--noise",
+    type=_share,
+    metavar="SHARE",
+    default=None,
+    help="Compare ways to label by people who err in so many of their answers, some half as often, some twice as often as "
+    "others; then --start and --batch count answers.",
+)
+@_option(
+    "--annotators", type=POSITIVE, default=1, metavar="N", help="How many people answer each image, with --noise (default: 1)."
+)
+@_option(
+    "--confusion",
+    type=click.Choice(CONFUSIONS),
+    default=UNIFORM,
+    help=f"Wrong answers, with --noise: any other class, or the one that each class is taken for, some more often than others "
+    f"(default: {UNIFORM}).",
+)
 @_option("--jobs", type=POSITIVE, default=os.cpu_count() or 1, metavar="N", help="Processes (default: one a processor).")
 @_option("--cache", type=FILE, metavar="DIR", help="Where embeddings and curves are kept (default: DATA_DIR/simulate).")
 @_option("--fresh", is_flag=True, help="Run curves again that are there from before.")
@@ -187,6 +210,7 @@ def simulate_command(
     from backend.simulate.command import Simulation
     from backend.simulate.options import Options
 
+    options["noise"] = options["noise"] or 0.0
     names = tuple(name for text in strategies for name in text.split(",") if name)
     wanted = Options(
         strategies=names,

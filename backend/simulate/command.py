@@ -14,6 +14,7 @@ from backend.project.wanted import wanted_bases
 from backend.settings import Settings
 from backend.simulate.accepting import Accepted, Run, freeze, play
 from backend.simulate.comparison import as_comparison
+from backend.simulate.crowd.command import compare_crowd
 from backend.simulate.curves import Curve
 from backend.simulate.dataset import Dataset, list_dataset
 from backend.simulate.draw import draw
@@ -76,6 +77,9 @@ class Simulation:
             return
         if options.accept:
             self._accept(images, options.accept)
+            return
+        if options.noise:
+            compare_crowd(images, options, self.product, self.line, self.say)
             return
         grid = check_size(images, protocol)
         retrain_at = options.retrain_at(grid)
@@ -155,7 +159,7 @@ class Simulation:
         if listed.independent and options.finetune:
             raise OptionsError("--finetune learns single choices: leave it out where images are of several classes.")
         most = self.settings.max_image_pixels
-        own, with_standard = self.specs.values(), options.standard and not (options.groups or options.accept)
+        own, with_standard = self.specs.values(), options.standard and not (options.groups or options.accept or options.noise)
         specs = list(dict.fromkeys([*own, *(standard_of(spec) for spec in own if with_standard)]))
         embedded, unreadable = embed_dataset(listed, specs, options.cache, most, self.line)
         if unreadable:

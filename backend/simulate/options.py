@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from backend.simulate.crowd.people import UNIFORM
 from backend.simulate.errors import OptionsError
 from backend.simulate.person import person_of
 from backend.simulate.protocol import PRODUCT, Protocol
@@ -48,6 +49,9 @@ class Options:
     groups: bool = False
     minutes: float = MINUTES
     person: tuple[tuple[str, float], ...] = ()
+    noise: float = 0.0
+    annotators: int = 1
+    confusion: str = UNIFORM
     json: Path | None = None
     csv: Path | None = None
     plot: Path | None = None
@@ -73,6 +77,12 @@ class Options:
             raise OptionsError(
                 "--accept plays what a new project gets: leave out --groups, --one-shot, --finetune, and a second --backbone."
             )
+        if self.noise and (len(self.backbone) > 1 or self.finetune or self.one_shot or self.groups or self.accept):
+            raise OptionsError(
+                "--noise compares ways to label: leave out --accept, --groups, --one-shot, --finetune, and a second --backbone."
+            )
+        if not self.noise and (self.annotators > 1 or self.confusion != UNIFORM):
+            raise OptionsError("--annotators and --confusion are about people who err: say how often, as in --noise 0.1.")
         person_of(self.person)
 
     @cached_property
