@@ -3,6 +3,7 @@
 import pytest
 
 from backend.labelstudio.accepted import VERSION, Mark, mark_of, marked
+from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.accepted import sync_accepted
 from backend.project.consensus import LABELLED, SKIPPED, UNLABELLED, consensus
 from backend.project.index import ACCEPTED, Index
@@ -105,3 +106,12 @@ def test_accepted_predictions_are_found_in_label_studio_and_asked_for_once(index
         sync_accepted(index.accepted, label_studio.client(), project, TARGET)
     assert [row.state for row in index.rows()] == [ACCEPTED, UNLABELLED]
     assert len([request for request in label_studio.requests if request.path == "/api/predictions"]) == 1
+
+
+def test_the_leaf_of_a_tree_is_accepted_as_any_class_is(index):
+    config = """<View><Image name="image" value="$image"/><Taxonomy name="kind" toName="image">
+        <Choice value="insects"><Choice value="ants"/><Choice value="bees"/></Choice></Taxonomy></View>"""
+    tree = parse_label_config(config)
+    index.update([task(1, {"result": [marked(tree.region("insects / bees", 0.99), MARK)]})], tree)
+    assert index.row(1).state == ACCEPTED
+    assert index.accepted.all()[0].label == "insects / bees"

@@ -1,0 +1,125 @@
+"""A frozen head on disk, what people said of its images, and the wishes that a job works off."""
+
+import numpy as np
+import pytest
+
+from backend.labelstudio.labelling_config import parse_label_config
+from backend.learning.promise import Population
+from backend.project.accepting import NotNow, check_target
+from backend.project.index import ACCEPTED, LABELLED, SKIPPED, UNLABELLED, Row
+from backend.project.validation import Promise, Validation, answered, look
+from backend.project.wishes import ACCEPT, TAKE_BACK, VALIDATE, Wishes
+from tests.backend.project.made_up import TARGET
+
+TASKS = np.arange(1, 21)
+POPULATION = Population(TASKS, TASKS % 3, np.linspace(0.9, 0.99, 20).astype(np.float32))
+
+
+@pytest.fixture
+def validation(tmp_path):
+    """That of a project."""
+    return Validation(tmp_path)
+
+
+@pytest.fixture
+def frozen(validation):
+    """A head whose first five images are asked about."""
+    return validation.ask(validation.freeze("al-3-0a0b0c", TARGET.as_dict(), 0.02, POPULATION), 5)
+
+
+def row(task, state=UNLABELLED, label=None):
+    return Row(task, f"/{task}.jpg", task, state, label, None)
+
+
+def test_what_is_frozen_is_read_again_in_an_order_of_its_own(validation, frozen):
+    again = Validation(validation._folder.parent)
+    found = again.candidates(again.read())
+    assert again.read() == frozen
+    assert sorted(found.tasks.tolist()) == TASKS.tolist() != found.tasks.tolist()
+    assert dict(zip(found.tasks.tolist(), found.guesses.tolist(), strict=True)) == {t: t % 3 for t in TASKS.tolist()}
+    assert again.asked().tolist() == found.tasks[:5].tolist()
+
+
+def test_another_ask_goes_on_where_the_last_one_ended_and_ends_with_the_images(validation, frozen):
+    first = validation.asked().tolist()
+    more = validation.ask(frozen, 4)
+    assert validation.asked().tolist()[:5] == first
+    assert validation.ask(more, 100).asked == 20
+
+
+def test_freezing_anew_draws_others_and_leaves_one_file(validation, frozen):
+    before = validation.asked().tolist()
+    validation.ask(validation.freeze(frozen.version, frozen.target, 0.02, POPULATION), 5)
+    assert validation.asked().tolist() != before
+    assert len(list(validation._folder.glob("*.safetensors"))) == 1
+
+
+def said(validation, frozen, *answers):
+    """What people said, if the first images of the order got these answers: "right", "wrong", "skip", "gone" or "open"."""
+    population = validation.candidates(frozen)
+    known = []
+    for number, (task, guess) in enumerate(zip(population.tasks.tolist(), population.guesses.tolist(), strict=True)):
+        what = answers[number] if number < len(answers) else "open"
+        label = {"right": TARGET.classes[guess], "wrong": TARGET.classes[(guess + 1) % 3]}.get(what)
+        states = {"open": UNLABELLED, "skip": SKIPPED, "accepted": ACCEPTED}
+        known += [] if what == "gone" else [row(task, states.get(what, LABELLED), label)]
+    return answered(frozen, population, known)
+
+
+def test_checks_are_counted_up_to_the_first_that_is_open(validation, frozen):
+    found = said(validation, frozen, "right", "wrong", "open", "right", "right", "right")
+    assert found.checks.right.tolist() == [True, False]
+    assert found.others.right.tolist() == [True, True, True]
+    assert found.done == 4
+
+
+def test_a_check_that_is_skipped_or_gone_counts_as_wrong(validation, frozen):
+    assert said(validation, frozen, "right", "skip", "gone", "right").checks.right.tolist() == [True, False, False, True]
+
+
+def test_an_accepted_image_is_open(validation, frozen):
+    assert said(validation, frozen, "accepted", "right").done == 1
+
+
+def test_a_damaged_file_is_nothing_frozen(validation, frozen):
+    (validation._folder / frozen.arrays).write_bytes(b"\0" * 40)
+    assert not len(validation.asked())
+    (validation._folder / "validation.json").write_text("{")
+    assert validation.read() is None
+    assert look(validation, []) is None
+
+
+def test_promises_are_kept_until_all_is_forgotten(validation):
+    promise = Promise("al-3-0a0b0c", 0.02, 812, 1.0)
+    validation.set_promises([promise])
+    assert validation.promises() == [promise]
+    validation.clear()
+    assert validation.promises() == []
+
+
+def test_labels_of_several_classes_are_refused_and_those_of_a_tree_are_not():
+    image = '<Image name="image" value="$image"/>'
+    choices = '<Choice value="a"/><Choice value="b"/>'
+    several = f'<View>{image}<Choices name="c" toName="image" choice="multiple">{choices}</Choices></View>'
+    with pytest.raises(NotNow, match="only labels of one class an image"):
+        check_target(parse_label_config(several))
+    check_target(parse_label_config(f'<View>{image}<Taxonomy name="c" toName="image">{choices}</Taxonomy></View>'))
+
+
+def test_wishes_are_worked_off_in_order_and_the_same_twice_is_one(tmp_path):
+    wishes = Wishes(tmp_path)
+    first = wishes.add(VALIDATE, n=5, error=0.02)
+    assert wishes.add(VALIDATE, n=5, error=0.02) == first
+    second = wishes.add(ACCEPT, error=0.02)
+    assert [wish["id"] for wish in wishes.waiting()] == [first, second]
+    wishes.settle(wishes.waiting()[0], "done", refused=False)
+    assert [wish["act"] for wish in wishes.waiting()] == [ACCEPT]
+    assert wishes.outcome(first)["said"] == "done"
+    assert wishes.outcome(second) is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"waiting": [3, {"act": "accept"}], "done": null}'])
+def test_a_damaged_list_of_wishes_is_none(tmp_path, content):
+    (tmp_path / "wishes.json").write_text(content)
+    assert Wishes(tmp_path).waiting() == []
+    assert Wishes(tmp_path).add(TAKE_BACK)
