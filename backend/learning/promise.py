@@ -29,6 +29,7 @@ PARTS = 40  # of a population, whole numbers of which are tried as candidates
 EXPECTED = (0.15, 0.4)  # of `error`: the bounds' priors stay between these, however sure the head is of itself
 CAUTION = 1.5  # wrong ones for each that the confidences expect, in plans: a head seldom knows how wrong it is
 MOST = 2000  # checks that a plan asks for at once, at most
+COST = 0.5  # of a check, in images accepted: whoever checks an image has labelled it as well
 TRIED = 300  # numbers of checks that a plan tries, a few percent apart
 UNLUCKY = 30  # wrong ones more that a plan allows for, at most
 RATHER, LIKELY = 0.5, 0.9  # chances from which on a plan asks for no more checks, and looks no further
@@ -83,8 +84,8 @@ class Step:
     chance: float
 
     def worth(self, accepted: int = 0) -> float:
-        """How many images more than `accepted` it is expected to bring, less the checks."""
-        return self.chance * (self.images - accepted) - self.checks
+        """How many images more than `accepted` it is expected to bring, less what the checks cost."""
+        return self.chance * (self.images - accepted) - COST * self.checks
 
 
 @dataclass(frozen=True)

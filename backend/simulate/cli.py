@@ -10,7 +10,7 @@ from backend.commands.several import Several, SeveralCommand
 from backend.commands.shared import say, with_settings
 from backend.settings import Settings
 from backend.simulate.crowd.people import CONFUSIONS, UNIFORM
-from backend.simulate.options import MINUTES, ORDERS
+from backend.simulate.options import MINUTES, RUNS
 from backend.simulate.person import Person
 from backend.simulate.protocol import HEADS
 from strategies import REGISTRY
@@ -154,7 +154,7 @@ def _option(name: str, **about: Any) -> Any:
     type=_share,
     metavar="ERROR",
     help="Play how the model labels the rest of the pool instead, at most a share ERROR of that wrong: whether this comes "
-    f"true, and how much people must check. {ORDERS} runs for each of --seeds.",
+    f"true, and how much people must check, in {RUNS} runs: for each of --seeds in several orders of the checks.",
 )
 @_option("--groups", is_flag=True, help="Compare labelling in groups of look-alikes with one by one instead, at equal time.")
 @_option(

@@ -20,7 +20,7 @@ from backend.simulate.dataset import Dataset, list_dataset
 from backend.simulate.draw import draw
 from backend.simulate.embed_dataset import Unreadable, embed_dataset
 from backend.simulate.errors import OptionsError
-from backend.simulate.options import ORDERS, Options
+from backend.simulate.options import RUNS, Options
 from backend.simulate.parallel import Experiment, run_curves, run_trials
 from backend.simulate.person import person_of
 from backend.simulate.progress import StepLine
@@ -135,7 +135,9 @@ class Simulation:
         for seed in seeds:
             frozen = freeze(images, protocol, product, np.array(curves[Trial(product, seed)].picked), seed)
             among = candidates(frozen.population, error)
-            runs += [play(frozen, among, error, np.random.default_rng([seed, 5, order])) for order in range(ORDERS)]
+            runs += [
+                play(frozen, among, error, np.random.default_rng([seed, 5, order])) for order in range(-(-RUNS // len(seeds)))
+            ]
             self.line.advance(1)
         accepted = Accepted(runs, error)
         self.say(accepted.as_table())

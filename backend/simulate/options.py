@@ -13,7 +13,7 @@ from strategies import StrategyError, get
 LABELS = 300  # at the end, unless told otherwise
 START, BATCH = 20, 10  # labels to begin with and labels a round, unless told otherwise
 MINUTES = 5.0  # that a person labels, with and without groups
-ORDERS = 10  # with --accept, in which the candidates of a head are checked, each a run by itself
+RUNS = 200  # of --accept, at least; as many for each of --seeds, which are orders in which candidates are checked
 ONE_SHOT = 250  # both, where there is one query only
 
 

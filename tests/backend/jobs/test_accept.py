@@ -18,7 +18,7 @@ from backend.status.accepting import accepting_values
 from tests.backend.jobs.made_up import CLASSES, Colours, never
 from tests.label_studio_in_memory import Fault
 
-IMAGES, ERROR, CHECKS = 100, 0.2, 22
+IMAGES, ERROR, CHECKS = 72, 0.2, 22
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from backend.learning.promise import Population, candidates
 from backend.simulate.accepting import Accepted, Frozen, Run, freeze, play
 from backend.simulate.curves import run_curve
-from backend.simulate.options import ORDERS
+from backend.simulate.options import RUNS
 from backend.simulate.protocol import Protocol
 from tests.backend.simulate.made_up import DEFAULT, clusters
 
@@ -105,7 +105,7 @@ def test_the_command_tells_of_every_run(simulate):
     run = simulate("--accept", "0.02", "--start", "10", "--batch", "10", "--rounds", "1")
     assert run.status == 0
     assert "oracle" in run.out
-    assert run.json["accept"]["runs"] == 2 * ORDERS == len(run.json["runs"])
+    assert run.json["accept"]["runs"] == RUNS == len(run.json["runs"])
     assert run.json["accept"]["touched"] == pytest.approx(20 / 75)
 
 
