@@ -93,6 +93,7 @@ def test_labels_are_accepted_as_predictions_leave_the_queue_and_are_taken_back(h
 
 
 def test_a_persons_edit_in_the_browser_makes_an_accepted_annotation_theirs(chromium, house, project, annotator):
+    labelled = counted(house, project)["labelled"]
     print(house.cli("accept", "--project", str(project), "--as", "annotations"))
     predicted, annotated = accepted(house, project)
     assert annotated == predicted
@@ -105,7 +106,6 @@ def test_a_persons_edit_in_the_browser_makes_an_accepted_annotation_theirs(chrom
         lambda: [a for a in house.admin.annotations(task) if a["result"][0]["value"]["choices"] == [other]], 30, "the edit"
     )
     assert MARK not in json.dumps(edited["result"])
-    labelled = counted(house, project)["labelled"]
     house.cli("retrain", "--project", str(project))
     assert task in house.version(project, house.live(project)).tasks.tolist()
     assert counted(house, project)["labelled"] == labelled + 1

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from backend.__main__ import main
 from backend.jobs.accept import accept
 from backend.jobs.publish import publish_more
 from backend.jobs.reconcile import reconcile
@@ -136,6 +137,13 @@ def test_too_many_wrong_answers_allow_nothing(place):
     validate(place)
     answer(place, asked(place), wrong=asked(place)[:8])
     assert accept_as(place).startswith("Nothing can be accepted yet")
+
+
+def test_a_dry_run_says_what_may_be_accepted_and_writes_nothing(checked, capsys):
+    before = len(checked.studio.predictions)
+    assert main(["accept", "--project", str(checked.project), "--dry-run"]) == 0
+    assert "images may be accepted: at most 20 % of them are labelled wrongly, with 95 % confidence" in capsys.readouterr().out
+    assert len(checked.studio.predictions) == before
 
 
 def test_accepted_labels_are_predictions_under_a_name_of_their_own(checked):
