@@ -53,24 +53,27 @@ def _validate(session: Session, wish: dict[str, Any]) -> str:
     if not 0 < n <= MOST_CHECKS or not 0 < error < 1:
         raise NotNow(f"n is {n}, error {error:g}: take 1 to {MOST_CHECKS} images, and an error above 0 and below 1.")
     frozen = session.validation.read()
-    if frozen is None or frozen.used or wish.get("anew") or frozen.target != session.target.as_dict():
+    begun = frozen is not None and frozen.wish == wish["id"]  # before it was interrupted
+    if frozen is None or frozen.used or (wish.get("anew") and not begun) or frozen.target != session.target.as_dict():
         frozen = freeze(session, error)
     before = frozen.asked
-    frozen = session.validation.ask(frozen, n)
-    if frozen.asked == before:
+    frozen = session.validation.ask(frozen, n, wish["id"])
+    if frozen.asked == before and not begun:
         raise NotNow(f"People are asked about all {before} images of {frozen.version} that are worth checking already.")
-    return asked_text(frozen, frozen.asked - before)
+    return asked_text(frozen, n if begun else frozen.asked - before)
 
 
 def _accept_labels(session: Session, wish: dict[str, Any]) -> str:
     """Accept what may be accepted now; what was begun is ended as it was decided then."""
     found = usable(session)
-    decided = session.validation.decided()
+    decided = session.validation.decided(found.frozen)
     if decided is None:
         decision = found.decide(float(wish["error"]))
         if not len(decision.tasks):
             raise NotNow(nothing_text(session.project, decision, found.open_checks, float(wish["error"])))
-        decided = session.validation.decide(decision.tasks.tolist(), float(wish["error"]), wish.get("form") == ANNOTATIONS)
+        decided = session.validation.decide(
+            found.frozen, decision.tasks.tolist(), float(wish["error"]), wish.get("form") == ANNOTATIONS
+        )
     mark = Mark(found.frozen.version, decided.error)
     _predict(session, found.frozen, decided.tasks, mark)
     if decided.annotate:

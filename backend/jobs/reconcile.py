@@ -17,6 +17,7 @@ from backend.jobs.job import JobAtWork, perform
 from backend.jobs.publish import as_ranking, publish_more, stored_predictions, switch
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.wiring import Wiring
+from backend.learning.audit import audited
 from backend.learning.places import LAST, refill_places
 from backend.learning.rounds import Labelled, Pool, place_outside_queue, rank_anyway
 from backend.project.embedding import unembedded
@@ -171,11 +172,12 @@ def _assert_version(session: Session, check: Check, wake: Wake) -> list[str]:
 
 def _move_back(session: Session, version: str, done: bool, check: Check) -> list[str]:
     """A skipped task goes behind everything else in the queue of `version`, instead of straight to the next annotator. So does
-    an accepted one, except in a random slot that it got since; in any where all others are `done`."""
-    published, silent = session.index.published(version), session.index.published_slots(version)
+    an accepted one, but for an audit in a random slot while others are not `done`."""
+    published, slots = session.index.published(version), np.array(list(session.index.published_slots(version)), np.int64)
+    stay: set[int] = set() if done else set(slots[audited(slots)].tolist())
     moved = []
     for row in session.index.rows():
-        back = row.state == SKIPPED or (row.state == ACCEPTED and (done or row.task not in silent))
+        back = row.state == SKIPPED or (row.state == ACCEPTED and row.task not in stay)
         if not back or published.get(row.task, LAST) >= LAST:
             continue
         check()

@@ -38,7 +38,10 @@ class Promise:
 
 @dataclass(frozen=True)
 class Decided:
-    """A decision that is being carried out: the tasks, the share of wrong ones that is promised, and whether as annotations."""
+    """A decision that is being carried out. arrays: the frozen head that it is of; tasks: what is accepted; error: the share of
+    wrong ones that is promised; annotate: whether as annotations."""
+
+    arrays: str
 
     tasks: list[int]
     error: float
@@ -49,7 +52,7 @@ class Decided:
 class Frozen:
     """A head as it was. version: whose it is; target: what it was to tell (`Target.as_dict`); arrays: the file of its guesses;
     error: the share of wrong labels that was asked for; asked: how many images people are asked about; used: whether labels
-    were accepted by it already, so that another must be frozen."""
+    were accepted by it already, so that another must be frozen; wish: the last one that asked about images."""
 
     version: str
     target: dict[str, Any]
@@ -58,6 +61,7 @@ class Frozen:
     when: float
     asked: int = 0
     used: bool = False
+    wish: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,9 +108,12 @@ class Validation:
         write_json(self._folder / FILE, asdict(frozen))
         return frozen
 
-    def ask(self, frozen: Frozen, more: int) -> Frozen:
-        """Ask about so many `more` images, as far as there are any; returns it as it is then."""
-        return self.keep(replace(frozen, asked=min(frozen.asked + more, len(self.candidates(frozen).tasks))))
+    def ask(self, frozen: Frozen, more: int, wish: str = "") -> Frozen:
+        """Ask about so many `more` images, as far as there are any; returns it as it is then. One `wish` asks once."""
+        if wish and frozen.wish == wish:
+            return frozen
+        asked = min(frozen.asked + more, len(self.candidates(frozen).tasks))
+        return self.keep(replace(frozen, asked=asked, wish=wish))
 
     def candidates(self, frozen: Frozen) -> Population:
         """Its guesses, in the order in which images are asked about; none where the file is gone or damaged."""
@@ -134,18 +141,19 @@ class Validation:
         """Keep these."""
         write_json(self._folder / "promises.json", [asdict(promise) for promise in promises])
 
-    def decide(self, tasks: list[int], error: float, annotate: bool) -> Decided:
+    def decide(self, frozen: Frozen, tasks: list[int], error: float, annotate: bool) -> Decided:
         """Keep what was decided, so that a job that is interrupted ends it as it began; returns it."""
-        decided = Decided(tasks, error, annotate)
+        decided = Decided(frozen.arrays, tasks, error, annotate)
         write_json(self._folder / "decided.json", asdict(decided))
         return decided
 
-    def decided(self) -> Decided | None:
-        """The decision that is being carried out, None for none."""
+    def decided(self, frozen: Frozen) -> Decided | None:
+        """The decision about this head that is being carried out, None for none."""
         try:
-            return Decided(**(read_json(self._folder / "decided.json") or {}))
+            decided = Decided(**(read_json(self._folder / "decided.json") or {}))
         except TypeError:
             return None
+        return decided if decided.arrays == frozen.arrays else None
 
     def forget_decided(self) -> None:
         """It is carried out, or taken back."""

@@ -47,6 +47,11 @@ def test_another_ask_goes_on_where_the_last_one_ended_and_ends_with_the_images(v
     assert validation.ask(more, 100).asked == 20
 
 
+def test_one_wish_asks_once_however_often_it_is_begun(validation, frozen):
+    assert validation.ask(validation.ask(frozen, 2, "a"), 2, "a").asked == 7
+    assert validation.ask(validation.read(), 2, "b").asked == 9
+
+
 def test_freezing_anew_draws_others_and_leaves_one_file(validation, frozen):
     before = validation.asked().tolist()
     validation.ask(validation.freeze(frozen.version, frozen.target, 0.02, POPULATION), 5)
@@ -87,6 +92,12 @@ def test_a_damaged_file_is_nothing_frozen(validation, frozen):
     (validation._folder / "validation.json").write_text("{")
     assert validation.read() is None
     assert look(validation, []) is None
+
+
+def test_a_decision_is_about_one_frozen_head_alone(validation, frozen):
+    validation.decide(frozen, [3, 4], 0.02, annotate=True)
+    assert validation.decided(frozen).tasks == [3, 4]
+    assert validation.decided(validation.freeze("al-4-0a0b0c", TARGET.as_dict(), 0.02, POPULATION)) is None
 
 
 def test_promises_are_kept_until_all_is_forgotten(validation):
