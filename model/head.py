@@ -172,7 +172,8 @@ def fit_head(learner: Learner, unseen: NDArray[np.bool_] | None = None) -> Head:
 def cross_fit(learner: Learner, held: NDArray[np.bool_], temperature: float) -> Floats:
     """Probabilities of the `held` images, bool (n,), by heads that never saw their labels: float32 (held.sum(), classes).
 
-    The held images are split into folds; each fold is predicted by a head fitted on every other labelled image.
+    The held images are split into folds; each fold is predicted by a head fitted on every other labelled image, to which the
+    fold is a part of the pool: what is found of these images so holds for those of the pool.
     """
     where = np.flatnonzero(held)
     ignorant = 1 / (2 if learner.independent else learner.classes)
@@ -181,7 +182,7 @@ def cross_fit(learner: Learner, held: NDArray[np.bool_], temperature: float) -> 
     rows = np.ones((folds.max(initial=-1) + 1, len(held)), bool)
     rows[folds, where] = False
     if rows.any(axis=1).all() and len(rows):
-        for fold, head in enumerate(_heads(learner, rows, learner.fit(rows), temperature)):
+        for fold, head in enumerate(_heads(learner, rows, learner.fit(rows, among_pool=True), temperature)):
             out[folds == fold] = head.probabilities(learner.embeddings[where[folds == fold]])
     return out
 

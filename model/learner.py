@@ -44,24 +44,31 @@ class Learner:
         """Whether an image may be of several classes or of none."""
         return self.labels.ndim > 1
 
-    def fit(self, rows: NDArray[np.bool_]) -> Coefficients:
+    def fit(self, rows: NDArray[np.bool_], among_pool: bool = False) -> Coefficients:
         """Weights (F, C, D) and bias (F, C) of F fits, each on its `rows` of the labelled images, bool (F, n).
+
+        among_pool: whether to each fit the other labelled images are images of the pool, from which it learns too: then it is
+        as sure of them as it is of those.
 
         Each class weighs the same in the loss, whatever its count. Classes without a label have zeros, and all have where there
         is one class only.
         """
         with one_thread():  # threads that wait for each other in products so small take five times as long
             size = max(1, TOGETHER // (self.classes * max(len(self.labels) + SAMPLE, self.embeddings.shape[1])))
-            parts = [self._fit(rows[start : start + size]) for start in range(0, len(rows), size)]
+            parts = [self._fit(rows[start : start + size], among_pool) for start in range(0, len(rows), size)]
         weights, bias = zip(*parts, strict=True)
         return np.concatenate(weights), np.concatenate(bias)
 
-    def _fit(self, rows: NDArray[np.bool_]) -> Coefficients:
+    def _fit(self, rows: NDArray[np.bool_], among_pool: bool) -> Coefficients:
         if self.independent:
             return fit_independent(self.embeddings, self.labels.astype(bool), rows)
         if self._with_pool is None:
             return fit_logistic(self.embeddings, self.labels, self.classes, rows)
-        return self._with_pool.fit(rows)
+        return self._with_pool.fit(rows, among_pool and self._reads_whole_pool)
+
+    @property
+    def _reads_whole_pool(self) -> bool:
+        return self.pool is not None and len(self.pool) <= SAMPLE
 
     @cached_property
     def _with_pool(self) -> SelfTraining | None:

@@ -14,13 +14,17 @@ from numpy.typing import NDArray
 
 from model.logistic import Labels
 
-ENOUGH = 30  # random slots below which macro F1 is "too few yet": its standard deviation is about 7 points there
+ENOUGH = (
+    30  # random slots below which counting their hits is "too few yet": macro F1 has a standard deviation of 7 points there
+)
 DRAWS = 2000  # of the posterior and of the bootstrap
 CELLS = 4_000_000  # drawn at once, to bound memory with many classes
 BINS = 10  # of the calibration error
 
 Floats = NDArray[np.float64]
 Classes = NDArray[np.int64]
+Interval = tuple[float, float]
+NO_INTERVAL: Interval = (0.0, 1.0)  # of a share of which nothing is known
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,11 @@ class Metrics:
 
     effective: images of equal weight that would tell as much as these n; interval: the central 95 % range of macro_f1;
     per_class: F1 of each class, None where it does not occur; confusion: true class, predicted class and sum of weights of each
-    cell that holds an image, by row and column; ece: expected calibration error in [0, 1]; enough: whether
-    `effective` allows a judgement.
+    cell that holds an image, by row and column; ece: expected calibration error in [0, 1]; enough: whether macro_f1 may be
+    told as a figure.
+
+    unlabelled: whether macro_f1, accuracy and F1 of each class are those on the images without a label (`judgement.py`), with
+    an interval for each, and not those of the n images themselves.
     """
 
     n: int
@@ -42,6 +49,9 @@ class Metrics:
     accuracy: float | None
     ece: float | None
     enough: bool
+    accuracy_interval: tuple[float, float] | None = None
+    per_class_intervals: list[tuple[float, float] | None] | None = None
+    unlabelled: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """All fields as plain values for JSON."""
@@ -70,7 +80,8 @@ def measure(probabilities: NDArray[np.floating], labels: Classes, weights: Float
     predicted = probabilities.argmax(axis=1)
     f1, present = f1_per_class(predicted, labels, classes, weights)
     macro = float(f1[present].mean())
-    low, high = _interval(predicted, labels, weights, present, seed)
+    accuracy = float(np.average(predicted == labels, weights=weights))
+    (low, high), of_accuracy = _intervals(predicted, labels, weights, present, seed)
     effective = effective_size(weights)
     return Metrics(
         n=n,
@@ -79,9 +90,10 @@ def measure(probabilities: NDArray[np.floating], labels: Classes, weights: Float
         interval=(min(low, macro), max(high, macro)),
         per_class=[float(value) if there else None for value, there in zip(f1, present, strict=True)],
         confusion=confusion_cells(predicted, labels, weights),
-        accuracy=float(np.average(predicted == labels, weights=weights)),
+        accuracy=accuracy,
         ece=calibration_error(probabilities, labels, weights),
         enough=effective >= ENOUGH,
+        accuracy_interval=(min(of_accuracy[0], accuracy), max(of_accuracy[1], accuracy)),
     )
 
 
@@ -152,10 +164,10 @@ def strata(weights: Floats) -> Iterator[tuple[float, NDArray[np.bool_]]]:
         yield float(weight), weights == weight
 
 
-def _interval(
+def _intervals(
     predicted: Classes, labels: Classes, weights: Floats, present: NDArray[np.bool_], seed: int
-) -> tuple[float, float]:
-    """Central 95 % range of macro F1 under the posterior of the confusion matrix.
+) -> tuple[Interval, Interval]:
+    """Central 95 % ranges of macro F1 and of accuracy under the posterior of the confusion matrix.
 
     present: bool (C,), classes that occur. The others stand in the posterior as one more, which can be confused with the rest
     but whose own F1 does not count. The cells of a stratum are drawn together (Gamma of count + prior, scaled to the stratum's
@@ -168,7 +180,7 @@ def _interval(
     cell = number[labels] * rows + number[predicted]
     prior = _prior(rows, float(np.average(predicted == labels, weights=weights)), effective_size(weights))
     random = np.random.default_rng(seed)
-    macro = []
+    macro, accuracy = [], []
     step = max(1, CELLS // rows**2)
     for start in range(0, DRAWS, step):
         draws = min(step, DRAWS - start)
@@ -178,9 +190,15 @@ def _interval(
             counts = np.bincount(cell[stratum], minlength=rows * rows).reshape(rows, rows)
             cells = random.gamma(counts + share * prior, size=(draws, rows, rows))
             confusion += share * cells / cells.sum(axis=(1, 2), keepdims=True)
-        f1 = 2 * np.diagonal(confusion, axis1=1, axis2=2) / (confusion.sum(axis=1) + confusion.sum(axis=2))
+        hits = np.diagonal(confusion, axis1=1, axis2=2)
+        f1 = 2 * hits / (confusion.sum(axis=1) + confusion.sum(axis=2))
+        accuracy.append(hits.sum(axis=1))
         macro.append(f1[:, :counted].mean(axis=1))
-    low, high = np.percentile(np.concatenate(macro), [2.5, 97.5])
+    return _central(macro), _central(accuracy)
+
+
+def _central(drawn: list[Floats]) -> Interval:
+    low, high = np.percentile(np.concatenate(drawn), [2.5, 97.5])
     return float(low), float(high)
 
 

@@ -57,19 +57,25 @@ class SelfTraining:
         basis = principal_basis(both, DIMENSIONS, seed)
         return cls(with_ones(both @ basis.T), basis, labels, classes)
 
-    def fit(self, rows: Bools) -> Coefficients:
-        """Weights (F, C, D) and bias (F, C) of F fits, each on its `rows` of the labelled images, bool (F, n), and the pool."""
+    def fit(self, rows: Bools, among_pool: bool = False) -> Coefficients:
+        """Weights (F, C, D) and bias (F, C) of F fits, each on its `rows` of the labelled images, bool (F, n), and the pool.
+
+        among_pool: whether to each fit the other labelled images are images of the pool.
+        """
         n, labels = len(self.labels), np.tile(self.labels, (len(rows), 1))
         taught = one_hot(equal_shares(labels, rows.astype(float), self.classes), self.labels, self.classes)
         parameters = fit_labels(self.inputs[:n], taught, rows.sum(axis=1))
         has = np.asarray(taught.any(axis=2))
         targets = np.zeros((*has.shape, len(self.inputs)), np.float32)
         targets[:, :, :n] = taught / 2
+        known = np.pad(rows if among_pool else np.ones_like(rows), ((0, 0), (0, len(self.inputs) - n)))  # not to be guessed
         both = Regressions(self.inputs, targets, penalties(taught, 2 * rows.sum(axis=1)))
         for _ in range(ROUNDS):
-            guesses, trust = _guess(both.logits(parameters)[:, :, n:], has)
-            targets = targets.copy()
-            targets[:, :, n:] = one_hot(equal_shares(guesses, trust, self.classes), guesses, self.classes) / 2
+            guesses, trust = _guess(both.logits(parameters), has)
+            trust[known] = 0
+            targets = one_hot(equal_shares(guesses, trust, self.classes), guesses, self.classes)
+            targets[:, :, :n] += taught
+            targets /= 2
             both = replace(both, targets=targets)
             parameters = both.fit(parameters, STEPS, TOLERANCE)
         return coefficients(parameters, self.basis)

@@ -8,6 +8,7 @@ from typing import Any
 from backend import __version__
 from backend.export.labelled import Answers
 from backend.export.measured import Measured
+from backend.project.history import figures_of
 from backend.status.text import f1
 from model.backbone_note import BackboneNote, title_of
 from model.version_store import Version
@@ -99,7 +100,8 @@ def _front_matter(card: Card) -> str:
     ]
     metrics = card.version.metrics
     if metrics.get("enough"):
-        name = _quoted(f"macro F1 on {metrics['n']} random slots, 95 % in {_range(metrics['interval'])}")
+        on = "the images without a label, by " if metrics.get("unlabelled") else ""
+        name = _quoted(f"macro F1 on {on}{metrics['n']} random slots, 95 % in {_range(metrics['interval'])}")
         lines += [
             "model-index:",
             f"- name: {_quoted(card.title)}",
@@ -154,15 +156,20 @@ def _data(card: Card) -> str:
 
 def _metrics(card: Card) -> str:
     metrics = card.version.metrics
-    known = {"interval": metrics.get("interval"), "macro_f1": metrics.get("macro_f1"), "random_slots": metrics.get("n", 0)}
-    said = f1(known | {"enough": metrics.get("enough", False), "unjudged": metrics.get("unjudged", 0)})
-    lines = [f"Macro F1: {said}. Measured by cross-fitting: each image was judged by a head that had not learned it."]
+    said = f1(figures_of(metrics))
+    how = "Each random slot was judged by a head that had not learned it (cross-fitting)"
+    if metrics.get("unlabelled"):
+        how += ", which says how far off the model's own probabilities for the images without a label are"
+    lines = [f"Macro F1: {said}. {how}."]
     if metrics.get("enough"):
         right = " (images with all their classes right)" if card.version.several else ""
-        lines.append(f"Accuracy {metrics['accuracy']:.3f}{right}, expected calibration error {metrics['ece']:.3f}.")
+        sure = f" ({_range(metrics['accuracy_interval'])}, 95 %)" if metrics.get("unlabelled") else ""
+        lines.append(f"Accuracy {metrics['accuracy']:.3f}{sure}{right}, expected calibration error {metrics['ece']:.3f}.")
+        intervals = metrics.get("per_class_intervals") or [None] * len(card.version.classes)
         rows = [
-            f"| {plain_text(name)} | {'not among them' if value is None else f'{value:.3f}'} |"
-            for name, value in zip(card.version.classes, metrics["per_class"], strict=True)
+            f"| {plain_text(name)} | {'not among them' if value is None else f'{value:.3f}'}"
+            f"{f' ({_range(interval)})' if interval else ''} |"
+            for name, value, interval in zip(card.version.classes, metrics["per_class"], intervals, strict=True)
         ]
         lines.append("\n".join(["| class | F1 |", "|---|---|", *rows]))
     return "\n\n".join(lines)
@@ -216,7 +223,7 @@ def _weights(note: BackboneNote) -> str:
 
 
 def _short(entry: dict[str, Any]) -> str:
-    return f"{entry['macro_f1']:.3f} ({_range(entry['interval'])})" if entry.get("enough") else "too few random slots"
+    return f"{entry['macro_f1']:.3f} ({_range(entry['interval'])})" if entry.get("enough") else "not known yet"
 
 
 def _range(interval: Any) -> str:

@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.learning.audit import without_last_audits
-from backend.learning.gain import gain_of
+from backend.learning.measuring import measured
 from backend.learning.places import pool_places, queue_places
 from backend.learning.slots import interleave
-from model.head import Head, cross_fit, fit_head, probabilities_of_each
+from model.head import Head, fit_head, probabilities_of_each
 from model.learner import Learner
 from model.logistic import Labels
-from model.metrics import measure
-from model.set_metrics import measure_sets, predicted_sets
+from model.set_metrics import predicted_sets
 from model.threads import one_thread
 from strategies import StrategyError, get, score
 from strategies.query import Committee, Query
@@ -132,7 +131,7 @@ class Ranking:
 
 
 def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[Head | None, dict[str, Any]]:
-    """The head that ships, from every label and the pool, and metrics by cross-fitting on the random sample, as far as the
+    """The head that ships, from every label and the pool, and its metrics, which rest on the random sample as far as the
     backbone has not seen it.
 
     "gain" among them is what the next labels are expected to bring, "judged" are the images behind the confusion matrix: their
@@ -145,23 +144,13 @@ def train(labelled: Labelled, pool: Pool, classes: int, seed: int = 0) -> tuple[
     learner = Learner(labelled.embeddings, labelled.labels, classes, pool.embeddings, seed)
     head = fit_head(learner, labelled.unseen)
     fair = labelled.fair
-    held = cross_fit(learner, fair, head.temperature)
-    weights = _weights_among(labelled, fair)
+    metrics, guesses, gain = measured(learner, head, pool.embeddings, fair, _weights_among(labelled, fair))
+    about = metrics.as_dict() | {"gain": gain, "unjudged": labelled.unjudged}
+    truths = labelled.labels[fair]
     if learner.independent:
-        measured = measure_sets(held, labelled.labels[fair], weights, seed=seed)
-        slots = labelled.labels[fair].sum(axis=0).tolist()
-        more = gain_of(learner, fair, weights, predicted_sets(held), len(pool.tasks)) if measured.enough else None
-        about = {"gain": more.as_dict() if more else None, "unjudged": labelled.unjudged, "slots": slots}
-        return head, measured.as_dict() | about
-    metrics = measure(held, labelled.labels[fair], weights, seed=seed)
-    predicted = held.argmax(axis=1)
-    gain = gain_of(learner, fair, weights, predicted, len(pool.tasks)) if metrics.enough else None
-    judged = {"tasks": labelled.tasks[fair], "truths": labelled.labels[fair], "guesses": predicted}
-    return head, metrics.as_dict() | {
-        "gain": gain.as_dict() if gain else None,
-        "unjudged": labelled.unjudged,
-        "judged": {name: values.tolist() for name, values in judged.items()},
-    }
+        return head, about | {"slots": truths.sum(axis=0).tolist()}
+    judged = {"tasks": labelled.tasks[fair], "truths": truths, "guesses": guesses}
+    return head, about | {"judged": {name: values.tolist() for name, values in judged.items()}}
 
 
 def _weights_among(labelled: Labelled, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from model.metrics import ENOUGH
+
 CLASSES = 12  # whose confusion is shown: more no screen holds
 LEVELS = 5  # of a cell's shade
 
@@ -49,7 +51,9 @@ class Confusion:
         self.several = bool(about["target"].get("several"))
         self.known = "judged" in metrics or "slots" in metrics
         self._enough = metrics.get("enough", False)
+        self._counted = metrics.get("effective", metrics.get("n", 0)) >= ENOUGH
         self._f1 = metrics.get("per_class") or [None] * len(self.classes)
+        self._intervals = metrics.get("per_class_intervals") or [None] * len(self.classes)
         self._weights = {(truth, guess): weight for truth, guess, weight in metrics.get("confusion", [])}
         self._slots = Counter(dict(enumerate(metrics.get("slots", []))))
         judged = metrics.get("judged", {"tasks": [], "truths": [], "guesses": []})
@@ -69,18 +73,18 @@ class Confusion:
         images = Counter((truth, guess) for _, truth, guess in self._judged)
 
         def cell(truth: int, guess: int) -> Cell:
-            share = self._weights.get((truth, guess), 0.0) / whole[truth] if self._enough and whole[truth] else None
+            share = self._weights.get((truth, guess), 0.0) / whole[truth] if self._counted and whole[truth] else None
             return Cell(self.classes[truth], self.classes[guess], images[truth, guess], share)
 
         names = [self.classes[number] for number in shown]
         return Matrix(names, [[cell(truth, guess) for guess in shown] for truth in shown], len(self.classes))
 
-    def by_class(self) -> list[tuple[str, float | None, int | None]]:
-        """Each class, its F1 and how many random slots have it: the worst first; None for an F1 that too few random slots
-        tell, and for a number that was not kept."""
+    def by_class(self) -> list[tuple[str, float | None, list[float] | None, int | None]]:
+        """Each class, its F1 with an interval and how many random slots have it: the worst first; None for an F1 that is not
+        known well enough, an interval that was not measured, and a number that was not kept."""
         slots = self._slots or Counter(truth for _, truth, _ in self._judged)
         f1 = self._f1 if self._enough else [None] * len(self.classes)
-        found = [(name, f1[at], slots[at] if self.known else None) for at, name in enumerate(self.classes)]
+        found = [(name, f1[at], self._intervals[at], slots[at] if self.known else None) for at, name in enumerate(self.classes)]
         return sorted(found, key=lambda entry: math.inf if entry[1] is None else entry[1])
 
     def images(self, truth: str, guess: str) -> list[int]:

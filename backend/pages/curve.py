@@ -41,8 +41,8 @@ class Curve:
 def draw(versions: list[dict[str, Any]], live: dict[str, Any] | None) -> Curve | None:
     """The curve of `versions`, as `status` tells of them, and of what `live` expects of its next labels.
 
-    A version without an interval that says something has no part in it, and one with too few random slots no point. None where
-    there is nothing to draw.
+    A version without an interval that says something has no part in it, and one of which too little is known no point. None
+    where there is nothing to draw.
     """
     shown = [version for version in by_labels(versions) if bounds(version)]
     if not shown:

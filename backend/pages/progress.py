@@ -13,7 +13,7 @@ from backend.pages.visit import Page, Visit
 from backend.project.history import History, summary
 from backend.project.index import Index, Row
 from backend.project.index_file import IndexUnavailable
-from backend.status.figures import HARDLY, UNSURE, WORTH_IT, f1, outlook
+from backend.status.figures import HARDLY, UNSURE, WORTH_IT, accuracy, f1, outlook
 from backend.status.stopping import stopping_text
 from backend.status.values import status
 from model.version_store import VersionError, VersionStore
@@ -47,8 +47,9 @@ def _progress(visit: Visit) -> Response:
         confusion=confusion,
         matrix=confusion.matrix(),
         most_classes=CLASSES,
-        classes=[(name, value, slots, labels[name]) for name, value, slots in confusion.by_class()],
+        classes=[(*known, labels[known[0]]) for known in confusion.by_class()],
         f1=f1(live),
+        accuracy=accuracy(live),
         more=more,
         advice=ADVICE[more.verdict],
         stopping=_stopping(visit),

@@ -22,7 +22,8 @@ class _Gain(BaseModel):
 class Entry(BaseModel):
     """A version's name, when it was made, from how many labels, and what was measured of it: see `Metrics` and `Gain`.
 
-    random_slots: images that it was measured on; unjudged: tasks that none of them stands for.
+    random_slots: labelled images of the random sample, on which all of that rests; unjudged: tasks that none of them stands
+    for.
     """
 
     name: str
@@ -35,15 +36,20 @@ class Entry(BaseModel):
     enough: bool
     unjudged: NonNegativeInt
     gain: _Gain | None
+    accuracy: FiniteFloat | None = None
+    accuracy_interval: tuple[FiniteFloat, FiniteFloat] | None = None
+    unlabelled: bool = False
 
 
 def summary(about: dict[str, Any]) -> dict[str, Any]:
     """What an Entry says, from the version.json of a version of today or of earlier days."""
-    metrics = about["metrics"]
+    named = {name: about[name] for name in ("name", "created", "labels")}
+    return named | figures_of(about["metrics"])
+
+
+def figures_of(metrics: dict[str, Any]) -> dict[str, Any]:
+    """What an Entry says of a version's metrics, of today or of earlier days."""
     return {
-        "name": about["name"],
-        "created": about["created"],
-        "labels": about["labels"],
         "macro_f1": metrics.get("macro_f1"),
         "interval": metrics.get("interval"),
         "random_slots": metrics.get("n", 0),
@@ -52,6 +58,9 @@ def summary(about: dict[str, Any]) -> dict[str, Any]:
         "unjudged": metrics.get("unjudged", 0),
         "gain": metrics.get("gain"),
         "acceptable": metrics.get("acceptable"),
+        "accuracy": metrics.get("accuracy"),
+        "accuracy_interval": metrics.get("accuracy_interval"),
+        "unlabelled": metrics.get("unlabelled", False),
     }
 
 

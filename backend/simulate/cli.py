@@ -41,6 +41,8 @@ Examples:
     al-backend simulate photos --noise 0.1 --seeds 20
   Three people answer each image, and err: whether weighing their answers beats the majority:
     al-backend simulate photos --noise 0.1 --annotators 3 --seeds 20
+  Whether the interval of F1 holds, in 500 projects that are played to 100 labels:
+    al-backend simulate photos --judge --seeds 500 --start 50 --batch 50 --rounds 1
 
 Reading the table: `random` labels at random and learns by a plain head; `standard` does so on embeddings of images prepared
 as the network's library does it (ResNet50's: the centre crop), which is what one would have without this product; `ceiling` is
@@ -157,6 +159,7 @@ def _option(name: str, **about: Any) -> Any:
     f"true, and how much people must check, in {RUNS} runs: for each of --seeds in several orders of the checks.",
 )
 @_option("--groups", is_flag=True, help="Compare labelling in groups of look-alikes with one by one instead, at equal time.")
+@_option("--judge", is_flag=True, help="See instead how often what is said of a head on images without a label holds.")
 @_option(
     "--minutes",
     type=click.FloatRange(min=0.1),

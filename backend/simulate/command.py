@@ -20,6 +20,7 @@ from backend.simulate.dataset import Dataset, list_dataset
 from backend.simulate.draw import draw
 from backend.simulate.embed_dataset import Unreadable, embed_dataset
 from backend.simulate.errors import OptionsError
+from backend.simulate.judging import play_projects
 from backend.simulate.options import RUNS, Options
 from backend.simulate.parallel import Experiment, run_curves, run_trials
 from backend.simulate.person import person_of
@@ -80,6 +81,9 @@ class Simulation:
             return
         if options.noise:
             compare_crowd(images, options, self.product, self.line, self.say)
+            return
+        if options.judge:
+            play_projects(images, options, self.product, self.line, self.say, self._about())
             return
         grid = check_size(images, protocol)
         retrain_at = options.retrain_at(grid)
@@ -161,7 +165,10 @@ class Simulation:
         if listed.independent and options.finetune:
             raise OptionsError("--finetune learns single choices: leave it out where images are of several classes.")
         most = self.settings.max_image_pixels
-        own, with_standard = self.specs.values(), options.standard and not (options.groups or options.accept or options.noise)
+        own, with_standard = (
+            self.specs.values(),
+            options.standard and not (options.groups or options.accept or options.noise or options.judge),
+        )
         specs = list(dict.fromkeys([*own, *(standard_of(spec) for spec in own if with_standard)]))
         embedded, unreadable = embed_dataset(listed, specs, options.cache, most, self.line)
         if unreadable:

@@ -47,6 +47,7 @@ class Options:
     fresh: bool = False
     accept: float | None = None
     groups: bool = False
+    judge: bool = False
     minutes: float = MINUTES
     person: tuple[tuple[str, float], ...] = ()
     noise: float = 0.0
@@ -83,6 +84,13 @@ class Options:
             )
         if not self.noise and (self.annotators > 1 or self.confusion != UNIFORM):
             raise OptionsError("--annotators and --confusion are about people who err: say how often, as in --noise 0.1.")
+        if self.judge and (
+            self.groups or self.accept or self.noise or len(self.backbone) > 1 or self.finetune or self.one_shot
+        ):
+            raise OptionsError(
+                "--judge plays what a new project gets: leave out --accept, --noise, --groups, --one-shot, --finetune, and a "
+                "second --backbone."
+            )
         person_of(self.person)
 
     @cached_property

@@ -11,7 +11,7 @@ WORTH_IT, UNSURE, HARDLY = "worth it", "not sure that they help", "hardly worth 
 
 
 def figure(version: dict[str, Any] | None) -> float | None:
-    """A version's macro F1, None where it is not measured, or not on enough random slots."""
+    """A version's macro F1, None where it is not measured, or not well enough for a figure."""
     return version["macro_f1"] if version and version.get("enough") else None
 
 
@@ -24,19 +24,41 @@ def bounds(version: dict[str, Any] | None) -> tuple[float, float] | None:
 
 
 def f1(version: dict[str, Any] | None) -> str:
-    """A version's macro F1 with its interval, or why there is none. Without enough random slots there is no figure."""
+    """A version's macro F1 with its interval and what it is about, or why there is none. Where too little is known there is no
+    figure."""
     if not version or version.get("macro_f1") is None:
         return "not measured yet: no random slot is labelled, or its backbone has learned them all"
-    slots = f"{version['random_slots']} random slot{'' if version['random_slots'] == 1 else 's'}"
-    value, interval = figure(version), bounds(version)
+    value, interval, unlabelled = figure(version), bounds(version), version.get("unlabelled", False)
     if not interval:
-        text = f"unknown: {slots} of the {ENOUGH} that a figure takes, too few yet"
+        text = f"unknown: too little to say anything yet, {_slots(version)}"
     elif value is None:
-        text = f"between {interval[0]:.3f} and {interval[1]:.3f} (95 %) on {slots}: too few yet for a figure"
+        why = "too wide yet for a figure" if unlabelled else "too few yet for a figure"
+        text = f"between {interval[0]:.3f} and {interval[1]:.3f} (95 %) {_about(version)}: {why}"
     else:
-        text = f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f}, 95 %) on {slots}"
+        text = f"{_with_interval(value, interval)} {_about(version)}"
     unjudged = version.get("unjudged", 0)
     return f"{text}; of {unjudged} images imported since nobody has judged enough yet" if unjudged else text
+
+
+def accuracy(version: dict[str, Any] | None) -> str:
+    """A version's accuracy on the images without a label with its interval; "" where macro F1 has no figure either, and where
+    it was measured otherwise."""
+    if figure(version) is None or not version or not version.get("unlabelled"):
+        return ""
+    return f"{_with_interval(version['accuracy'], version['accuracy_interval'])} {_about(version)}"
+
+
+def _with_interval(value: float, interval: tuple[float, float]) -> str:
+    return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f}, 95 %)"
+
+
+def _about(version: dict[str, Any]) -> str:
+    """What a version's figures are about, and what they rest on."""
+    return f"on the images without a label, by {_slots(version)}" if version.get("unlabelled") else f"on {_slots(version)}"
+
+
+def _slots(version: dict[str, Any]) -> str:
+    return f"{version['random_slots']} random slot{'' if version['random_slots'] == 1 else 's'}"
 
 
 @dataclass(frozen=True)
@@ -58,8 +80,8 @@ class Outlook:
 
 def outlook(version: dict[str, Any] | None) -> Outlook:
     """What a version lets expect of the next labels."""
-    if not version or not version.get("enough"):
-        return Outlook(0, "too few random slots to tell yet", "")
+    if not version or version.get("effective", version.get("random_slots", 0)) < ENOUGH:
+        return Outlook(0, f"too few random slots to tell yet: {ENOUGH} are needed", "")
     gain = version.get("gain")
     if not gain:
         return Outlook(0, "not measured: one class only, or nothing left to label", "")

@@ -8,7 +8,7 @@ from backend.connection.comparison import GONE, THERE, UNREACHABLE
 from backend.project.outcome import DEPTH_NAMES, describe_finetuned, describe_migration
 from backend.queue.work import QUEUES, TRAIN
 from backend.status.accepting import audit_text, checks_text
-from backend.status.figures import f1, live_version, outlook
+from backend.status.figures import accuracy, f1, live_version, outlook
 from backend.status.jobs import describe_job
 from backend.status.people import people_text
 from backend.status.stopping import stopping_text
@@ -73,6 +73,7 @@ def _project(p: dict[str, Any], found: dict[str, Any]) -> list[str]:
         f"  live version   {_live(p['live'], live)}",
         f"  backbone       {_backbone(p['backbone'])}",
         f"  macro F1       {f1(live)}",
+        *([f"  accuracy       {right}"] if (right := accuracy(live)) else []),
         f"  {more.name:<14} {more.text}",
         *([f"  when to stop   {stopping}"] if (stopping := stopping_text(p)) else []),
         f"  tasks          {tasks['labelled']} labelled, {accepted}{tasks['unlabelled']} to do, {tasks['skipped']} skipped, "

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
-from model.metrics import ENOUGH, effective_size, measure
+from model.metrics import ENOUGH, confusion_cells, effective_size, measure
 
 
 def sample(n, classes=4, accuracy=0.7, seed=0):
@@ -47,7 +47,7 @@ def test_the_confusion_agrees_with_scikit_learn(n, classes, seed):
     p, labels = sample(n, classes, seed=seed)
     weights = np.random.default_rng(seed).choice([1.0, 2.5, 40.0], n)
     found = np.zeros((classes, classes))
-    for truth, guess, weight in measure(p, labels, weights).confusion:
+    for truth, guess, weight in confusion_cells(p.argmax(axis=1), labels, weights):
         found[truth, guess] = weight
     expected = confusion_matrix(labels, p.argmax(axis=1), labels=range(classes), sample_weight=weights) if n else 0 * found
     assert found == pytest.approx(expected)
@@ -56,7 +56,7 @@ def test_the_confusion_agrees_with_scikit_learn(n, classes, seed):
 
 def test_the_confusion_of_a_thousand_classes_has_the_cells_alone_that_hold_an_image():
     p, labels = sample(50, 1000)
-    assert len(measure(p, labels).confusion) <= 50
+    assert len(confusion_cells(p.argmax(axis=1), labels, np.ones(50))) <= 50
 
 
 def test_a_class_that_does_not_occur_has_no_f1():
@@ -78,6 +78,12 @@ def test_a_class_that_is_only_predicted_has_an_f1_of_0():
 def test_the_interval_contains_macro_f1(accuracy, seed):
     m = measure(*sample(30, accuracy=accuracy, seed=seed))
     assert 0 <= m.interval[0] <= m.macro_f1 <= m.interval[1] <= 1
+
+
+def test_accuracy_has_an_interval_too():
+    m = measure(*sample(200, accuracy=0.8))
+    assert m.accuracy_interval[0] < m.accuracy < m.accuracy_interval[1]
+    assert 0.05 < m.accuracy_interval[1] - m.accuracy_interval[0] < 0.2
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
@@ -135,7 +141,8 @@ def test_right_as_often_as_confident_is_calibrated():
 def test_float32_probabilities_give_plain_values_for_json():
     p, labels = sample(40)
     m = measure(p.astype(np.float32), labels)
-    as_lists = {"interval": list(m.interval), "confusion": [list(cell) for cell in m.confusion]}
+    intervals = {"interval": list(m.interval), "accuracy_interval": list(m.accuracy_interval)}
+    as_lists = intervals | {"confusion": [list(cell) for cell in m.confusion]}
     assert json.loads(json.dumps(m.as_dict())) == m.as_dict() | as_lists
 
 

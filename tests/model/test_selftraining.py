@@ -103,3 +103,14 @@ def test_it_stays_calibrated():
         p = head.probabilities(embeddings[300:])
         errors.append(abs(p.max(axis=1).mean() - (p.argmax(axis=1) == labels[300:]).mean()))
     assert np.mean(errors) < 0.1
+
+
+def test_a_held_image_is_to_its_heads_what_an_image_of_the_pool_is():
+    """Without that, heads are less sure of the images that they are judged on than of those that they are to guess."""
+    for seed in range(4):
+        embeddings, labels = crowds(300, seed)
+        learner = Learner(embeddings[:60], labels[:60], 3, embeddings[60:], seed)
+        taught = np.arange(60)[None] >= 20
+        among, apart = (learner.fit(taught, among_pool) for among_pool in (True, False))
+        surer = [(embeddings[:20] @ weights[0].T + bias[0]).max(axis=1).mean() for weights, bias in (among, apart)]
+        assert surer[0] > surer[1] + 0.05

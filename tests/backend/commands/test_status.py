@@ -116,7 +116,7 @@ def test_status_tells_what_the_next_labels_bring(told, low, expected, high, advi
 def test_status_says_that_random_slots_are_too_few_to_tell(told):
     version, text = told(n=9, macro_f1=0.8, interval=(0.5, 0.9), enough=False, gain=None)
     assert version["gain"] is None
-    assert "  next labels    too few random slots to tell yet\n" in text
+    assert "  next labels    too few random slots to tell yet: 30 are needed\n" in text
 
 
 def test_a_version_from_before_the_gain_was_measured_still_shows(told):
@@ -129,7 +129,7 @@ def measured(**metrics):
 
 
 def test_a_few_random_slots_give_no_figure(told):
-    assert f1(measured()) == "unknown: 1 random slot of the 30 that a figure takes, too few yet"
+    assert f1(measured()) == "unknown: too little to say anything yet, 1 random slot"
     assert f1(measured(interval=(0.55, 0.95), random_slots=14)) == (
         "between 0.550 and 0.950 (95 %) on 14 random slots: too few yet for a figure"
     )
@@ -139,6 +139,23 @@ def test_a_few_random_slots_give_no_figure(told):
 def test_enough_random_slots_give_one():
     said = f1(measured(macro_f1=0.8, interval=(0.7, 0.9), random_slots=30, enough=True))
     assert said == "0.800 (0.700 to 0.900, 95 %) on 30 random slots"
+
+
+ON_UNLABELLED = {
+    "n": 10, "macro_f1": 0.8, "interval": (0.7, 0.9), "accuracy": 0.85, "accuracy_interval": (0.75, 0.92), "unlabelled": True,
+}  # fmt: skip
+
+
+def test_a_figure_on_the_images_without_a_label_says_so_and_comes_with_accuracy(told):
+    _, text = told(**ON_UNLABELLED, enough=True)
+    assert "  macro F1       0.800 (0.700 to 0.900, 95 %) on the images without a label, by 10 random slots\n" in text
+    assert "  accuracy       0.850 (0.750 to 0.920, 95 %) on the images without a label, by 10 random slots\n" in text
+
+
+def test_too_wide_an_interval_there_gives_no_figure(told):
+    _, text = told(**ON_UNLABELLED | {"interval": (0.55, 0.9), "enough": False})
+    assert "between 0.550 and 0.900 (95 %) on the images without a label, by 10 random slots: too wide yet for a figure" in text
+    assert "accuracy" not in text
 
 
 def test_images_that_nobody_has_judged_are_told():

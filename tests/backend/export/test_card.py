@@ -51,12 +51,30 @@ def test_the_metrics_are_told_with_interval_and_class_by_class(card):
     text = render_card(card)
     for said in (
         "Macro F1: 0.912 (0.850 to 0.950, 95 %) on 40 random slots.",
+        "Each random slot was judged by a head that had not learned it (cross-fitting).",
         "Accuracy 0.925, expected calibration error 0.031.",
         "| a\\|b | 0.900 |",
         "| \\`c\\` | not among them |",
         "| al-3-0a1b2c | 2026-11-26 10:00:00 | 40 | 0.912 (0.850 to 0.950) | resnet50-x |",
         "its last stage retrained",
         "retrained on this project's labels",
+    ):
+        assert said in text
+
+
+def test_figures_on_the_images_without_a_label_say_so(card):
+    intervals = {"accuracy_interval": [0.87, 0.96], "per_class_intervals": [[0.8, 0.95], None], "unlabelled": True}
+    card.version.metrics.update(intervals)
+    try:
+        text = render_card(card)
+    finally:
+        for name in intervals:
+            del card.version.metrics[name]
+    for said in (
+        "macro F1 on the images without a label, by 40 random slots, 95 % in 0.850 to 0.950",
+        "Macro F1: 0.912 (0.850 to 0.950, 95 %) on the images without a label, by 40 random slots.",
+        "Accuracy 0.925 (0.870 to 0.960, 95 %), expected calibration error 0.031.",
+        "| a\\|b | 0.900 (0.800 to 0.950) |",
     ):
         assert said in text
 

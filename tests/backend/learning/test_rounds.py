@@ -119,8 +119,7 @@ def test_metrics_tell_the_images_behind_each_cell_of_the_confusion_matrix(made_u
     assert judged["truths"] == labelled.labels[4:].tolist()
     pairs = list(zip(judged["truths"], judged["guesses"], strict=True))
     assert {(truth, guess) for truth, guess, _ in metrics["confusion"]} == set(pairs)
-    right = sum(weight for truth, guess, weight in metrics["confusion"] if truth == guess)
-    assert right / sum(weight for *_, weight in metrics["confusion"]) == pytest.approx(metrics["accuracy"])
+    assert sum(weight for *_, weight in metrics["confusion"]) == pytest.approx(20 * 1 + 20 * 5)
 
 
 def test_no_gain_is_told_on_few_random_slots_or_without_a_pool(made_up):
@@ -163,12 +162,32 @@ def test_images_that_the_backbone_has_seen_leave_their_weight_to_the_others_of_t
     assert metrics["effective"] == pytest.approx((10 * 2 + 20 * 5) ** 2 / (10 * 2**2 + 20 * 5**2))
 
 
-def test_a_few_images_that_stand_for_many_are_too_few_yet(made_up):
+def width(metrics):
+    low, high = metrics["interval"]
+    return high - low
+
+
+def test_a_few_images_that_stand_for_many_tell_less(made_up):
     labelled, pool = made_up
-    lopsided = replace(labelled, weights=np.where(np.arange(40) < 3, 100.0, 1.0))
-    metrics = train(lopsided, pool, 4)[1]
+    lopsided = train(replace(labelled, weights=np.where(np.arange(40) < 3, 100.0, 1.0)), pool, 4)[1]
+    assert width(lopsided) > width(train(labelled, pool, 4)[1])
+    assert lopsided["gain"] is None
+
+
+def test_f1_is_that_of_the_images_without_a_label_while_there_are_any(made_up):
+    labelled, pool = made_up
+    metrics = train(labelled, pool, 4)[1]
+    assert metrics["unlabelled"]
+    assert metrics["interval"][0] < metrics["macro_f1"] < metrics["interval"][1]
+    assert len(metrics["per_class_intervals"]) == 4
+    assert not train(labelled, pool.only(np.arange(0)), 4)[1]["unlabelled"]
+
+
+def test_without_a_random_slot_there_is_no_f1(made_up):
+    labelled, pool = made_up
+    metrics = train(replace(labelled, weights=np.zeros(40)), pool, 4)[1]
+    assert metrics["macro_f1"] is None
     assert not metrics["enough"]
-    assert metrics["gain"] is None
 
 
 def test_a_refill_gives_slots_from_where_the_queue_ends(made_up):

@@ -67,6 +67,17 @@ def test_enough_random_slots_make_a_figure(look, follow):
     assert "<meter" in page
 
 
+def test_ten_random_slots_make_a_figure_of_the_images_without_a_label(look, follow):
+    of_both = {"per_class": [0.9, 0.8], "per_class_intervals": [[0.8, 0.97], [0.7, 0.9]]}
+    about = {"macro_f1": 0.85, "interval": [0.75, 0.93], "accuracy": 0.86, "accuracy_interval": [0.76, 0.94]}
+    follow(*slots(10), **of_both, **about, unlabelled=True, enough=True)
+    page = look()
+    assert "acro F1 0.850 (0.750 to 0.930, 95 %) on the images without a label, by 10 random slots" in page
+    assert "Accuracy: 0.860 (0.760 to 0.940, 95 %)" in page
+    assert "0.80 <small>(0.70 to 0.90)</small>" in page
+    assert " %</small>" not in page  # shares of so few in the confusion matrix
+
+
 def test_too_few_random_slots_make_no_figure_anywhere(look, follow, session):
     VersionStore(session.versions.folder).prune(0, [])
     (session.versions.folder.parent / FILE).unlink()
@@ -74,7 +85,8 @@ def test_too_few_random_slots_make_no_figure_anywhere(look, follow, session):
     page = look()
     assert "too few yet for a figure" in page
     assert 'class="bar"' in page
-    assert "too few random slots" in page
+    assert "not known yet" in page
+    assert "too few random slots to tell yet" in page
     assert 'class="point"' not in page
     assert "<meter" not in page
     assert " %</small>" not in page
