@@ -123,8 +123,15 @@ def _relabel(chromium, house, annotator, project, task, choice):
     update = page.locator("button[name=submit]")
     update.wait_for()
     wait_until(lambda: page.evaluate(TICKED, CLASSES), 30, "the accepted label is ticked")
-    page.keyboard.press(str(CLASSES.index(choice) + 1))
-    wait_until(lambda: page.evaluate(TICKED, CLASSES) == [choice] and update.is_enabled(), 30, "another class is ticked")
+
+    def ticked():
+        """The class is ticked alone; a slow editor may not have heard the hotkey yet."""
+        if page.evaluate(TICKED, CLASSES) != [choice]:
+            page.keyboard.press(str(CLASSES.index(choice) + 1))
+            page.wait_for_timeout(1500)
+        return page.evaluate(TICKED, CLASSES) == [choice] and update.is_enabled()
+
+    wait_until(ticked, 60)
     page.keyboard.press("Control+Enter")
     page.wait_for_timeout(2000)
     context.close()
