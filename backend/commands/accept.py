@@ -4,7 +4,7 @@ import click
 
 from backend.commands.follow import follow
 from backend.commands.shared import CommandError, connected, open_work, project_option, say, with_settings
-from backend.project.wishes import ACCEPT, TAKE_BACK, VALIDATE, Wishes
+from backend.project.wishes import ACCEPT, MOST_CHECKS, TAKE_BACK, VALIDATE, Wishes
 from backend.settings import Settings
 
 ERROR = 0.02
@@ -18,7 +18,9 @@ error_option = click.option(
 
 @click.command("validate")
 @project_option
-@click.option("--n", type=click.IntRange(1, 5000), default=200, show_default=True, help="How many more images are asked about.")
+@click.option(
+    "--n", type=click.IntRange(1, MOST_CHECKS), default=200, show_default=True, help="How many more images are asked about."
+)
 @click.option("--error", type=SHARE, default=ERROR, show_default=True, help="The share of wrong labels that you can live with.")
 @click.option("--anew", is_flag=True, help="Freeze the newest version, and begin its checks from nothing.")
 @with_settings

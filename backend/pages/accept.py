@@ -10,13 +10,12 @@ from backend.labelstudio.several import SEVERAL_CHOICES
 from backend.pages.visit import Page, Visit
 from backend.project.index import ACCEPTED, Index
 from backend.project.validation import Look, Validation, look
-from backend.project.wishes import ACCEPT, TAKE_BACK, VALIDATE, Wishes
+from backend.project.wishes import ACCEPT, MOST_CHECKS, TAKE_BACK, VALIDATE, Wishes
 from backend.status.accepting import audit_text, audit_values, decision_text, images, percent, plan_text
 
 AT_ONCE = 2  # pages that read every task of a project
 ERRORS = (0.01, 0.02, 0.05)  # shares of wrong labels to choose from
 FORMS = ("predictions", "annotations")
-MOST = 5000  # checks that are asked for at once
 
 
 def _accept(visit: Visit) -> Response:
@@ -51,6 +50,7 @@ def _values(visit: Visit) -> dict[str, Any]:
         "waiting": wishes.waiting(),
         "outcome": wishes.outcome(),
         "forms": FORMS,
+        "most": MOST_CHECKS,
     }
 
 
@@ -75,8 +75,10 @@ def _act(visit: Visit) -> Response:
             return visit.page("trouble.html", 409, text="Nothing can be accepted at that error by now: load Accept again.")
         return visit.page("accept.html", confirm=act, error=error, form=form, text=text, **values)
     if act == VALIDATE and error and visit.text("n").isascii() and visit.text("n").isdigit() and len(visit.text("n")) < 6:
-        if not 0 < int(visit.text("n")) <= MOST:
-            return visit.page("trouble.html", 400, text=f"{visit.text('n')} images cannot be asked for: take 1 to {MOST}.")
+        if not 0 < int(visit.text("n")) <= MOST_CHECKS:
+            return visit.page(
+                "trouble.html", 400, text=f"{visit.text('n')} images cannot be asked for: take 1 to {MOST_CHECKS}."
+            )
         wishes.add(VALIDATE, n=int(visit.text("n")), error=error, anew=bool(visit.text("anew")))
     elif act == ACCEPT and error and form in FORMS:
         wishes.add(ACCEPT, error=error, form=form)

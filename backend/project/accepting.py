@@ -9,8 +9,6 @@ from backend.project.session import Session
 from backend.project.validation import Frozen, Look, look
 from model.version_store import VersionError
 
-MOST_CHECKS = 5000  # images that are asked about at once
-
 
 class NotNow(RuntimeError):
     """What was asked for cannot be done yet; the message says why, and what to do."""

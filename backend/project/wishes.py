@@ -11,6 +11,7 @@ from model.files import read_json, write_json
 
 FILE = "wishes.json"
 KEPT = 20  # outcomes
+MOST_CHECKS = 5000  # images that one wish asks about
 VALIDATE, ACCEPT, TAKE_BACK = "validate", "accept", "take_back"
 
 

@@ -3,12 +3,14 @@
 import json
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from backend.bench.label_studio import name_of
 from backend.labelstudio.accepted import MARK, VERSION
 from backend.project.validation import Validation
 from tests.e2e.conftest import Annotator, first, wait_until
 from tests.e2e.editor import TICKED
+from tests.e2e.person import Person
 
 CLASSES = ["ants", "bees"]
 IMAGES, LABELS, CHECKS, ERROR = 50, 10, 16, "0.3"
@@ -69,6 +71,15 @@ def take_back(house, project):
     print(said)
     assert accepted(house, project) == (set(), set())
     assert counted(house, project)["accepted"] == 0
+
+
+def test_the_page_accept_can_be_used_by_everybody(chromium, house, project):
+    person = Person(chromium, house)
+    text = person.open(f"/projects/{project}/accept")
+    assert f"{CHECKS} of {CHECKS} images are checked" in text
+    found = Axe().run(person.page).response["violations"]
+    assert [fault["id"] for fault in found if fault["impact"] in ("serious", "critical")] == []
+    assert person.complaints == []
 
 
 def test_labels_are_accepted_as_predictions_leave_the_queue_and_are_taken_back(house, project):
