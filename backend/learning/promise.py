@@ -26,7 +26,7 @@ ALPHA = 0.05  # the chance that a promise may be broken
 ERROR = 0.02
 RUNGS = ((1.0, 0.8), (0.5, 0.2))  # the shares of the candidates that are tried, and the part of alpha that each gets
 PARTS = 40  # of a population, whole numbers of which are tried as candidates
-EXPECTED = (0.15, 0.4)  # of `error`: the bounds' priors stay between these, however sure the head is of itself
+LEAST = 0.003  # share of wrong ones that is expected at least, however sure the head is of itself
 CAUTION = 1.5  # wrong ones for each that the confidences expect, in plans: a head seldom knows how wrong it is
 MOST = 2000  # checks that a plan asks for at once, at most
 COST = 0.5  # of a check, in images accepted: whoever checks an image has labelled it as well
@@ -156,7 +156,7 @@ class _Rung:
         self.open = population.only(~np.isin(population.tasks, np.append(checks.tasks, others.tasks)))
         self.left, self.unchecked = len(self.open.tasks), self.size - self.n
         self.doubt = float((1 - population.confidences).mean(dtype=np.float64)) if self.size else 0.0
-        self.expected = min(max(self.doubt, EXPECTED[0] * error), EXPECTED[1] * error)
+        self.expected = min(max(self.doubt, LEAST), 0.5)  # not by `error`, so that one bound holds for all of them
 
     @property
     def promised(self) -> bool:
@@ -202,7 +202,7 @@ class _Rung:
     @property
     def _belief(self) -> tuple[float, float]:
         """Parameters of a beta distribution of the share of wrong ones, for plans; the bound does not rest on it."""
-        doubt = min(max(CAUTION * self.doubt, EXPECTED[0] * self.error), 0.5)
+        doubt = min(max(CAUTION * self.doubt, LEAST), 0.5)
         return 1 + self.x, 1 / doubt - 1 + self.n - self.x
 
     def _keeps(self, n: NDArray | int, x: NDArray | int, left: NDArray | int) -> Bools:

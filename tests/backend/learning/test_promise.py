@@ -53,6 +53,12 @@ def test_two_percent_take_about_149_checks_without_a_wrong_one_in_a_large_pool_a
     assert 236 - 200 <= decide(among, one_wrong).plan[0].checks <= 350 - 200
 
 
+def test_the_bound_is_the_same_whatever_error_is_asked_for():
+    among, right = population(0.001)
+    checks = checked(among, right, 300)
+    assert len({decide(among, checks, error=error).bound for error in (0.02, 0.05, 0.1)}) == 1
+
+
 def test_a_skipped_image_counts_as_wrong():
     among, right = population()
     checks = checked(among, right, 250)
