@@ -271,7 +271,7 @@ def test_the_help_teaches_by_examples(capsys):
     assert main(["simulate", "--help"]) == 0
     text = capsys.readouterr().out
     examples = re.findall(r"    al-backend (simulate .*)", text)
-    assert len(examples) == 12
+    assert len(examples) == 13
     for example in examples:
         given = simulate_command.make_context("simulate", example.split()[1:]).params
         assert given["folder"].name == "photos"
