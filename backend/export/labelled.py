@@ -30,21 +30,25 @@ RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)  # no nam
 
 @dataclass
 class Answers:
-    """Where labels come from. sources: by task; annotators: how many annotations each has given. Empty where not known."""
+    """Where labels come from. sources: by task; sureness: how probable each is, as far as answers were weighed; annotators: how
+    many annotations each has given. Empty where not known."""
 
     sources: dict[int, str] = field(default_factory=dict)
+    sureness: dict[int, float] = field(default_factory=dict)
     annotators: Counter[str] = field(default_factory=Counter)
 
 
 def read_answers(session: Session, target: Target, report: Report) -> Answers:
     """Ask Label Studio who has answered what. Raises LabelStudioError."""
     answers, done = Answers(), 0
+    labels = {row.task: row.label for row in session.index.rows()}
+    answers.sureness = session.index.answers.sureness()
     for page in session.label_studio.answers_of(session.project):
         for task in page:
             by_people = [one for one in annotations_of(task.get("annotations")) if isinstance(one, dict)]
             given = [one for one in by_people if not one.get("was_cancelled")]
             answers.annotators.update(_who(one.get("completed_by")) for one in given)
-            answers.sources[task["id"]] = _source(given, target)
+            answers.sources[task["id"]] = _source(given, target, labels.get(task["id"]))
         done += len(page)
         report("reading annotations", done, max(done, session.info["task_number"]))
     return answers
@@ -54,14 +58,14 @@ def _who(completed_by: Any) -> str:
     return str(completed_by.get("id") if isinstance(completed_by, dict) else completed_by)
 
 
-def _source(given: list[dict[str, Any]], target: Target) -> str:
-    """Where the label of a task with the annotations `given` comes from: as `consensus` reads them."""
+def _source(given: list[dict[str, Any]], target: Target, label: str | None) -> str:
+    """Where the `label` of a task with the annotations `given` comes from."""
     truths = [one for one in given if one.get("ground_truth") is True]
     if truths:
         return "ground truth"
     votes = Counter(target.answer(one.get("result")).choice for one in given)
     most = max((count for choice, count in votes.items() if choice is not None), default=0)
-    return f"{most} of {len(given)} annotations"
+    return f"{votes.get(label) or most} of {len(given)} annotations"
 
 
 def write_labels(
@@ -69,13 +73,15 @@ def write_labels(
 ) -> None:
     """labels.csv: a line for each labelled task. random: tasks of the random sample; files: where their images lie, None for
     nowhere; several: whether a label is a set of classes."""
-    header = ["task", "image", "label", "source", "random_slot"] + ([] if files is None else ["file"])
+    header = ["task", "image", "label", "source", "sureness", "random_slot"] + ([] if files is None else ["file"])
 
     def line(row: Row) -> list[str | int | float]:
         slot = "yes" if row.task in random else "no"
         file = [] if files is None else [files.get(row.task, "")]
         label = BETWEEN.join(names_of(row.label or "")) if several else row.label or ""
-        return [row.task, row.reference, label, answers.sources.get(row.task, ""), slot, *file]
+        sure = answers.sureness.get(row.task)
+        told = "" if sure is None else round(sure, 3)
+        return [row.task, row.reference, label, answers.sources.get(row.task, ""), told, slot, *file]
 
     write_table(folder / "labels.csv", header, (line(row) for row in rows if row.state == LABELLED))
 

@@ -15,13 +15,15 @@ SHOWN = 24  # of each kind
 @dataclass(frozen=True)
 class Entry:
     """A task to look at again. label: what it counts as, "" where its votes are tied; said: what each person says; asked:
-    whether one person more is asked already; doubt: what the model says, None where only people disagree."""
+    whether one person more is asked already; doubt: what the model says, None where only people disagree; sureness: how
+    probable the label is once answers are weighed, None where they are not."""
 
     task: int
     label: str
     said: list[Answer]
     asked: bool
     doubt: Doubt | None = None
+    sureness: float | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def look(index: Index, folder: Path, live: str, asked: Collection[int] = ()) -> 
     doubted = [doubt.task for doubt in found.doubts] if found else []
     rows = {task: row for task in [*disputed, *doubted] if (row := index.row(task))}
     said = {task: index.answers.of(task) for task in rows}
-    right = Right(folder).labels()
+    right, sureness = Right(folder).labels(), index.answers.sureness()
 
     def is_settled(task: int) -> bool:
         return any(answer.truth for answer in said[task]) or (task in right and right[task] == rows[task].label)
@@ -55,7 +57,8 @@ def look(index: Index, folder: Path, live: str, asked: Collection[int] = ()) -> 
     def entry(task: int, doubt: Doubt | None = None) -> Entry:
         wanted = index.answers.wanted(task)
         given = [answer for answer in last_by_each(said[task]) if not answer.skipped]
-        return Entry(task, rows[task].label or "", given, task in asked or (wanted is not None and wanted.is_open), doubt)
+        open_still = task in asked or (wanted is not None and wanted.is_open)
+        return Entry(task, rows[task].label or "", given, open_still, doubt, sureness.get(task))
 
     doubts = found.doubts if found else []
     doubts = [d for d in doubts if d.task in rows and rows[d.task].label == d.label and not is_settled(d.task)]

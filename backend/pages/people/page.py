@@ -8,6 +8,7 @@ from backend.pages.people.names import names_for
 from backend.pages.visit import Page, Visit
 from backend.project.agreement import agreement
 from backend.project.index import Index
+from backend.project.weighing import people_right
 from backend.status.people import NOBODY, people_text, people_values
 from model.agreement import Alpha
 
@@ -18,10 +19,10 @@ FEW = 20  # compared tasks, below which a share is hardly a figure
 
 def _people(visit: Visit) -> Response:
     path = visit.house.projects.folder(visit.project or 0) / "index.sqlite"
-    answers, waits = [], NOBODY
+    answers, waits, right = [], NOBODY, dict[int, float]()
     if path.exists():
         with closing(Index(path)) as index:
-            answers, waits = index.answers.all(), people_values(index)
+            answers, waits, right = index.answers.all(), people_values(index), people_right(index)
     names, found = names_for(visit), agreement(answers, sorted({a.choice for a in answers if a.choice is not None}))
     shown = [(names.of(one.person), one) for one in found.annotators if names.sees(one.person)]
     return visit.page(
@@ -29,6 +30,7 @@ def _people(visit: Visit) -> Response:
         alpha=found.alpha,
         verdict=_verdict(found.alpha) if found.alpha else "",
         annotators=shown,
+        right=right,
         hidden=len(found.annotators) - len(shown),
         disagreements=len(found.disagreements),
         waits=people_text(waits),

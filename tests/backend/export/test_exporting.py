@@ -18,6 +18,9 @@ from torchvision import models
 from backend.__main__ import main
 from backend.export.exporting import FOLDER, NONE, export
 from backend.export.folder import ExportError
+from backend.export.labelled import Answers, write_labels
+from backend.project.index import LABELLED as LABELLED_STATE
+from backend.project.index import Row
 from backend.settings import get_settings
 from model.version_store import VersionError
 from model.weights_file import WeightsError
@@ -81,6 +84,13 @@ def test_the_labels_say_where_they_come_from(home, taken):
     sources = [rows[task]["source"] for task in home.tasks[:LABELLED]]
     assert sources == ["2 of 2 annotations", "ground truth"] + ["1 of 1 annotations"] * 4
     assert {row["random_slot"] for row in rows.values()} <= {"yes", "no"}
+
+
+def test_labels_whose_answers_were_weighed_say_how_sure_they_are(tmp_path):
+    answers = Answers({7: "2 of 3 annotations"}, {7: 0.91254})
+    rows = [Row(task, "/a.jpg", task, LABELLED_STATE, "ants", None) for task in (7, 8)]
+    write_labels(tmp_path, rows, answers, set(), None)
+    assert [row["sureness"] for row in table(tmp_path / "labels.csv")] == ["0.913", ""]
 
 
 def test_no_cell_is_a_formula(taken):

@@ -161,6 +161,14 @@ def test_a_majority_can_be_found_right(browser, session, label_studio, path):
     assert "Nothing, as far as images have answers by several people" in page
 
 
+@pytest.mark.usefixtures("ben")
+def test_a_label_says_how_sure_it_is_once_answers_are_weighed(browser, session, label_studio, path):
+    task = disagree(label_studio, session, settle=True)
+    assert "sure" not in entry(browser.get(path), task)
+    session.index.answers.weigh({}, {task: 0.87})
+    assert "Counts as <strong>bees</strong>, 87 % sure" in entry(browser.get(path), task)
+
+
 def test_what_the_network_was_retrained_on_is_told(browser, session, path):
     put_in_doubt(session, labelled(session), learned=3)
     assert "retrained on 3 of these labels" in browser.get(path)

@@ -1,10 +1,12 @@
 """The page of people: who labels how much, how far people agree, and who may see whose figures."""
 
+import json
 import re
 
 import pytest
 
 from backend.pages.people.page import _verdict
+from backend.project.weighing import RIGHT
 from model.agreement import Alpha
 from tests.backend.jobs.made_up import CLASSES
 from tests.label_studio_in_memory import Fault
@@ -44,6 +46,15 @@ def test_each_annotators_labels_time_and_agreement_are_told(browser, session, la
     assert "3 of 4, 75 %" in row_of(page, "ben@example.org")
     assert "4.0 s" in row_of(page, "ben@example.org")
     assert re.search(r"\b8\b", row_of(page, "owner@example.com"))  # four of them before
+
+
+def test_how_often_each_is_right_is_told_once_answers_are_weighed(browser, session, label_studio, path):
+    label_twice(label_studio, session)
+    assert "Right" not in browser.get(path)
+    session.index.set_note(RIGHT, json.dumps({str(BEN): 0.834}))
+    page = browser.get(path)
+    assert "83 %" in row_of(page, "ben@example.org")
+    assert "not known" in row_of(page, "owner@example.com")
 
 
 def test_krippendorffs_alpha_is_told_with_its_interval(browser, session, label_studio, path):
