@@ -73,6 +73,11 @@ class Settings(BaseSettings):
     )
     queue_size: int = Field(0, ge=0, le=1_000_000, description="Images published in order, K. Default (0): 6 x RETRAIN_AFTER.")
     explore: float = Field(0.1, ge=0, le=1, description="Share of the queue drawn at random; F1 is measured on these alone.")
+    reask: Literal["off", "on"] = Field(
+        "on",
+        description="Whether somebody else is asked about labels that one person gave and that are more likely wrong than "
+        "right, before a new image; about half of RETRAIN_AFTER at once, at most.",
+    )
     keep_versions: int = Field(5, ge=2, description="Model versions kept on disk for `rollback`, the live one included.")
     finetune: Literal["off", "last", "all"] = Field(
         "off",

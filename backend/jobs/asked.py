@@ -1,11 +1,12 @@
-"""Asking one person more: about images over which annotators are evenly divided, and about those that somebody is unsure of.
+"""Asking one person more: about images over which annotators are evenly divided, about those that somebody is unsure of, and
+about labels that one person gave and that are likely wrong.
 
 Label Studio itself keeps who is asked: such a task has a higher `overlap` than its project, and is not `is_labeled`. So nothing
 is remembered here, and what people change there holds. A project of one person a task serves by the queue alone, so an asked
 task needs a prediction of the live version, which stands before all others; it carries no pre-annotation, which would sway.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -13,8 +14,11 @@ from backend.jobs.publish import publish_more
 from backend.labelstudio.client import LabelStudioError
 from backend.learning.places import LAST
 from backend.learning.rounds import Ranking
+from backend.learning.weighing import AT_MOST
+from backend.project.answers import Wanted
 from backend.project.consensus import TIE
 from backend.project.session import Session
+from backend.project.weighing import doubtful_tasks
 
 MOST_MORE = 3  # people beyond what the project wants, that a task is given to by itself: some images nobody can tell
 FIRST = 0.0  # places of the queue lie above
@@ -27,25 +31,59 @@ def ask_about_ties(session: Session, check: Callable[[], None]) -> int:
     wanted = [session.index.answers.wanted(task) for task in session.index.troubled(TIE)]
     ties = [tie for tie in wanted if tie and not tie.is_open and tie.people < _usual(session) + MOST_MORE]
     people = session.label_studio.people() if ties else None
-    asked = alone = 0
-    for tie in ties:
-        answers = session.index.answers.of(tie.task)
-        given = {answer.person for answer in answers if not answer.skipped}
-        if people is not None and not people.keys() - {answer.person for answer in answers}:
-            alone += 1
-            continue
-        check()
-        try:
-            session.label_studio.ask_more(tie.task, max(tie.people, len(given)) + 1)
-        except LabelStudioError as error:
-            if not 400 <= error.status < 500 or error.status in (401, 429):
-                raise
-        else:
-            asked += 1
+    known = [tie for tie in ties if _somebody_else(session, tie.task, people)]
+    asked = sum(_ask(session, tie, check) for tie in known)
+    alone = len(ties) - len(known)
     session.index.set_note(NOBODY_ELSE, str(alone) if alone else "")
     if asked:
         session.sync()
     return asked
+
+
+def has_doubtful(session: Session) -> bool:
+    """Whether somebody else is to be asked about labels that are likely wrong."""
+    return bool(_doubtful(session))
+
+
+def ask_about_doubts(session: Session, check: Callable[[], None]) -> int:
+    """Have somebody else asked about the labels that one person gave and that are most likely wrong; returns about how many.
+    Raises LabelStudioError where Label Studio is out of order."""
+    doubtful = _doubtful(session)
+    people = session.label_studio.people() if doubtful else None
+    known = [wanted for wanted in doubtful if _somebody_else(session, wanted.task, people)]
+    asked = sum(_ask(session, wanted, check) for wanted in known)
+    if asked:
+        session.sync()
+    return asked
+
+
+def _doubtful(session: Session) -> list[Wanted]:
+    """The labels that somebody else is asked about next, as many as leave most answers of a round to new images. None where
+    REASK is off; what people found right (`Right`) is not in doubt."""
+    if session.settings.reask == "off" or session.target.SEVERAL:
+        return []
+    room = int(AT_MOST * session.settings.retrain_after) - len(asked_tasks(session))
+    right = session.right.labels()
+    doubtful = [wanted for wanted in doubtful_tasks(session.index, _usual(session)) if wanted.task not in right]
+    return doubtful[: max(room, 0)]
+
+
+def _somebody_else(session: Session, task: int, people: Mapping[int, str] | None) -> bool:
+    """Whether one of `people` has not answered `task`; taken for granted where they cannot be listed."""
+    return people is None or bool(people.keys() - {answer.person for answer in session.index.answers.of(task)})
+
+
+def _ask(session: Session, wanted: Wanted, check: Callable[[], None]) -> bool:
+    """Have one person more asked about a task; False where Label Studio refuses that for this task alone."""
+    given = {answer.person for answer in session.index.answers.of(wanted.task) if not answer.skipped}
+    check()
+    try:
+        session.label_studio.ask_more(wanted.task, max(wanted.people, len(given)) + 1)
+    except LabelStudioError as error:
+        if not 400 <= error.status < 500 or error.status in (401, 429):
+            raise
+        return False
+    return True
 
 
 def serve_asked(session: Session, version: str, check: Callable[[], None]) -> int:

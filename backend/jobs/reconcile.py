@@ -11,7 +11,7 @@ import numpy as np
 
 from backend.connection.differences import setting_differences, wiring_differences
 from backend.jobs.ahead import let_labelled_go, move_ahead
-from backend.jobs.asked import ask_about_ties, serve_asked
+from backend.jobs.asked import ask_about_doubts, ask_about_ties, serve_asked
 from backend.jobs.describe import describe
 from backend.jobs.job import JobAtWork, perform
 from backend.jobs.publish import as_ranking, publish_more, stored_predictions, switch
@@ -79,6 +79,8 @@ def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
         done += _move_back(session, version, pool.is_done, check)
     if not session.state.paused and (asked := ask_about_ties(session, check)):
         done.append(f"asked one person more about {asked} ties")
+    if not session.state.paused and (asked := ask_about_doubts(session, check)):
+        done.append(f"asked somebody else about {asked} labels that are likely wrong")
     if served := serve_asked(session, live.name, check):
         done.append(f"put {served} tasks that one person more is asked about before the queue")
     let_labelled_go(session)

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from backend.jobs.asked import behind_asked
+from backend.jobs.asked import behind_asked, has_doubtful
 from backend.jobs.grouping import keep_groups
 from backend.jobs.job import JobAtWork, TryLater, perform
 from backend.jobs.publish import Superseded, config_unchanged, publish, switch
@@ -77,7 +77,7 @@ def _round(at: JobAtWork) -> dict[str, Any]:
     if has_map(s.projects.folder(s.project)):
         at.wake("map", 5)  # it shows what the new version guesses
     at.wake("doubts", 1)
-    if s.index.troubled(TIE):
+    if s.index.troubled(TIE) or has_doubtful(s):
         at.wake("reconcile", 1)  # which asks one person more
     if partial:
         at.wake("embed")

@@ -19,6 +19,8 @@ Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 FEWEST = 20  # images with a majority, of two classes, before which a head says too little
 SURE = 0.7  # how probable a class must be, where answers are tied, for nobody else to be asked
+DOUBTFUL = 0.5  # how probable a label of one person may be for somebody else to be asked about it
+AT_MOST = 0.5  # of the answers of a round that go to doubtful labels
 LEARNED = 3000  # images of which heads learn, at most, drawn at random: more would take long and change little
 
 

@@ -5,6 +5,7 @@ here they stay apart, for pages and jobs that look at annotators and at their ag
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from statistics import median
 from typing import Any, NamedTuple
@@ -127,9 +128,21 @@ def take_in(db: sqlite3.Connection, tasks: Iterable[tuple[int, dict[str, Any]]],
         wanted = _number(listed.get("overlap"))
         if wanted:
             overlaps.append((task, wanted, not is_true(listed.get("is_labeled"))))
+    weighed = _unchanged(db, answers)
     forget(db, [(task,) for task in known])
+    db.executemany("INSERT INTO weighed VALUES (?, ?)", weighed)
     db.executemany("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", answers)
     db.executemany("INSERT INTO overlaps VALUES (?, ?, ?)", overlaps)
+
+
+def _unchanged(db: sqlite3.Connection, answers: list[tuple[Any, ...]]) -> list[tuple[int, float | None]]:
+    """What is known of how sure labels are, of tasks that have the one answer that they had: the newest tasks are listed again
+    each time. The label of several people is weighed anew, since the majority takes its place for now."""
+    alone = {task for task, count in Counter(answer[0] for answer in answers).items() if count == 1}
+    told = {task: sureness for task, sureness in db.execute("SELECT task, sureness FROM weighed") if task in alone}
+    new = {answer[0]: answer for answer in answers if answer[0] in told}
+    old = {task: db.execute("SELECT * FROM answers WHERE task = ?", (task,)).fetchall() for task in told}
+    return [(task, sureness) for task, sureness in told.items() if old[task] == [new[task]]]
 
 
 def forget(db: sqlite3.Connection, tasks: list[tuple[int]]) -> None:

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from backend.labelstudio.labelling_config import Target
-from backend.learning.weighing import SURE, Weighed, majority, weigh
+from backend.learning.weighing import DOUBTFUL, SURE, Weighed, majority, weigh
 from backend.project.agreement import last_by_each
-from backend.project.answers import Answer
+from backend.project.answers import Answer, Wanted
 from backend.project.consensus import LABELLED, TIE, TIED, UNUSABLE, Consensus
 from backend.project.index import Index
 from model.dawid_skene import Answers
@@ -31,14 +31,15 @@ class Told(NamedTuple):
     truths: set[str]
 
 
-def weigh_answers(index: Index, store: EmbeddingStore, target: Target, again: bool = False) -> bool:
+def weigh_answers(index: Index, store: EmbeddingStore, target: Target, again: bool = False, single: bool = False) -> bool:
     """Weigh the answers in `index` where several people have answered the same tasks; returns whether it was done.
 
-    Only where some of these have not been weighed, unless `again`, which learns from what is embedded by now. Sets of classes
-    are left to the majority. Raises IndexUnavailable.
+    Only where some of these have not been weighed, unless `again`, which learns from what is embedded by now. single: also
+    where one person has answered each, to know whom to ask again about. Sets of classes are left to the majority. Raises
+    IndexUnavailable.
     """
     several = index.answers.several()
-    if target.SEVERAL or not several or not (again or index.answers.several(fresh=True)):
+    if target.SEVERAL or not (several or (single and again)) or not (again or index.answers.several(fresh=True)):
         return False
     told = _told(index.answers.all(), target.classes)
     tasks = list(told)
@@ -97,3 +98,17 @@ def _numbered(told: Mapping[int, Told], classes: Sequence[str]) -> tuple[Answers
     )
     images, persons, choices = (np.array(values, np.int64) for values in arrays)
     return Answers(images, persons, choices, len(told), len(people), len(classes)), people
+
+
+def doubtful_tasks(index: Index, usual: int) -> list[Wanted]:
+    """Tasks that one person alone has answered and whose label is more likely wrong than right, the least probable first, as
+    far as Label Studio asks nobody else about them and no more than `usual` people are wanted. Ground truth is not in doubt."""
+    unsure = sorted((sure, task) for task, sure in index.answers.sureness().items() if sure < DOUBTFUL)
+    doubtful = []
+    for _, task in unsure:
+        given = [answer for answer in index.answers.of(task) if not answer.skipped]
+        once = len({answer.person for answer in given}) == 1 and not any(answer.truth for answer in given)
+        wanted = index.answers.wanted(task)
+        if once and wanted and not wanted.is_open and wanted.people <= usual:
+            doubtful.append(wanted)
+    return doubtful

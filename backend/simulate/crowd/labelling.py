@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from backend.learning.random_sample import RandomSample
 from backend.learning.rounds import Labelled, Rules, rank
-from backend.learning.weighing import SURE, majority, weigh
+from backend.learning.weighing import AT_MOST, DOUBTFUL, SURE, majority, weigh
 from backend.simulate.crowd.people import OTHERS, Crowd
 from backend.simulate.curves import head_of, sample_of, state
 from backend.simulate.dataset import Dataset
@@ -19,8 +19,6 @@ from model.head import Head
 from model.metrics import macro_f1
 
 TRUE, ONCE, MAJORITY, WEIGHED, AGAIN = "without errors", "asked once", "majority", "weighed", "asked again"  # ways to label
-DOUBTFUL = 0.5  # below which somebody else is asked about a label that has one answer
-AT_MOST = 0.5  # of the answers of a round go to doubtful labels
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from backend.jobs.asked import MOST_MORE
 from backend.jobs.reconcile import reconcile
 from backend.jobs.rollback import roll_back
 from backend.jobs.round import run_round
+from backend.settings import get_settings
+from tests.backend.jobs.made_up import CLASSES
 from tests.label_studio_in_memory import Fault, LabelStudioInMemory
 from tests.label_studio_in_memory.serving import Person
 
@@ -159,3 +161,51 @@ def test_a_project_that_wants_two_people_serves_half_labelled_tasks_itself(place
     with place.session() as session:
         assert task in session.index.answers.half_labelled()
         assert session.index.row(task).label == "ants"
+
+
+@pytest.fixture
+def doubted(place):
+    """Twenty-two photos labelled by the owner, one of them by mistake; returns its task. Ben is there too."""
+    add_people(place.studio, BEN)
+    wrong = place.tasks[9]
+    for number, task in enumerate(place.tasks[4:22], 4):
+        place.studio.label(task, "ants" if task == wrong else CLASSES[number % 2], completed_by=OWNER)
+    place.run(run_round)
+    return wrong
+
+
+def test_somebody_else_is_asked_about_a_label_that_is_likely_wrong(place, doubted):
+    place.run(reconcile)
+    assert place.studio.tasks[doubted]["overlap"] == 2
+    assert next_of(place, BEN) == doubted
+    assert [task for task in place.tasks if place.studio.tasks[task]["overlap"] > 1] == [doubted]
+
+
+def test_the_second_answer_settles_it_with_what_the_head_sees(place, doubted):
+    place.run(reconcile)
+    place.studio.label(doubted, "bees", completed_by=BEN)
+    place.run(run_round)
+    place.run(reconcile)
+    with place.session() as session:
+        assert session.index.row(doubted).label == "bees"
+    assert place.studio.tasks[doubted]["overlap"] == 2
+
+
+def test_a_label_that_was_found_right_is_not_asked_about(place, doubted):
+    with place.session() as session:
+        session.right.add(doubted, "ants")
+    place.run(reconcile)
+    assert place.studio.tasks[doubted]["overlap"] == 1
+
+
+def test_where_nobody_else_is_there_no_label_is_asked_about(place, doubted):
+    place.studio.people.pop(f"person.{BEN}.token")
+    place.run(reconcile)
+    assert place.studio.tasks[doubted]["overlap"] == 1
+
+
+def test_with_reask_off_no_label_is_asked_about(place, doubted, monkeypatch):
+    monkeypatch.setenv("REASK", "off")
+    get_settings.cache_clear()
+    place.run(reconcile)
+    assert place.studio.tasks[doubted]["overlap"] == 1

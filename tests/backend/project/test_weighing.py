@@ -155,3 +155,26 @@ def test_the_result_does_not_depend_on_what_it_was_before(project):
     first = [row[:6] for row in project.index.rows()], project.index.answers.sureness()
     project.weigh(again=True)
     assert ([row[:6] for row in project.index.rows()], project.index.answers.sureness()) == first
+
+
+def test_reading_a_task_again_forgets_nothing_of_a_label_that_one_person_gave(project):
+    project.take_in()
+    project.weigh()
+    before = project.index.answers.sureness()
+    project.take_in(3, 25)
+    assert project.index.answers.sureness() == {task: sure for task, sure in before.items() if task != 26}
+    assert project.weigh()
+    assert project.index.answers.sureness() == before
+    project.said[3] = [annotation(other(project.truth[3]), completed_by=ANN)]
+    project.take_in(3)
+    assert 4 not in project.index.answers.sureness()
+
+
+def test_single_answers_are_weighed_where_that_is_asked_for(project):
+    project.said = {n: said[:1] for n, said in project.said.items()}
+    project.said[3] = [annotation(other(project.truth[3]), completed_by=ANN)]
+    project.take_in()
+    assert project.weigh(again=True, single=True)
+    assert project.outcome(3) == (LABELLED, other(project.truth[3]))
+    sureness = project.index.answers.sureness()
+    assert min(sureness, key=sureness.get) == 4
