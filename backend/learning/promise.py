@@ -104,8 +104,8 @@ class Decision:
 
 
 def candidates(population: Population, error: float = ERROR) -> Population:
-    """The images of `population` to be frozen, and to draw checks from: the surest ones, as many as leave the most to be
-    accepted after the checks that this likely takes. None where these would be more than what they leave.
+    """The images of `population` to be frozen, and to draw checks from: the surest ones, as many as are expected to leave the
+    most to be accepted, less what the checks for it cost. None where no number of checks is worth it.
 
     It follows from confidences alone, so it is settled before any answer. An image whose confidence is not finite is never
     among them.
@@ -145,14 +145,14 @@ def decide(
 
 
 class _Rung:
-    """A set of the surest candidates, and what is known of it. x of n checks and w of o others in it are wrong; `left` images
+    """A set of the surest candidates, and what is known of it. x of n checks and w of the others in it are wrong; `left` images
     are open, of which the promise is."""
 
     def __init__(self, population: Population, checks: Checks, others: Checks, error: float, alpha: float) -> None:
         checks, others = checks.among(population), others.among(population)
         self.size, self.error, self.alpha = len(population.tasks), error, alpha
         self.n, self.x = len(checks.tasks), int((~checks.right).sum())
-        self.o, self.w = len(others.tasks), int((~others.right).sum())
+        self.w = int((~others.right).sum())
         self.open = population.only(~np.isin(population.tasks, np.append(checks.tasks, others.tasks)))
         self.left, self.unchecked = len(self.open.tasks), self.size - self.n
         self.doubt = float((1 - population.confidences).mean(dtype=np.float64)) if self.size else 0.0
@@ -178,7 +178,7 @@ class _Rung:
     def step(self, unchecked: int, accepted: int = 0) -> Step | None:
         """The next checks of all `unchecked` candidates to ask for: the fewest that rather allow what is open than not, since
         asking again costs nothing. None where no number is expected to bring more images, beyond those `accepted` anyway,
-        than it takes checks."""
+        than its checks cost."""
         steps = self.steps(unchecked)
         if max((step.worth(accepted) for step in steps), default=0) <= 0:
             return None

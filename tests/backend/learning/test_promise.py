@@ -88,6 +88,20 @@ def test_what_others_labelled_is_not_accepted_and_their_wrong_ones_are_known():
     assert found.bound < decision.bound
 
 
+def test_who_labels_only_right_ones_meanwhile_leaves_no_more_wrong_ones_than_promised():
+    among, right = population(0.001, 4000)
+    right[:] = True
+    right[:12] = False
+    checks = checked(among, right, 1000)
+    assert len(decide(among, checks).tasks) == 3000
+    rest = np.setdiff1d(among.tasks[right], checks.tasks)
+    for size in range(0, len(rest), 250):
+        decision = decide(among, checks, Checks(rest[:size], np.ones(size, bool)))
+        wrong = np.isin(decision.tasks, among.tasks[~right]).sum()
+        assert wrong <= decision.bound * len(decision.tasks) <= 0.02 * len(decision.tasks)
+    assert len(decision.tasks) == 0
+
+
 def test_a_check_that_is_listed_with_the_others_too_is_counted_once():
     among, right = population()
     checks = checked(among, right, 200)
