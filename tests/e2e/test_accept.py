@@ -75,8 +75,8 @@ def take_back(house, project):
 
 def test_the_page_accept_can_be_used_by_everybody(chromium, house, project):
     person = Person(chromium, house)
-    text = person.open(f"/projects/{project}/accept")
-    assert f"{CHECKS} of {CHECKS} images are checked" in text
+    path, said = f"/projects/{project}/accept", f"{CHECKS} of {CHECKS} images are checked"
+    wait_until(lambda: said in person.open(path), 60, "the checks are counted")
     found = Axe().run(person.page).response["violations"]
     assert [fault["id"] for fault in found if fault["impact"] in ("serious", "critical")] == []
     assert person.complaints == []
