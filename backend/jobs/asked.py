@@ -6,7 +6,7 @@ is remembered here, and what people change there holds. A project of one person 
 task needs a prediction of the live version, which stands before all others; it carries no pre-annotation, which would sway.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -46,11 +46,12 @@ def has_doubtful(session: Session) -> bool:
 
 
 def ask_about_doubts(session: Session, check: Callable[[], None]) -> int:
-    """Have somebody else asked about the labels that one person gave and that are most likely wrong; returns about how many.
-    Raises LabelStudioError where Label Studio is out of order."""
-    doubtful = _doubtful(session)
+    """Have somebody else who labels here asked about the labels that one person gave and that are most likely wrong; returns
+    about how many. Raises LabelStudioError where Label Studio is out of order."""
+    doubtful, labelling = _doubtful(session), session.index.answers.people()
     people = session.label_studio.people() if doubtful else None
-    known = [wanted for wanted in doubtful if _somebody_else(session, wanted.task, people)]
+    here = labelling if people is None else labelling & people.keys()
+    known = [wanted for wanted in doubtful if _somebody_else(session, wanted.task, here)]
     asked = sum(_ask(session, wanted, check) for wanted in known)
     if asked:
         session.sync()
@@ -59,8 +60,8 @@ def ask_about_doubts(session: Session, check: Callable[[], None]) -> int:
 
 def _doubtful(session: Session) -> list[Wanted]:
     """The labels that somebody else is asked about next, as many as leave most answers of a round to new images. None where
-    REASK is off; what people found right (`Right`) is not in doubt."""
-    if session.settings.reask == "off" or session.target.SEVERAL:
+    REASK is off, or one person alone labels; what people found right (`Right`) is not in doubt."""
+    if session.settings.reask == "off" or session.target.SEVERAL or len(session.index.answers.people()) < 2:
         return []
     room = int(AT_MOST * session.settings.retrain_after) - len(asked_tasks(session))
     right = session.right.labels()
@@ -68,9 +69,9 @@ def _doubtful(session: Session) -> list[Wanted]:
     return doubtful[: max(room, 0)]
 
 
-def _somebody_else(session: Session, task: int, people: Mapping[int, str] | None) -> bool:
+def _somebody_else(session: Session, task: int, people: Collection[int] | None) -> bool:
     """Whether one of `people` has not answered `task`; taken for granted where they cannot be listed."""
-    return people is None or bool(people.keys() - {answer.person for answer in session.index.answers.of(task)})
+    return people is None or bool(set(people) - {answer.person for answer in session.index.answers.of(task)})
 
 
 def _ask(session: Session, wanted: Wanted, check: Callable[[], None]) -> bool:

@@ -62,6 +62,11 @@ class Answers:
         """The answers of one task."""
         return self._read("WHERE task = ?", (task,))
 
+    def people(self) -> set[int]:
+        """Whoever has answered any task."""
+        with self._file.reading() as db:
+            return {person for (person,) in db.execute("SELECT DISTINCT person FROM answers WHERE person IS NOT NULL")}
+
     def wanted(self, task: int) -> Wanted | None:
         """How many people are wanted for one task; None where Label Studio does not tell."""
         with self._file.reading() as db:

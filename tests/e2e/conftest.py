@@ -169,7 +169,7 @@ def open_house(folder: Path, weights: Path, environment: Mapping[str, str] = ls.
             print((folder / "plugin.log").read_text()[-6000:])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def house(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterator[House]:
     """Start everything once for all end-to-end tests."""
     with open_house(tmp_path_factory.mktemp("house"), weights) as house:
@@ -202,7 +202,7 @@ def first(named: dict[str, tuple[str, Path]], start: int, stop: int) -> dict[str
     return dict(list(named.items())[start:stop])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # playwright's event loop must be gone before other tests of this process run theirs
 def chromium() -> Iterator[Any]:
     """Debian's Chromium, driven by playwright; tests are skipped without it, except under .ci/run."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -165,8 +165,9 @@ def test_a_project_that_wants_two_people_serves_half_labelled_tasks_itself(place
 
 @pytest.fixture
 def doubted(place):
-    """Twenty-two photos labelled by the owner, one of them by mistake; returns its task. Ben is there too."""
+    """Twenty-two photos labelled by the owner, one of them by mistake; returns its task. Ben labels one too."""
     add_people(place.studio, BEN)
+    place.studio.label(place.tasks[22], CLASSES[0], completed_by=BEN)
     wrong = place.tasks[9]
     for number, task in enumerate(place.tasks[4:22], 4):
         place.studio.label(task, "ants" if task == wrong else CLASSES[number % 2], completed_by=OWNER)
@@ -200,6 +201,12 @@ def test_a_label_that_was_found_right_is_not_asked_about(place, doubted):
 
 def test_where_nobody_else_is_there_no_label_is_asked_about(place, doubted):
     place.studio.people.pop(f"person.{BEN}.token")
+    place.run(reconcile)
+    assert place.studio.tasks[doubted]["overlap"] == 1
+
+
+def test_who_has_labelled_nothing_yet_is_asked_about_no_label(place, doubted):
+    place.studio.annotations = {n: a for n, a in place.studio.annotations.items() if a["completed_by"] != BEN}
     place.run(reconcile)
     assert place.studio.tasks[doubted]["overlap"] == 1
 
