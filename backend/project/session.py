@@ -172,7 +172,8 @@ class Session:
 
     def weigh(self, again: bool = False) -> None:
         """Weigh several people's answers, where there are new ones or, with `again`, any."""
-        weigh_answers(self.index, self.store, self.target, again, single=self.settings.reask == "on")
+        single = self.settings.reask == "on" and len(self.index.answers.people()) > 1
+        weigh_answers(self.index, self.store, self.target, again, single)
 
     def _check_identity(self) -> None:
         """Another project under the same id, as after a new installation of Label Studio, starts from nothing."""
