@@ -155,6 +155,7 @@ def open_house(folder: Path, weights: Path, environment: Mapping[str, str] = ls.
             "QUIET_SECONDS": str(QUIET_SECONDS),
             "QUEUE_SIZE": str(QUEUE_SIZE),
             "RECONCILE_SECONDS": "3600",  # webhooks alone must do
+            "REASK": "off",  # labels that are asked again would stand before the queue whose order is looked at
         } | more
         with (folder / "plugin.log").open("wb") as log:
             plugin = Plugin(values, log)
