@@ -126,6 +126,7 @@ def up(engine, image, tmp_path_factory, report) -> Iterator[tuple[Compose, httpx
         "SERVER_PUBLISH": f"127.0.0.1:{free_port()}",
         "MODEL_WEIGHTS": "/weights/resnet50.safetensors",
         "RETRAIN_AFTER": str(RETRAIN_AFTER),
+        "REASK": "off",  # labels that are asked again would stand before the queue whose order is looked at
         "HOST_GATEWAY": gateway(engine),
     }
     compose = Compose(engine, f"al-test-{secrets.token_hex(3)}", tmp_path_factory.mktemp("compose"), values)
