@@ -139,10 +139,10 @@ def _relabel(chromium, house, annotator, project, task, choice):
         """The class is ticked alone; a slow editor may not have heard the hotkey yet."""
         if page.evaluate(TICKED, CLASSES) != [choice]:
             page.keyboard.press(str(CLASSES.index(choice) + 1))
-            page.wait_for_timeout(1500)
+            page.wait_for_timeout(5000)
         return page.evaluate(TICKED, CLASSES) == [choice] and update.is_enabled()
 
-    wait_until(ticked, 60)
+    wait_until(ticked, 240)
     page.keyboard.press("Control+Enter")
     page.wait_for_timeout(2000)
     context.close()
