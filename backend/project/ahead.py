@@ -1,7 +1,6 @@
 """Images that people have sent to the head of a project's queue: they stay there over later rounds, until they are labelled,
 skipped or let go."""
 
-import fcntl
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.files import read_json, write_json
+from model.files import locked, read_json, write_json
 
 FILE = "ahead.json"
 MOST = 500  # images of a project: random slots, which measure the model, wait behind them
@@ -71,9 +70,7 @@ class Ahead:
 
     def _change(self, change: Callable[[list[Sent]], list[Sent]]) -> None:
         """Read, change, write, with no other process between."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.with_name(".ahead.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self._path.with_name(".ahead.lock")):
             write_json(self._path, [asdict(sent) for sent in change(self.read())])
 
 

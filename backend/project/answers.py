@@ -144,7 +144,8 @@ def _unchanged(db: sqlite3.Connection, answers: list[tuple[Any, ...]]) -> list[t
     """What is known of how sure labels are, of tasks that have the one answer that they had: the newest tasks are listed again
     each time. The label of several people is weighed anew, since the majority takes its place for now."""
     alone = {task for task, count in Counter(answer[0] for answer in answers).items() if count == 1}
-    told = {task: sureness for task, sureness in db.execute("SELECT task, sureness FROM weighed") if task in alone}
+    found = ((task, db.execute("SELECT sureness FROM weighed WHERE task = ?", (task,)).fetchone()) for task in alone)
+    told = {task: known[0] for task, known in found if known}
     new = {answer[0]: answer for answer in answers if answer[0] in told}
     old = {task: db.execute("SELECT * FROM answers WHERE task = ?", (task,)).fetchall() for task in told}
     return [(task, sureness) for task, sureness in told.items() if old[task] == [new[task]]]

@@ -1,6 +1,5 @@
 """Labels in doubt: what a version doubts, kept beside it, and those of which people have said that they are right."""
 
-import fcntl
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 from pydantic import FiniteFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from model.files import read_json, write_json
+from model.files import locked, read_json, write_json
 
 FILE = "doubts.json"  # in the folder of a version
 RIGHT = "right.json"  # in the project's folder
@@ -98,7 +97,5 @@ class Right:
         self._path.unlink(missing_ok=True)
 
     def _change(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.with_name(".right.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self._path.with_name(".right.lock")):
             write_json(self._path, change({str(task): label for task, label in self.labels().items()}))

@@ -1,18 +1,17 @@
 """Groups of look-alikes that may be labelled together, in the project's folder: those that a round has found, and those that
 people have chosen themselves."""
 
-import fcntl
 import re
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from pydantic import FiniteFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from model.files import write_atomically
+from model.files import locked, write_atomically
 
 FOLDER = "groups"  # in the project's folder
 ASKED = "asked"  # the file of groups that people have chosen; each version has a file of its name
@@ -102,13 +101,9 @@ class Groups:
         text = b"".join(LINE.dump_json(group) + b"\n" for group in groups)
         write_atomically(self._path(of), lambda beside: _write(beside, text))
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> AbstractContextManager[None]:
         """With no other process between reading and writing."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        return locked(self._folder / ".lock")
 
 
 def _check(version: str) -> None:

@@ -4,12 +4,13 @@ Nothing in it is lost for good: Label Studio holds the truth. So a damaged file 
 while a file that is only locked, or a disk that is full, is an error that says so.
 """
 
-import fcntl
 import logging
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
+
+from model.files import locked
 
 log = logging.getLogger(__name__)
 WAIT_SECONDS = 60.0  # for another process that writes
@@ -145,13 +146,9 @@ class IndexFile:
             if held.exists():
                 held.replace(self._path.with_name(f"{self._path.name}.damaged{side}"))
 
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _lock(self) -> AbstractContextManager[None]:
         """One process at a time makes or replaces the file."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.with_name(f"{self._path.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        return locked(self._path.with_name(f"{self._path.name}.lock"))
 
     def _unavailable(self, error: sqlite3.Error) -> IndexUnavailable:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF

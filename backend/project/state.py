@@ -1,6 +1,5 @@
 """What is known of a connected project besides Label Studio's own records: a small file each, safe for many processes."""
 
-import fcntl
 import logging
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from typing import Any
 
 from backend.project.succession import Succession
 from backend.settings import Settings
-from model.files import read_json, write_json
+from model.files import locked, read_json, write_json
 
 log = logging.getLogger(__name__)
 FORMAT = 1
@@ -149,9 +148,7 @@ class Projects:
     def _once(self, path: Path, name: str, choose: Callable[[], str]) -> str:
         """The value `name` in the file `path`, chosen by the first process that asks."""
         if not (known := _value(path, name)):
-            self.data_dir.mkdir(parents=True, exist_ok=True)
-            with (self.data_dir / ".lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with locked(self.data_dir / ".lock"):
                 if not (known := _value(path, name)):
                     known = choose()
                     write_json(path, {name: known})
@@ -187,9 +184,7 @@ class Projects:
     @contextmanager
     def edit(self, project: int) -> Iterator[ProjectState]:
         """Read, change, write, with no other process between: `with projects.edit(3) as state: state.paused = True`."""
-        self.folder(project).mkdir(parents=True, exist_ok=True)
-        with (self.folder(project) / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self.folder(project) / ".lock"):
             state = self.read(project)
             yield state
             for name in (STATE, COPY):

@@ -27,8 +27,7 @@ FOLDER, FILE = "validation", "validation.json"
 @dataclass(frozen=True)
 class Promise:
     """What was accepted by a frozen head. images: how many, of which at most the share `error` is wrong with 95 %; when:
-    seconds
-    since 1970."""
+    seconds since 1970."""
 
     version: str
     error: float
@@ -42,7 +41,6 @@ class Decided:
     wrong ones that is promised; annotate: whether as annotations."""
 
     arrays: str
-
     tasks: list[int]
     error: float
     annotate: bool
@@ -67,8 +65,7 @@ class Frozen:
 @dataclass(frozen=True)
 class Answered:
     """What people have said of the images of a frozen head. checks: the first of the random order, up to the first that is
-    open;
-    others: the rest of what they labelled; done: of the images that are asked about, those that are not open any more."""
+    open; others: the rest of what they labelled; done: of the images that are asked about, those that are not open any more."""
 
     checks: Checks
     others: Checks

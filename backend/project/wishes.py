@@ -1,13 +1,12 @@
 """What people have asked to be done about accepting, in order: a job works it off, also after it was interrupted."""
 
-import fcntl
 import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from model.files import read_json, write_json
+from model.files import locked, read_json, write_json
 
 FILE = "wishes.json"
 KEPT = 20  # outcomes
@@ -68,9 +67,7 @@ class Wishes:
 
     def _change(self, change: Callable[[dict[str, list[dict[str, Any]]]], str]) -> str:
         """Read, change, write, with no other process between; returns what `change` returns."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.with_name(".wishes.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self._path.with_name(".wishes.lock")):
             kept = self._read()
             value = change(kept)
             write_json(self._path, kept)

@@ -1,8 +1,10 @@
 """Files that appear whole or not at all."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from model.files import read_json, write_atomically, write_json
+from model.files import locked, read_json, write_atomically, write_json
 
 
 def fail_halfway(path):
@@ -82,3 +84,15 @@ def test_an_absent_file_reads_as_none(tmp_path):
 def test_a_file_below_a_file_reads_as_none(tmp_path):
     (tmp_path / "file").write_text("")
     assert read_json(tmp_path / "file" / "a.json") is None
+
+
+def test_of_several_that_change_a_file_none_is_lost(tmp_path):
+    path = tmp_path / "deep" / "count.json"
+
+    def add(_):
+        with locked(path.with_name(".count.lock")):
+            write_json(path, (read_json(path) or 0) + 1)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(add, range(50)))
+    assert read_json(path) == 50
