@@ -17,7 +17,6 @@ from backend.project.session import Progress, Session
 from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
 from backend.queue.work import Work
-from backend.queue.writing import wait_until_written
 from backend.settings import Settings, get_settings
 
 log = logging.getLogger(__name__)
@@ -70,8 +69,6 @@ def perform(kind: str, project: int, generation: int, body: Callable[[JobAtWork]
     settings = get_settings()
     work = Work(connect_redis(settings), settings.retrain_after)
     report = _Report(Projects(settings.data_dir), project, kind)
-    if kind == "round":
-        wait_until_written(work.redis, project)
     try:
         with Session(settings, project, _progress()) as session:
             at = JobAtWork(session, work, kind)

@@ -1,6 +1,7 @@
 """The job that learns from the labels and publishes the queue that follows from them."""
 
 import time
+from contextlib import closing
 from typing import Any
 
 from backend.jobs.asked import behind_asked, has_doubtful
@@ -18,6 +19,9 @@ from backend.project.map import has_map
 from backend.project.migration import taken_unjudged
 from backend.project.session import Session
 from backend.project.state import ProjectState, finetune_depth
+from backend.queue.redis_server import connect_redis
+from backend.queue.writing import wait_until_written
+from backend.settings import get_settings
 from model.networks import network
 from model.version_store import VersionError, fingerprint
 
@@ -30,8 +34,11 @@ PATIENCE = 60  # times that a round waits for images of labels, half an hour in 
 def run_round(project: int, generation: int) -> Any:
     """One round for `project`: read, embed, fit, measure, rank, publish, write a version, switch. Returns its summary.
 
-    A version is on disk only once its queue is published whole, so a round that fails or is killed leaves none.
+    A version is on disk only once its queue is published whole, so a round that fails or is killed leaves none. It begins once
+    a group of labels that is on its way to Label Studio is there whole.
     """
+    with closing(connect_redis(get_settings())) as redis:
+        wait_until_written(redis, project)
     return perform("round", project, generation, _round, fenced=True)
 
 

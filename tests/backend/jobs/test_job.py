@@ -1,8 +1,5 @@
 """How a job's failure is told and tried again."""
 
-from functools import partial
-from threading import Thread
-
 import pytest
 from rq import Retry
 
@@ -11,7 +8,6 @@ from backend.jobs.job import BACK_OFF, TryLater, perform
 from backend.jobs.round import run_round
 from backend.labelstudio.client import LabelStudioError
 from backend.project.index_file import IndexLost
-from backend.queue.writing import writing
 from tests.label_studio_in_memory import Fault
 
 
@@ -51,18 +47,6 @@ def test_how_often_a_job_was_put_off_is_kept_and_outages_do_not_count(place, mon
     for error in (LabelStudioError("down", 503, passing=True), TryLater("images"), IndexLost("damaged"), TryLater("images")):
         do(place, failing(error))
     assert do(place, lambda at: at.put_off) == 2
-
-
-@pytest.mark.parametrize(("kind", "waits"), [("round", True), ("embed", False)])
-def test_a_round_begins_once_the_group_that_a_person_labels_is_written(place, kind, waits):
-    done, work = [], partial(do, place, lambda _: done.append("the job"), kind)
-    job = Thread(target=work)
-    with writing(place.work.redis, place.project):
-        job.start()
-        job.join(1.0 if waits else 10)
-        done.append("the group")
-    job.join(10)
-    assert done == (["the group", "the job"] if waits else ["the job", "the group"])
 
 
 def test_an_outage_is_told_once(place, caplog):

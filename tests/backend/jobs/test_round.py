@@ -2,6 +2,7 @@
 
 import shutil
 from collections import Counter
+from threading import Thread
 
 import pytest
 from rq import Retry
@@ -14,6 +15,7 @@ from backend.project import first_tasks
 from backend.project.embedding import unembedded
 from backend.project.state import Projects
 from backend.queue.work import TRAIN
+from backend.queue.writing import writing
 from backend.status.stopping import stopping_text
 from backend.status.values import status
 from tests.backend.jobs.made_up import CLASSES
@@ -27,6 +29,18 @@ def test_a_round_publishes_a_queue_and_lets_it_be_followed(place):
     assert place.live() == summary["version"]
     assert len(place.predictions(place.live())) == 8
     assert place.versions == [place.live()]
+
+
+def test_a_round_begins_once_the_group_that_a_person_labels_is_written(place):
+    done = []
+    job = Thread(target=lambda: done.append(place.run(run_round)))
+    with writing(place.work.redis, place.project):
+        job.start()
+        job.join(1.0)
+        assert place.work.generation("round", place.project) == 0  # labels of the group do not wake another one
+        place.label(0, 1)
+    job.join(60)
+    assert [summary["labels"] for summary in done] == [2]
 
 
 def test_a_round_foresees_what_checks_would_allow(place, monkeypatch):
