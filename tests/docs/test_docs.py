@@ -84,7 +84,7 @@ def test_a_call_that_is_wrong_would_be_found(words):
 @pages
 def test_every_option_it_names_is_one_of_the_command_line(page):
     options = {name for command in COMMANDS.values() for option in command.params for name in option.opts} | GROUP_OPTIONS
-    lines = [span for span in spans(page.read_text()) if not re.match(r"(docker|git|pip|make|apt)", span)]
+    lines = [span for span in spans(page.read_text()) if not re.match(r"(docker|git|pip|make|apt|helm|kubectl)", span)]
     named = {word for span in lines for word in re.findall(r"(?<!\S)--[a-z][a-z-]+", span)}
     others = {"--build", "--scale", "--internal-host"}  # of Docker and Label Studio
     assert named - options - others == set()
