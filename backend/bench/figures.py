@@ -3,7 +3,8 @@
 A measure is a module of this room with two public names: `ROWS`, the names of all its rows, and `measure(bench)`, which yields
 those that are wanted, or more. One that measures networks has `rows_of(networks)` in place of `ROWS`. It runs in a process of
 its own. One with `HOUSE = True` needs a Label Studio, and is given one that such measures share: `measure(bench, house)`. Where
-it cannot run at all it raises Skipped; whatever else it raises costs the rows it has not yielded yet.
+it cannot run at all it raises Skipped; whatever else it raises costs the rows it has not yielded yet. One with `ON_REQUEST =
+True` takes so much that it runs only where it is asked for by name.
 """
 
 import sys

@@ -80,18 +80,18 @@ def _network_speed(bench: Bench) -> float:
     return max(bare(backbone, prepared, SAMPLE) for _ in range(TRIES))
 
 
-def make_project(folder: Path, size: int) -> None:
-    """A project of `size` images in `folder`: its index, in which LABELS are labelled, and the embeddings of all of them."""
+def make_project(folder: Path, size: int, labels: int = LABELS, shard: int = SHARD) -> None:
+    """A project of `size` images in `folder`: its index, in which `labels` are labelled, and the embeddings of all of them."""
     target, random = parse_label_config(CONFIG), np.random.default_rng(0)
-    folder.mkdir()
+    folder.mkdir(parents=True)
     centres = random.standard_normal((CLUSTERS, DIMENSIONS), np.float32)
     clusters = random.integers(CLUSTERS, size=size)
     labelled = np.zeros(size, bool)
-    labelled[slot_order(np.arange(1, size + 1))[: LABELS // 3]] = True  # random slots
-    labelled[random.permutation(np.flatnonzero(~labelled))[: LABELS - LABELS // 3]] = True
+    labelled[slot_order(np.arange(1, size + 1))[: labels // 3]] = True  # random slots
+    labelled[random.permutation(np.flatnonzero(~labelled))[: labels - labels // 3]] = True
     store, index = EmbeddingStore(folder / "embeddings", DIMENSIONS), Index(folder / "index.sqlite")
-    for start in range(0, size, SHARD):
-        rows = range(start, min(start + SHARD, size))
+    for start in range(0, size, shard):
+        rows = range(start, min(start + shard, size))
         vectors = centres[clusters[rows]] + random.standard_normal((len(rows), DIMENSIONS), np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         store.add([embedding_key(row + 1, _reference(row)) for row in rows], vectors)
@@ -117,7 +117,7 @@ def _in_a_process(folder: Path) -> float:
 
 
 def _round_seconds(folder: Path) -> float:
-    _warm_up()
+    warm_up()
     started = time.perf_counter()
     requeue(folder, parse_label_config(CONFIG))
     return time.perf_counter() - started
@@ -130,11 +130,11 @@ def requeue(folder: Path, target: Target) -> None:
     try:
         draw = partial(KeptSample(folder / "random_sample.json").draw, share=settings.explore)
         store = EmbeddingStore(folder / "embeddings", DIMENSIONS)
-        labelled, pool = labelled_and_pool(index.rows(), target.classes, store, draw, _all_unseen)
+        labelled, pool = labelled_and_pool(index.rows(), target.classes, store, draw, all_unseen)
         head, metrics = train(labelled, pool, len(target.classes))
         versions = VersionStore(folder / "versions")
         name = versions.new_name()
-        rules = Rules(settings.strategy, settings.queue_size, settings.explore, settings.retrain_after)
+        rules = made_up_rules(settings)
         ranking = rank(head, pool, labelled, rules, name)
         index.add_published(name, ranking.tasks, ranking.places, ranking.slots)
         version = Version(
@@ -154,11 +154,17 @@ def requeue(folder: Path, target: Target) -> None:
         index.close()
 
 
-def _all_unseen(tasks: NDArray[np.int64]) -> NDArray[np.bool_]:
+def made_up_rules(settings: Settings) -> Rules:
+    """How the project's queue is drawn."""
+    return Rules(settings.strategy, settings.queue_size, settings.explore, settings.retrain_after)
+
+
+def all_unseen(tasks: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """No image was seen by the network that made its embedding."""
     return np.ones(len(tasks), bool)
 
 
-def _warm_up() -> None:
+def warm_up() -> None:
     """Let libraries load what they load at their first use."""
     import tempfile
 

@@ -26,6 +26,7 @@ MEASURES = {
     "webhook": "50 webhooks at once while a worker trains",
     "start": "a cold server to its first answer, an enqueued job to its first act",
     "strategies": "each query strategy on a large made-up pool",
+    "scale": "a round, a refill and status at up to a million images, with their memory; only when asked for",
 }  # modules of this room, and what each measures, for the help
 
 
@@ -41,16 +42,19 @@ class Outcome:
 def chosen(
     only: Sequence[str], networks: Iterable[str], room: str = ROOM, measures: Sequence[str] = tuple(MEASURES)
 ) -> list[str]:
-    """The measures that hold a row asked for by `only`, all where it is empty; `networks` are those whose speed is measured.
-    Raises BenchError on a name that asks for nothing."""
-    rows = {name: rows_of(importlib.import_module(f"{room}.{name}"), networks) for name in measures}
+    """The measures that hold a row asked for by `only`; where it is empty all but those with `ON_REQUEST = True`. `networks`
+    are those whose speed is measured. Raises BenchError on a name that asks for nothing."""
+    modules = {name: importlib.import_module(f"{room}.{name}") for name in measures}
+    rows = {name: rows_of(module, networks) for name, module in modules.items()}
     for asked in only:
         if not any(asks_for(asked, row) for names in rows.values() for row in names):
             listed = "\n".join(f"  {name}: {', '.join(row.partition('.')[2] for row in rows[name])}" for name in rows)
             raise BenchError(
                 f"--only {asked} is neither a measure nor the beginning of a row's name, MEASURE.ROW. There are\n{listed}"
             )
-    return [name for name in rows if not only or any(asks_for(asked, row) for asked in only for row in rows[name])]
+    if not only:
+        return [name for name, module in modules.items() if not getattr(module, "ON_REQUEST", False)]
+    return [name for name in rows if any(asks_for(asked, row) for asked in only for row in rows[name])]
 
 
 def rows_of(measure: Any, networks: Iterable[str]) -> tuple[str, ...]:

@@ -18,11 +18,12 @@ from backend.jobs.publish import as_ranking, publish_more, stored_predictions, s
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.wiring import Wiring
 from backend.learning.audit import audited
-from backend.learning.places import LAST, refill_places
-from backend.learning.rounds import Labelled, Pool, place_outside_queue, rank_anyway
+from backend.learning.places import LAST
+from backend.learning.rounds import Labelled, Pool, place_outside_queue
 from backend.project.embedding import unembedded
 from backend.project.index import ACCEPTED, SKIPPED, UNLABELLED
 from backend.project.migration import keep_instead, settle, way_to_go
+from backend.project.refill import next_images
 from backend.project.session import Session
 from backend.status.accepting import audit_text, audit_values
 from model.version_store import Version, VersionError, fingerprint
@@ -217,18 +218,5 @@ def top_up(session: Session, version: Version, labelled: Labelled, pool: Pool, c
 
     Returns how many were added.
     """
-    published = session.index.published(version.name)
-    queued = {task: place for task, place in published.items() if place < 0.5}
-    waiting = {row.task for row in session.index.rows() if row.state == UNLABELLED} & set(queued)
-    sent = set(session.first().tasks.tolist())  # by people, or checks: these are no part of what the strategy has queued
-    free = ~np.isin(pool.tasks, list(queued))
-    if len(waiting - sent) > min(len(queued.keys() - sent), session.settings.queue_size) / 2:
-        return 0
-    rest = pool.only(free)
-    if rest.is_done:
-        return 0
-    before = pool.embeddings[np.isin(pool.tasks, list(waiting))]
-    ranking, _ = rank_anyway(version.head, rest, labelled, session.rules(), version.name, before)
-    if queued:
-        ranking = ranking.at(refill_places(max(queued.values()), len(ranking.tasks)))
-    return publish_more(session, version.name, ranking, check)
+    ranking = next_images(session.index, session.first().tasks, version, labelled, pool, session.rules())
+    return publish_more(session, version.name, ranking, check) if len(ranking.tasks) else 0

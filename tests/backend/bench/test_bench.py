@@ -88,6 +88,13 @@ def test_a_measure_is_chosen_by_its_name_or_the_beginning_of_a_row_s(only, names
     assert chosen(only, (), ROOM, ("lacking", "sound")) == names
 
 
+@pytest.mark.parametrize(
+    ("only", "names"), [([], ["sound"]), (["heavy"], ["heavy"]), (["heavy.r", "sound"], ["heavy", "sound"])]
+)
+def test_a_measure_that_takes_much_runs_only_where_it_is_asked_for(only, names):
+    assert chosen(only, (), ROOM, ("heavy", "sound")) == names
+
+
 @pytest.mark.parametrize("only", ["soun", "sound.x", "fast", ""])
 def test_an_unknown_name_is_told_those_there_are(only):
     with pytest.raises(BenchError, match=r"sound: fast, slow, ratio"):
