@@ -17,8 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from model.embedding_places import Places
 from model.embedding_shard import DAMAGED, ShardError, finite_rows, read_keys, read_parts
 from model.files import write_atomically
+
+Keys = Sequence[int] | NDArray[np.int64]
 
 log = logging.getLogger(__name__)
 COMPACT_ABOVE = 64  # shards in a store before `compact` merges the small ones
@@ -75,7 +78,7 @@ class EmbeddingStore:
     def __init__(self, folder: Path, dimensions: int) -> None:
         self.folder = folder
         self.dimensions = dimensions
-        self._rows: dict[int, tuple[Path, int]] = {}
+        self._places = Places.none()
         self._read: set[Path] = set()
 
     def add(self, keys: Sequence[int], embeddings: NDArray[np.floating]) -> None:
@@ -95,23 +98,29 @@ class EmbeddingStore:
         """Take note of shards that were added or removed since the last call."""
         shards = set(self.folder.glob("[!.]*.safetensors"))
         if self._read - shards:
-            self._rows, self._read = {}, set()
+            self._places, self._read = Places.none(), set()
+        added = {}
         for shard in sorted(shards - self._read):
             try:
-                keys = read_keys(shard, self.dimensions)
+                added[shard] = keys = read_keys(shard, self.dimensions)
             except (ShardError, OSError) as error:
                 self._drop(shard, error)
                 continue
-            self._read.add(shard)
-            self._rows.update((key, (shard, row)) for row, key in enumerate(keys.tolist()) if key != DAMAGED)
             if damaged := int((keys == DAMAGED).sum()):
                 self._say_once(shard, f"{damaged} of its embeddings are not finite: their images will be embedded again")
+        self._places = self._places.with_shards(added)
+        self._read |= set(added)
 
-    def missing(self, keys: Sequence[int]) -> list[int]:
+    def has(self, keys: Keys) -> NDArray[np.bool_]:
+        """Which of m `keys` have an embedding, bool (m,)."""
+        return self._places.find(np.asarray(keys, np.int64))[1]
+
+    def missing(self, keys: Keys) -> list[int]:
         """Those of `keys` that have no embedding yet, in their order."""
-        return [key for key in keys if key not in self._rows]
+        asked = np.asarray(keys, np.int64)
+        return asked[~self.has(asked)].tolist()
 
-    def get(self, keys: Sequence[int]) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
+    def get(self, keys: Keys) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
         """The embeddings of `keys` as (values, found).
 
         values: float16 of shape (len(keys), D), zeros where not found; found: bool of shape (len(keys),).
@@ -122,51 +131,41 @@ class EmbeddingStore:
             values[positions], found[positions] = embeddings, True
         return values, found
 
-    def parts(self, keys: Sequence[int]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
+    def parts(self, keys: Keys) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
         """The embeddings of `keys` in parts as they lie on disk, so that a large pool is never in memory as a whole.
 
         Each part is (positions in `keys`, int64 of shape (n,); embeddings, float16 of shape (n, D), not to be written to). Keys
         without an embedding are in none.
         """
-        left = np.ones(len(keys), bool)
+        asked, left = np.asarray(keys, np.int64), np.arange(len(keys))
         for _ in range(2):
-            whole = True
-            for shard, positions, rows in self._places(keys, np.flatnonzero(left).tolist()):
+            whole, read_all = True, np.zeros(len(asked), bool)
+            for shard, positions, rows in self._places.by_shard(asked[left]):
                 try:
                     for where, read in read_parts(shard, rows, self.dimensions):
-                        into, finite = positions[where], finite_rows(read)
-                        left[into] = False
-                        for position in into[~finite].tolist():  # damaged since the shard was looked at
-                            self._rows.pop(keys[position], None)
+                        into, finite = left[positions[where]], finite_rows(read)
+                        read_all[into] = True
+                        if not finite.all():  # damaged since the shard was looked at
+                            self._places = self._places.without(np.isin(self._places.keys, asked[into[~finite]]))
                         yield (into, read) if finite.all() else (into[finite], read[finite])  # to choose would copy them all
                 except (ShardError, OSError) as error:
                     self._drop(shard, error)
                     whole = False
             if whole:
                 return
+            left = left[~read_all[left]]
             self.refresh()  # another process merged shards meanwhile
-
-    def _places(self, keys: Sequence[int], positions: Sequence[int]) -> list[tuple[Path, NDArray[np.int64], NDArray[np.int64]]]:
-        """Where the embeddings of the keys at `positions` lie: of each shard those positions, and the rows."""
-        by_shard: dict[Path, list[tuple[int, int]]] = {}
-        for position in positions:
-            if keys[position] in self._rows:
-                shard, row = self._rows[keys[position]]
-                by_shard.setdefault(shard, []).append((position, row))
-        return [(shard, *np.array(pairs, np.int64).T) for shard, pairs in by_shard.items()]
 
     def compact(self) -> None:
         """Merge small shards once there are many, so that a year of single images stays quick to read."""
         self.refresh()
-        sizes: dict[Path, list[int]] = {shard: [] for shard in self._read}
-        for key, (shard, _) in self._rows.items():
-            sizes.setdefault(shard, []).append(key)
-        small = {shard: keys for shard, keys in sizes.items() if len(keys) < SMALL}
+        sizes = np.bincount(self._places.numbers, minlength=len(self._places.shards)).tolist()
+        small = {shard for shard, size in zip(self._places.shards, sizes, strict=True) if size < SMALL} & self._read
         if len(self._read) <= COMPACT_ABOVE or len(small) < 2:
             return
-        keys = [key for shard_keys in small.values() for key in shard_keys]
+        keys = np.concatenate([self._places.keys[self._places.in_shard(shard)] for shard in sorted(small)])
         values, found = self.get(keys)
-        self.add([key for key, good in zip(keys, found, strict=True) if good], values[found])
+        self.add(keys[found].tolist(), values[found])
         for shard in small:
             with suppress(OSError):
                 shard.unlink()
@@ -175,7 +174,7 @@ class EmbeddingStore:
     def _drop(self, shard: Path, error: ShardError | OSError) -> None:
         if not isinstance(error, FileNotFoundError):  # gone shards were merged or removed on purpose
             self._say_once(shard, f"it cannot be read ({error}): its images will be embedded again")
-        self._rows = {key: place for key, place in self._rows.items() if place[0] != shard}
+        self._places = self._places.without(self._places.in_shard(shard))
         self._read.discard(shard)
         if isinstance(error, ShardError):  # an OSError may pass; broken content never heals
             with suppress(OSError):
