@@ -1,6 +1,7 @@
 """`al-backend serve`: the server that Label Studio calls, in this process."""
 
 import gc
+import threading
 
 import click
 
@@ -20,10 +21,14 @@ def serve_command(settings: Settings) -> None:
     """
     import uvicorn
 
+    from backend.project.fitting import keep_announcing
+    from backend.queue.redis_server import connect_redis
     from backend.server.app import create_app
     from backend.server.protocol import config
 
     with listen(settings) as listening:
         app = create_app(settings)
+        announcing = (settings, connect_redis(settings, seconds=5), threading.Event())
+        threading.Thread(target=keep_announcing, args=announcing, daemon=True, name="announce").start()
         gc.freeze()  # what is there for good: looking through it again held up webhooks for 200 ms, now and then
         uvicorn.Server(config(app)).run(sockets=[listening])

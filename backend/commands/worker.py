@@ -3,11 +3,13 @@
 import gc
 import os
 from contextlib import suppress
+from functools import partial
 
 import click
 
 from backend.commands.shared import known_queues, open_work, queues_argument, with_settings
 from backend.network.transport import certificates
+from backend.project.fitting import why_unfit
 from backend.project.state import Projects
 from backend.queue.worker import run_worker
 from backend.server.events import SOON
@@ -19,6 +21,7 @@ from backend.settings import Settings
 @with_settings
 def worker_command(settings: Settings, queues: tuple[str, ...]) -> None:
     """Run one RQ worker. QUEUE names the queues that it takes, in order; by default al-train, al-housekeeping and al-embed.
+    A worker of another version than the server, or with another network or other weights, says so and takes no job.
     The jobs of al-finetune take minutes to hours: give that queue a worker of its own.
 
     \b
@@ -36,7 +39,8 @@ def worker_command(settings: Settings, queues: tuple[str, ...]) -> None:
                 work.wake("reconcile", project, seconds)
 
     rearm(SOON)  # whatever happened while no worker ran
-    run_worker(work.redis, names, lambda: rearm(settings.reconcile_seconds), settings.log_level)
+    every, unfit = partial(rearm, settings.reconcile_seconds), partial(why_unfit, settings, work.redis)
+    run_worker(work.redis, names, every, settings.log_level, unfit)
 
 
 def warm_up(settings: Settings) -> None:

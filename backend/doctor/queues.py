@@ -12,7 +12,7 @@ from backend.doctor.case import House
 from backend.doctor.finding import Finding, ok, warning, wrong
 from backend.processes import runs
 from backend.queue.redis_server import RedisUnavailable
-from backend.queue.signs import version_of
+from backend.queue.signs import unfit_of, version_of
 from backend.queue.work import FINETUNE, QUEUES
 
 LATE_SECONDS = 90  # a worker's sign of life comes every 30 s, and every few while a job runs
@@ -60,6 +60,8 @@ def workers(house: House) -> Finding:
             f"workers are of version {', '.join(others)}, this command is {__version__}",
             "end every `al-backend up` and worker, on each machine, and start them again from one installation",
         )
+    if unfit := sorted({why for worker in lively if (why := unfit_of(house.redis, worker.key))}):
+        return wrong(f"a worker takes no job: {unfit[0]}", "`al-backend settings` on each machine shows what it has")
     if not any(FINETUNE in worker.queue_names() for worker in lively):
         return warning(f"none takes {FINETUNE}, so that ResNet50 is never retrained", f"`al-backend worker {FINETUNE}`")
     if len(lively) < len(all_of_them):

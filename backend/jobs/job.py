@@ -12,6 +12,7 @@ from rq import Retry, get_current_job
 from backend.jobs.publish import Superseded
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfigError
+from backend.project.fitting import why_unfit
 from backend.project.index_file import IndexUnavailable
 from backend.project.session import Progress, Session
 from backend.project.state import Projects
@@ -69,6 +70,8 @@ def perform(kind: str, project: int, generation: int, body: Callable[[JobAtWork]
     settings = get_settings()
     work = Work(connect_redis(settings), settings.retrain_after)
     report = _Report(Projects(settings.data_dir), project, kind)
+    if why := why_unfit(settings, work.redis):
+        return report.later(f"the worker that took it must not: {why}")
     try:
         with Session(settings, project, _progress()) as session:
             at = JobAtWork(session, work, kind)

@@ -1,9 +1,11 @@
-"""Signs of life on Redis, for `doctor` to read: of which version a worker is, and that the server has heard of a change.
+"""Signs on Redis: what the server is, for workers to fit it; and for `doctor`: of which version a worker is, why it takes no
+job, and that the server has heard of a change.
 
 The latter costs the server one SET for each PROJECT_UPDATED, which Label Studio sends when a project's settings are changed.
 """
 
 import time
+from typing import Any
 
 from redis import Redis
 
@@ -11,7 +13,8 @@ from backend import __version__
 
 HEARD = "al:heard:{}"  # by project: "nanoseconds version", of the server that heard
 HEARD_SECONDS = 86_400
-VERSION = "al_version"  # beside what RQ itself writes of a worker, and gone with it
+VERSION, UNFIT = "al_version", "al_unfit"  # beside what RQ itself writes of a worker, and gone with it
+SERVER = "al:server"  # a hash: version, and base, the network and weights of its settings
 
 
 def hear(redis: Redis, project: int) -> None:
@@ -21,8 +24,7 @@ def hear(redis: Redis, project: int) -> None:
 
 def heard(redis: Redis, project: int) -> tuple[str, str]:
     """When the server last heard of a change of `project`, and of which version it is; "" twice for never, or a day ago."""
-    found = redis.get(HEARD.format(project))
-    moment, _, version = (found.decode() if isinstance(found, bytes) else str(found or "")).partition(" ")
+    moment, _, version = _text(redis.get(HEARD.format(project))).partition(" ")
     return moment, version
 
 
@@ -33,5 +35,29 @@ def tell_version(redis: Redis, worker: str) -> None:
 
 def version_of(redis: Redis, worker: str) -> str:
     """The version of the worker with the key `worker`, "" where it does not say."""
-    found = redis.hget(worker, VERSION)
+    return _text(redis.hget(worker, VERSION))
+
+
+def tell_unfit(redis: Redis, worker: str, why: str) -> None:
+    """Write there why the worker takes no job; "" once it does."""
+    redis.hset(worker, UNFIT, why)
+
+
+def unfit_of(redis: Redis, worker: str) -> str:
+    """Why the worker with the key `worker` takes no job, "" where it does."""
+    return _text(redis.hget(worker, UNFIT))
+
+
+def announce(redis: Redis, base: str) -> None:
+    """The server says of which version it is, and which network and weights it has."""
+    redis.hset(SERVER, mapping={"version": __version__, "base": base})
+
+
+def announced(redis: Redis) -> tuple[str, str]:
+    """Version and base of the server that began last; "" twice where none has said so."""
+    version, base = redis.hmget(SERVER, "version", "base")
+    return _text(version), _text(base)
+
+
+def _text(found: Any) -> str:
     return found.decode() if isinstance(found, bytes) else str(found or "")

@@ -22,7 +22,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from backend.processes import die_with_parent, session_gives_way
-from backend.queue.signs import tell_version
+from backend.queue.signs import tell_unfit, tell_version
 from backend.queue.work import FINETUNE, GIVES_WAY, KINDS, Work
 
 log = logging.getLogger(__name__)
@@ -33,12 +33,28 @@ GRACE = 6  # seconds such a sign may be late before another worker takes the job
 
 
 class ActiveLearningMixin:
-    """What both worker classes share."""
+    """What both worker classes share. why_unfit: tells why it must not take jobs at the moment, "" where it may."""
+
+    why_unfit: Callable[[], str] = staticmethod(lambda: "")
 
     def register_birth(self) -> None:
         """Say also of which version this worker is."""
         super().register_birth()  # type: ignore[misc]
         tell_version(self.connection, self.key)  # type: ignore[attr-defined]
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Before each job: wait for as long as RQ's own switch, or `why_unfit`, says so."""
+        super().check_for_suspension(burst)  # type: ignore[misc]
+        told = ""
+        while not self._stop_requested and (why := self.why_unfit()):  # type: ignore[attr-defined]
+            if why != told:
+                log.error("This worker takes no job: %s", why)
+                tell_unfit(self.connection, self.key, why)  # type: ignore[attr-defined]
+                told = why
+            self.heartbeat()  # type: ignore[attr-defined]
+            time.sleep(1)
+        if told:
+            tell_unfit(self.connection, self.key, "")  # type: ignore[attr-defined]
 
     def main_work_horse(self, *args: Any) -> None:
         """The job's process: gone when the worker is, and polite to what runs beside it."""
@@ -71,7 +87,7 @@ class SpawningWorker(ActiveLearningMixin, SpawnWorker):
     """For GPUs, whose drivers do not survive a fork."""
 
 
-def worker_class() -> type[Worker]:
+def worker_class() -> type[ForkWorker | SpawningWorker]:
     """The class for this machine, chosen by torch without starting CUDA in the worker's own process."""
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     import torch
@@ -79,8 +95,11 @@ def worker_class() -> type[Worker]:
     return SpawningWorker if torch.cuda.is_available() else ForkWorker
 
 
-def run_worker(redis: Redis, names: Sequence[str], rearm: Callable[[], None], log_level: str) -> None:
-    """Work on the queues `names` until told to stop. `rearm` is called every minute."""
+def run_worker(
+    redis: Redis, names: Sequence[str], rearm: Callable[[], None], log_level: str, why_unfit: Callable[[], str] = lambda: ""
+) -> None:
+    """Work on the queues `names` until told to stop; no job is taken while `why_unfit` gives a reason. `rearm` is called every
+    minute."""
     session_gives_way(NICE + (GIVES_WAY if set(names) == {FINETUNE} else 0))
     threading.Thread(target=_look_after, args=(_connection_like(redis), rearm), daemon=True, name="upkeep").start()
     queues = [Queue(name, connection=redis, serializer=JSONSerializer) for name in names]
@@ -92,6 +111,7 @@ def run_worker(redis: Redis, names: Sequence[str], rearm: Callable[[], None], lo
         job_monitoring_interval=HEARTBEAT_SECONDS,
         maintenance_interval=30,
     )
+    worker.why_unfit = why_unfit
     worker.work(logging_level=log_level)
 
 

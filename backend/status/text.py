@@ -20,6 +20,7 @@ CONNECT = "`al-backend connect --project {}`"
 def render(found: dict[str, Any]) -> str:
     """The lines of `status` from what it has `found`, all projects."""
     lines = [_workers(found["workers"])]
+    lines += [f"  {worker['name']} takes no job: {worker['unfit']}" for worker in found["workers"] if worker["unfit"]]
     if trouble := _unreachable(found):
         lines.append(f"Label Studio cannot be asked, so what follows is what was known last: {trouble}")
     if not found["projects"] and not found["sighted"]:
@@ -47,7 +48,7 @@ def _workers(workers: list[dict[str, Any]]) -> str:
     text = f"Workers: {len(workers)}"
     if not workers:
         return f"{text}  (none: `al-backend up` starts them)"
-    idle = [queue for queue in QUEUES if not any(queue in worker["queues"] for worker in workers)]
+    idle = [queue for queue in QUEUES if not any(queue in worker["queues"] for worker in workers if not worker["unfit"])]
     return f"{text}  (none takes {', '.join(idle)}: `al-backend worker {' '.join(idle)}`)" if idle else text
 
 
@@ -168,7 +169,7 @@ def next_step(p: dict[str, Any], found: dict[str, Any]) -> str:
 
 
 def _takes_rounds(workers: list[dict[str, Any]]) -> bool:
-    return any(TRAIN in worker["queues"] for worker in workers)
+    return any(TRAIN in worker["queues"] and not worker["unfit"] for worker in workers)
 
 
 def age(moment: str) -> str:

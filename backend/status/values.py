@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rq import Worker
+from rq.worker import BaseWorker
 
 from backend.connection.comparison import THERE, Comparer, Known, Standing
 from backend.project.ahead import Ahead
@@ -17,6 +18,7 @@ from backend.project.index import UNLABELLED, Index
 from backend.project.index_file import IndexUnavailable
 from backend.project.state import DataDirError, Projects, ProjectState, finetune_depth
 from backend.queue.sightings import sighted, trouble_with
+from backend.queue.signs import unfit_of
 from backend.queue.work import FINETUNE, QUEUES, Work
 from backend.settings import Settings
 from backend.status.accepting import NONE, accepting_values
@@ -47,7 +49,7 @@ def status(settings: Settings, work: Work, only: Collection[int] | None = None, 
     connected = {entry["project"] for entry in known if entry.get("connected")}
     return {
         "label_studio": settings.label_studio_url,
-        "workers": [{"name": w.name, "queues": w.queue_names(), "state": str(w.get_state())} for w in workers],
+        "workers": [_worker(worker) for worker in workers],
         "projects": known,
         "sighted": {
             project: {"seen": _iso(moment), "trouble": trouble_with(work.redis, project)}
@@ -55,6 +57,12 @@ def status(settings: Settings, work: Work, only: Collection[int] | None = None, 
             if project not in connected
         },
     }
+
+
+def _worker(worker: BaseWorker) -> dict[str, Any]:
+    """Its queues, what it does, and why it takes no job, "" where it does."""
+    unfit = unfit_of(worker.connection, worker.key)
+    return {"name": worker.name, "queues": worker.queue_names(), "state": str(worker.get_state()), "unfit": unfit}
 
 
 def _project(settings: Settings, work: Work, projects: Projects, comparer: Comparer | None, project: int) -> dict[str, Any]:

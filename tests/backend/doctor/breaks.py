@@ -13,7 +13,7 @@ from backend.doctor import plugin, queues, way_back
 from backend.doctor.finding import WARNING, WRONG
 from backend.labelstudio.wiring import TITLE
 from backend.project import embedding
-from backend.queue.signs import VERSION
+from backend.queue.signs import UNFIT, VERSION
 from model.weights_file import WeightsError
 from tests.backend.jobs.made_up import Colours
 from tests.label_studio_in_memory import TOKEN, Refused
@@ -108,6 +108,10 @@ BREAKS = {  # name: what breaks, the link, its state, what is seen, the next ste
     "a worker that does not tell its version": (
         lambda house: house.redis.hdel(house.worker.key, VERSION),
         ("workers", WRONG, "an older one", "start them again from one installation"),
+    ),
+    "a worker that does not fit the server": (
+        lambda house: house.redis.hset(house.worker.key, UNFIT, "other weights"),
+        ("workers", WRONG, "a worker takes no job: other weights", "`al-backend settings` on each machine"),
     ),
     "no Label Studio": (
         lambda house: house.change(label_studio_url=f"http://127.0.0.1:{free_port()}"),

@@ -8,6 +8,7 @@ from backend.jobs.job import BACK_OFF, TryLater, perform
 from backend.jobs.round import run_round
 from backend.labelstudio.client import LabelStudioError
 from backend.project.index_file import IndexLost
+from backend.queue.signs import SERVER, announce
 from tests.label_studio_in_memory import Fault
 
 
@@ -35,6 +36,15 @@ def test_while_label_studio_is_out_of_order_a_job_waits_without_failing(place, s
 def test_label_studio_is_left_alone_for_as_long_as_it_asks(place):
     error = LabelStudioError("Too many requests", 429, passing=True, again_in=45.2)
     assert do(place, failing(error)).intervals == [46]
+
+
+def test_a_worker_that_does_not_fit_leaves_a_job_that_it_took_to_another(place):
+    place.work.redis.hset(SERVER, "version", "0.1.0")
+    assert isinstance(do(place, lambda _: pytest.fail("it began")), Retry)
+    assert "waits: the worker that took it must not: it is of version" in place.state.last_error
+    announce(place.work.redis, "")
+    assert do(place, lambda _: "done") == "done"
+    assert place.state.last_error == ""
 
 
 def test_an_index_that_was_replaced_makes_a_job_begin_again(place):

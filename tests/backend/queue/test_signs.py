@@ -3,7 +3,7 @@
 from rq import Queue, SimpleWorker
 
 from backend import __version__
-from backend.queue.signs import HEARD, hear, heard, version_of
+from backend.queue.signs import HEARD, announce, announced, hear, heard, version_of
 from backend.queue.work import TRAIN
 from backend.queue.worker import ActiveLearningMixin
 
@@ -38,3 +38,10 @@ def test_each_change_that_the_server_hears_of_is_another_moment(redis):
 def test_what_was_heard_is_forgotten_after_a_day(redis):
     hear(redis, 3)
     assert 0 < redis.ttl(HEARD.format(3)) <= 86_400
+
+
+def test_the_server_that_began_last_says_what_it_is(redis):
+    assert announced(redis) == ("", "")
+    announce(redis, "resnet50-V1")
+    announce(redis, "resnet50-0a1b2c")
+    assert announced(redis) == (__version__, "resnet50-0a1b2c")

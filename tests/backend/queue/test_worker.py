@@ -7,11 +7,12 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from rq import Queue, SimpleWorker
+from rq import Queue, SimpleWorker, Worker
 from rq.serializers import JSONSerializer
 
 import backend.queue.work
 from backend.queue.redis_server import redis_url
+from backend.queue.signs import unfit_of
 from backend.queue.work import KINDS, TRAIN, Kind
 from backend.queue.worker import ActiveLearningMixin
 from tests.conftest import ROOT
@@ -22,7 +23,8 @@ from redis import Redis
 from backend.queue import worker
 if sys.argv[2] == "spawn":
     worker.worker_class = lambda: worker.SpawningWorker
-worker.run_worker(Redis.from_url(sys.argv[1]), [{queue!r}], lambda: None, "WARNING")
+redis = Redis.from_url(sys.argv[1])
+worker.run_worker(redis, [{queue!r}], lambda: None, "WARNING", lambda: (redis.get("unfit") or b"").decode())
 """
 
 
@@ -81,6 +83,20 @@ def test_a_job_scheduled_for_now_and_one_for_later_are_done(work, redis_settings
         later = work.job(work.wake("nap", 1, delay=2))
         _, seconds = wait_for(lambda: later.get_status() == "finished", 30)
         assert seconds > 1
+
+
+def test_a_worker_that_does_not_fit_says_so_and_takes_no_job_until_it_does(work, redis, redis_settings, kind_of_naps):
+    kind_of_naps("nap")
+    redis.set("unfit", "it is of version 0.1.0")
+    with workers(redis_settings, 1):
+        (worker,) = wait_for(lambda: Worker.all(connection=redis), 60)[0]
+        wait_for(lambda: unfit_of(redis, worker.key) == "it is of version 0.1.0", 60)
+        job = work.job(work.wake("nap", 1))
+        time.sleep(3)
+        assert job.get_status() == "queued"
+        redis.delete("unfit")
+        wait_for(lambda: job.get_status() == "finished", 30)
+        assert unfit_of(redis, worker.key) == ""
 
 
 def test_the_round_of_a_killed_worker_starts_again_within_20_seconds(work, redis_settings, kind_of_naps):

@@ -1,0 +1,58 @@
+"""Whether a worker fits the server: they may run on different machines, and what one makes the other must be able to use."""
+
+import logging
+from threading import Event
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from backend import __version__
+from backend.project.state import Projects
+from backend.project.wanted import wanted_base
+from backend.queue.signs import announce, announced
+from backend.settings import Settings
+from model.arithmetic import FLOAT32, check_available
+from model.backbone import backbone_name
+from model.weights_file import WeightsError
+
+log = logging.getLogger(__name__)
+ANNOUNCE_SECONDS = 30  # until a Redis that has lost its data knows again
+
+
+def base_of(settings: Settings) -> str:
+    """Network and weights that BACKBONE and MODEL_WEIGHTS name, by a name that follows their content. Raises WeightsError."""
+    return backbone_name(wanted_base(settings, "", FLOAT32))
+
+
+def why_unfit(settings: Settings, redis: Redis) -> str:
+    """Why a worker of these settings must not take jobs, for people; "" where it fits, or no server has said what it is."""
+    version, base = announced(redis)
+    if not version:
+        return ""
+    if version != __version__:
+        return f"it is of version {__version__}, the server of {version}: install one version on both, and start them again"
+    try:
+        if base and base != base_of(settings):
+            return (
+                f"BACKBONE and MODEL_WEIGHTS name {base_of(settings)} there, and {base} where the server runs: give both the "
+                "same network and the same file of weights"
+            )
+        check_available(Projects(settings.data_dir).arithmetic())
+    except WeightsError as error:
+        return str(error)
+    return ""
+
+
+def keep_announcing(settings: Settings, redis: Redis, end: Event) -> None:
+    """Tell workers what the server is, now and again until `end`."""
+    try:
+        base = base_of(settings)
+    except WeightsError:  # the jobs tell
+        base = ""
+    while True:
+        try:
+            announce(redis, base)
+        except (RedisError, OSError) as error:
+            log.debug("Not announced: %s", error)
+        if end.wait(ANNOUNCE_SECONDS):
+            return

@@ -1,0 +1,79 @@
+"""A worker that fits the server takes jobs, and any other says why not."""
+
+import threading
+
+import pytest
+
+from backend import __version__
+from backend.project import fitting
+from backend.project.fitting import base_of, keep_announcing, why_unfit
+from backend.project.state import ARITHMETIC
+from backend.queue.signs import SERVER, announce, announced
+from model.files import write_json
+from tests.backend.queue.test_worker import wait_for
+
+
+@pytest.fixture
+def settings(make_settings, tmp_path):
+    """With a file of weights, which is named by its content and never loaded."""
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(b"weights")
+    return make_settings(model_weights=path)
+
+
+def test_one_like_the_server_fits(settings, redis):
+    announce(redis, base_of(settings))
+    assert why_unfit(settings, redis) == ""
+
+
+def test_it_fits_where_no_server_has_said_what_it_is(settings, redis):
+    assert why_unfit(settings, redis) == ""
+
+
+def test_one_of_another_version_does_not(settings, redis):
+    announce(redis, base_of(settings))
+    redis.hset(SERVER, "version", "0.1.0")
+    assert why_unfit(settings, redis).startswith(f"it is of version {__version__}, the server of 0.1.0: install one version")
+
+
+def test_one_with_another_file_of_weights_does_not(settings, redis, make_settings, tmp_path):
+    announce(redis, base_of(settings))
+    (tmp_path / "others.safetensors").write_bytes(b"other weights")
+    others = make_settings(model_weights=tmp_path / "others.safetensors")
+    assert why_unfit(others, redis).startswith(
+        f"BACKBONE and MODEL_WEIGHTS name {base_of(others)} there, and {base_of(settings)}"
+    )
+
+
+def test_the_same_weights_may_lie_elsewhere(settings, redis, make_settings, tmp_path):
+    announce(redis, base_of(settings))
+    (tmp_path / "copy.safetensors").write_bytes(b"weights")
+    assert why_unfit(make_settings(model_weights=tmp_path / "copy.safetensors"), redis) == ""
+
+
+def test_one_without_the_weights_does_not(settings, redis, make_settings, tmp_path):
+    announce(redis, base_of(settings))
+    assert "is no file" in why_unfit(make_settings(model_weights=tmp_path / "nowhere"), redis)
+
+
+def test_one_that_cannot_compute_as_the_embeddings_were_made_does_not(settings, redis):
+    announce(redis, base_of(settings))
+    write_json(settings.data_dir / ARITHMETIC, {"arithmetic": "float7"})
+    assert "There is no arithmetic 'float7'" in why_unfit(settings, redis)
+
+
+def test_a_server_whose_own_weights_are_gone_is_asked_for_its_version_alone(settings, redis):
+    announce(redis, "")
+    assert why_unfit(settings, redis) == ""
+
+
+def test_the_server_says_it_again_to_a_redis_that_has_lost_everything(settings, redis, monkeypatch):
+    monkeypatch.setattr(fitting, "ANNOUNCE_SECONDS", 0.1)
+    end = threading.Event()
+    announcing = threading.Thread(target=keep_announcing, args=(settings, redis, end))
+    announcing.start()
+    wait_for(lambda: announced(redis)[0], 10)
+    redis.flushall()
+    wait_for(lambda: announced(redis) == (__version__, base_of(settings)), 10)
+    end.set()
+    announcing.join()
