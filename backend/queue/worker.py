@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 REARM_SECONDS = 60
 HEARTBEAT_SECONDS = 3  # between a running job's signs of life
 NICE = 5  # of a job: webhooks come first
+UNFIT_SECONDS = (
+    10  # until a worker says that it does not fit: the server that starts beside it may not have said yet what it is
+)
 GRACE = 6  # seconds such a sign may be late before another worker takes the job over
 
 
@@ -45,9 +48,9 @@ class ActiveLearningMixin:
     def check_for_suspension(self, burst: bool) -> None:
         """Before each job: wait for as long as RQ's own switch, or `why_unfit`, says so."""
         super().check_for_suspension(burst)  # type: ignore[misc]
-        told = ""
+        told, since = "", time.monotonic()
         while not self._stop_requested and (why := self.why_unfit()):  # type: ignore[attr-defined]
-            if why != told:
+            if why != told and time.monotonic() - since > UNFIT_SECONDS:
                 log.error("This worker takes no job: %s", why)
                 tell_unfit(self.connection, self.key, why)  # type: ignore[attr-defined]
                 told = why

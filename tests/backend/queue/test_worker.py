@@ -23,6 +23,7 @@ from redis import Redis
 from backend.queue import worker
 if sys.argv[2] == "spawn":
     worker.worker_class = lambda: worker.SpawningWorker
+worker.UNFIT_SECONDS = 1
 redis = Redis.from_url(sys.argv[1])
 worker.run_worker(redis, [{queue!r}], lambda: None, "WARNING", lambda: (redis.get("unfit") or b"").decode())
 """
