@@ -89,6 +89,7 @@ def assert_the_same(spec, photos, tmp_path, unseen=True):
     assert np.abs(by_onnx - expected).max() < SAME
 
 
+@pytest.mark.soak
 def test_resnet50_as_it_ships_gives_the_same_outside(weights, photos, tmp_path):
     assert len({Image.open(path).size for path in photos}) > 2
     assert_the_same(resnet50(weights, "float32"), photos, tmp_path)
