@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -47,7 +47,7 @@ class Outcome(Generic[Item]):
 
 
 def embed_images(
-    items: Sequence[Item],
+    items: Iterable[Item],
     key: Callable[[Item], int],
     read: Callable[[Item], Prepared],
     embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
@@ -59,9 +59,9 @@ def embed_images(
 ) -> int:
     """Embed `items`, about in their order, for about `seconds`; returns how many were tried.
 
-    read: an item's image; embed: embeddings, float32 (n, D), of n images of one shape, uint8 (n, H, W, 3), called by STREAMS
-    threads; note: told, shard by shard, what became of the items; batch: how many images `embed` is given at once; progress:
-    told how many were tried so far.
+    items: asked for one by one, some batches ahead; read: an item's image; embed: embeddings, float32 (n, D), of n images of
+    one shape, uint8 (n, H, W, 3), called by STREAMS threads; note: told, shard by shard, what became of the items; batch: how
+    many images `embed` is given at once; progress: told how many were tried so far.
 
     An ImageError of `read` costs that item alone. Anything else that it raises speaks of all items: reading stops, what is
     there is stored, and it is raised.
@@ -112,7 +112,7 @@ def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
 def _ahead(
     readers: ThreadPoolExecutor,
     attempt: Callable[[Item], Any],
-    items: Sequence[Item],
+    items: Iterable[Item],
     ahead: int,
     stopped: Callable[[], bool],
 ) -> Iterator[tuple[Item, Future[Any]]]:

@@ -1,35 +1,65 @@
-"""The job that embeds the images which no round could wait for, a slice at a time."""
+"""The job that embeds the images which no round could wait for, a slice at a time, beside others of its kind.
+
+Each job claims images as it goes. As soon as it has some and leaves others, it wakes the next job, which a free worker takes:
+so as many embed as there are workers, and projects take turns in the queue. Whoever is last sees what there is to do next.
+"""
 
 from typing import Any
 
 from backend.jobs.job import JobAtWork, perform
-from backend.project.embedding import embed as embed_rows
 from backend.project.embedding import unembedded
 from backend.project.map import has_map
+from backend.project.share import Share
+from backend.project.sync import SYNCED_TO
+from backend.queue.claims import Claims
 
 MAP_LATER = 60  # seconds until new images are on the map: more of them may come
 EMBED_SLICE = 30  # seconds of one embed job, so that other projects get their turn
+READ_BY = 5  # seconds until a job looks again whether another has read all tasks
+READING, COMPACTING = "reading", "compacting"  # claimed by who reads all tasks, and who merges shards
 
 
 def embed(project: int, generation: int) -> Any:
     """Embed what is missing, a slice at a time; then let the new images take their places. Returns how many were tried."""
-    return perform("embed", project, generation, _embed)
+    return perform("embed", project, generation, lambda at: _embed(at, f"embed-{project}-{generation}"))
 
 
-def _embed(at: JobAtWork) -> int:
+def _embed(at: JobAtWork, job: str) -> int:
     s = at.session
     if not s.state.connected:
         return 0
-    s.sync()
-    labelled, others = unembedded(s)
-    tried = embed_rows(s, [*labelled, *others], EMBED_SLICE)
-    s.store.compact()
-    if tried < len(labelled) + len(others):
+    claims = Claims(at.work.redis, s.project, s.backbone, job)
+    try:
+        if not s.index.note(SYNCED_TO) and not claims.claim([READING], 1)[1]:
+            at.wake("embed", READ_BY)  # another job reads all tasks, which may take minutes: not twice
+            return 0
+        s.sync()
+        claims.release([READING])
+        before = claims.done()
+        labelled, others = unembedded(s)
+        share = Share(s, claims, [*labelled, *others], lambda: at.wake("embed"))
+        tried = share.embed(before, EMBED_SLICE)
+        if claims.claim([COMPACTING], 1)[1]:
+            s.store.compact()
+    finally:
+        others_at_work = claims.end()
+    if share.rest or (share.passed_over and not others_at_work and any(unembedded(s))):  # those who had them are gone
         at.wake("embed")
-    elif s.state.partial:
+    elif not others_at_work:
+        _finish(at, claims, tried)
+        return tried
+    if tried:
+        at.wake("reconcile", EMBED_SLICE)  # once in a slice, however many embed
+    return tried
+
+
+def _finish(at: JobAtWork, claims: Claims, tried: int) -> None:
+    """No image is left, and nobody else is at one: see that the new ones are taken up."""
+    s = at.session
+    news = claims.finish() or tried
+    if s.state.partial and news:
         at.wake("round", 1)  # much of the pool was not there when the last queue was drawn
     elif tried and has_map(s.projects.folder(s.project)):
         at.wake("map", MAP_LATER)
     if tried:
         at.wake("reconcile", 1)
-    return tried

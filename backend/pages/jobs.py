@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from backend.pages.visit import Page, Visit
 from backend.queue.work import DEPTHS
-from backend.status.jobs import describe_job, job_values
+from backend.status.jobs import describe_job, jobs_values
 from strategies import REGISTRY
 
 
@@ -12,7 +12,7 @@ def _jobs(visit: Visit) -> Response:
     """The page asks for itself anew every few seconds: so it is made of what is at hand, without Label Studio and the index."""
     house, project = visit.house, visit.project or 0
     state = house.projects.read(project)
-    running = [values | {"text": describe_job(values)} for values in map(job_values, house.work.active(project))]
+    running = [values | {"text": describe_job(values)} for values in jobs_values(house.work.active(project))]
     return visit.page(
         "jobs.html",
         running=running,

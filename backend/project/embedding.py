@@ -1,7 +1,7 @@
 """Bringing the images of a project into its embedding store."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from model.images import ImageError, read
 from model.weights_file import WeightsError
 
 log = logging.getLogger(__name__)
+EMBEDDING = "embedding images"  # as the progress of a job tells it
 
 
 def get_backbone(spec: BackboneSpec, cache: Path) -> Backbone:
@@ -62,26 +63,42 @@ def embed(session: Session, rows: Sequence[Row], seconds: float = float("inf")) 
     An image that cannot be read is noted with its reason and passed over. Raises WeightsError, and LabelStudioError where
     Label Studio as a whole is out of order, once what is there is stored.
     """
-    if not rows:
-        return 0
+    return embed_parts(session, [rows], seconds, lambda done: session.progress(EMBEDDING, done, len(rows))) if rows else 0
+
+
+def embed_parts(
+    session: Session,
+    parts: Iterable[Sequence[Row]],
+    seconds: float,
+    progress: Callable[[int], None],
+    settled: Callable[[list[Outcome[Row]]], None] = lambda _: None,
+) -> int:
+    """As `embed`, the rows in parts that are asked for one by one as they are needed. progress: told how many were tried so
+    far; settled: told what became of rows, once it is stored and noted."""
     spec = session.backbones.spec(session.backbone)
     session.progress(f"loading {title_of(spec.network)}", 0, 1)
     backbone = get_backbone(spec, session.settings.data_dir / NETWORKS)
-    references = References(session, rows)
+    references = References(session)
+
+    def rows() -> Iterator[Row]:
+        for part in parts:
+            references.expect(part)
+            yield from part
 
     def note(outcomes: list[Outcome[Row]]) -> None:
         note_errors(session, {o.item: o.error for o in outcomes if o.error or o.item.error})
         session.index.set_image_notes({o.item.key: o.note or None for o in outcomes if not o.error})
+        settled(outcomes)
 
     tried = embed_images(
-        rows,
+        rows(),
         key=lambda row: row.key,
         read=lambda row: read_pixels(session, row, references, backbone),
         embed=backbone.embed,
         store=session.store,
         note=note,
         batch=backbone.batch,
-        progress=lambda done: session.progress("embedding images", done, len(rows)),
+        progress=progress,
         seconds=seconds,
     )
     session.store.refresh()

@@ -29,12 +29,18 @@ class Asking(Protocol):
 class References:
     """The references of `rows`, asked for in their order. Safe to share between threads."""
 
-    def __init__(self, asking: Asking, rows: Sequence[Row]) -> None:
+    def __init__(self, asking: Asking, rows: Sequence[Row] = ()) -> None:
         self._asking = asking
-        self._cut = [row for row in rows if row.redacted]
+        self._cut: list[Row] = []
         self._next = 0
         self._whole: dict[int, str | ImageError] = {}
         self._lock = threading.Lock()
+        self.expect(rows)
+
+    def expect(self, rows: Sequence[Row]) -> None:
+        """The references of `rows` will be wanted too, after those so far."""
+        with self._lock:
+            self._cut += [row for row in rows if row.redacted]
 
     def of(self, row: Row) -> str:
         """The reference of `row`, from Label Studio where the index has not the whole of it: a signed link as it is now.

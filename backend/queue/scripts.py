@@ -1,7 +1,7 @@
 """What happens on Redis in one act each: Lua scripts over RQ's own records, so that no process can die halfway.
 
 RQ keeps a job in `rq:job:{id}`, scheduled ones in `rq:scheduled:{queue}` by their time, running ones in `rq:wip:{queue}`
-by the time at which a missing heartbeat makes them abandoned, and for each lock (RQ calls it a rate limit) the job that holds
+by the time at which a missing heartbeat makes them abandoned, and for each lock (RQ calls it a rate limit) the jobs that hold
 it in `rq:rl:{lock}:allowed` and those in line for it in `rq:rl:{lock}:rate_limited`.
 """
 
@@ -14,10 +14,11 @@ local function enqueue(job, queue, iso)
     redis.call('HSET', 'rq:job:' .. job, 'status', 'queued', 'enqueued_at', iso)
 end
 
--- let the first in line for a free lock into its queue
+-- let the first in line for a lock into their queue, as many as may hold it
 local function next_turn(lock, now, iso)
     local holders, line = 'rq:rl:' .. lock .. ':allowed', 'rq:rl:' .. lock .. ':rate_limited'
-    while redis.call('ZCARD', holders) == 0 do
+    local most = tonumber(redis.call('HGET', 'rq:rl:' .. lock, 'concurrency') or '1')
+    while redis.call('ZCARD', holders) < most do
         local job = redis.call('ZPOPMIN', line)[1]
         if not job then return end
         local queue = of(job, 'origin')
@@ -32,7 +33,7 @@ local function line_up(job, now, iso)
     local lock = of(job, 'rate_limit_key')
     if not lock then return enqueue(job, of(job, 'origin'), iso) end
     redis.call('SADD', 'rq:rl-keys', lock)
-    redis.call('HSET', 'rq:rl:' .. lock, 'concurrency', 1)
+    redis.call('HSET', 'rq:rl:' .. lock, 'concurrency', of(job, 'rate_limit_concurrency') or 1)
     redis.call('HSET', 'rq:job:' .. job, 'status', 'rate_limited')
     redis.call('ZADD', 'rq:rl:' .. lock .. ':rate_limited', now, job)
     next_turn(lock, now, iso)
@@ -96,13 +97,14 @@ return {job, generation()}
 """
 )
 
-# KEYS: the project's hash. ARGV: kind, generation of the job that begins, its fencing token ("" for none).
-# Returns 0 where a later generation has begun already, which does what this one would.
+# KEYS: the project's hash. ARGV: kind, generation of the job that begins, its fencing token ("" for none), how many jobs of
+# the kind may run together.
+# Returns 0 where a later generation has begun already, which does what this one would; never where several share the work.
 BEGIN = """
 local field, generation = ARGV[1] .. ':generation', tonumber(ARGV[2])
 local known = tonumber(redis.call('HGET', KEYS[1], field) or '0')
-if known > generation + 1 then return 0 end
-redis.call('HSET', KEYS[1], field, string.format('%d', generation + 1))
+if known > generation + 1 and ARGV[4] == '1' then return 0 end
+redis.call('HSET', KEYS[1], field, string.format('%d', math.max(known, generation + 1)))
 if ARGV[1] == 'round' then redis.call('HSET', KEYS[1], 'pending', 0) end
 if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], 'fence', ARGV[3]) end
 return 1

@@ -4,6 +4,8 @@ Each kind of work on a project has a generation. Waking schedules the job `{kind
 one; the job raises the generation as its first act, before it reads anything. So whatever happens before that act is
 seen by the job, whatever happens after schedules the next one, and at most one runs and one waits. A job that failed
 waits for its own next try, which stands for the next generation too.
+
+Of the jobs that embed a project's images any number run together, and one waits: see `backend.queue.claims`.
 """
 
 import time
@@ -27,6 +29,7 @@ DAY = 86_400
 LOST_SECONDS = 8  # a worker that takes a job off its queue begins it in milliseconds, or is gone
 PATIENT = (5, 30, 120, *[600] * 40)  # a job of hours outlives restarts and outages
 GIVES_WAY = 10  # nice of jobs that take long: rounds, embedding and the server go first
+EVERY = 1000  # as many jobs of a kind as there are workers
 DEPTHS = ("last", "all")  # of ResNet50 that a fine-tuning retrains
 
 
@@ -34,7 +37,7 @@ DEPTHS = ("last", "all")  # of ResNet50 that a fine-tuning retrains
 class Kind:
     """A kind of work. lock: what it must not run beside, for the same project; timeout: seconds; again: seconds before each
     further try of one that failed; extra: arguments after project and generation; nice: how far its process gives way to the
-    worker's other jobs."""
+    worker's other jobs; together: how many may hold the lock at once."""
 
     queue: str
     function: str
@@ -43,6 +46,7 @@ class Kind:
     again: tuple[int, ...] = (5, 30, 120)
     extra: tuple[str, ...] = ()
     nice: int = 0
+    together: int = 1
 
 
 # A round and a reconcile write to the same queue of Label Studio's: never both at once.
@@ -50,7 +54,7 @@ KINDS = {
     "round": Kind(TRAIN, "backend.jobs.round.run_round", "publish", 3600),
     "reconcile": Kind(TRAIN, "backend.jobs.reconcile.reconcile", "publish", 1800),
     "rollback": Kind(TRAIN, "backend.jobs.rollback.roll_back", "publish", 1800, again=()),
-    "embed": Kind(EMBED, "backend.jobs.embed.embed", "embed", 3600),
+    "embed": Kind(EMBED, "backend.jobs.embed.embed", "embed", 3600, together=EVERY),
     "migrate": Kind(EMBED, "backend.jobs.migrate.migrate", "migrate", 3600, nice=GIVES_WAY),
     "map": Kind(HOUSEKEEPING, "backend.jobs.mapping.draw_map", "map", 7200, nice=GIVES_WAY),
     "doubts": Kind(HOUSEKEEPING, "backend.jobs.doubts.doubt", "doubts", 1800, nice=GIVES_WAY),
@@ -114,7 +118,7 @@ class Work:
             args=arguments,
             job_id=job_id,
             status=JobStatus.SCHEDULED,
-            rate_limit=RateLimit(f"al:{entry.lock}:{arguments[0]}", 1),
+            rate_limit=RateLimit(f"al:{entry.lock}:{arguments[0]}", entry.together),
             retry=Retry(max=len(entry.again), interval=list(entry.again)) if entry.again else None,
             timeout=entry.timeout,
             result_ttl=3600,
@@ -140,7 +144,7 @@ class Work:
 
         Returns False where a later generation has begun already: there is nothing left to do for this one.
         """
-        return bool(self._begin(keys=[_key(project)], args=[kind, generation, fence]))
+        return bool(self._begin(keys=[_key(project)], args=[kind, generation, fence, KINDS[kind].together]))
 
     def succeeded(self, kind: str, project: int) -> None:
         """Clear away the failed jobs of `kind`: what they were to do has been done since."""

@@ -22,7 +22,7 @@ from backend.queue.signs import unfit_of
 from backend.queue.work import FINETUNE, QUEUES, Work
 from backend.settings import Settings
 from backend.status.accepting import NONE, accepting_values
-from backend.status.jobs import job_values
+from backend.status.jobs import jobs_values
 from backend.status.people import NOBODY, people_values
 from model.backbone_note import BackboneNote, note_file, read_note, title_of
 from model.version_store import VersionError, VersionStore
@@ -83,7 +83,7 @@ def _project(settings: Settings, work: Work, projects: Projects, comparer: Compa
         "versions": [version_values(versions, name) for name in versions.names()],
         **indexed,
         "pending_labels": work.pending(project),
-        "jobs": [job_values(job) for job in work.active(project)],
+        "jobs": jobs_values(work.active(project)),
         "backbone": _backbone(projects.folder(project), versions, state),
         "migration": state.migration or None,
         "finetune": finetune_depth(state, settings) or "off",

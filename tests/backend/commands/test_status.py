@@ -63,6 +63,11 @@ def test_a_running_job_tells_its_epoch_f1_and_time_left(more, said):
     assert describe_job(JOB | more).endswith(said)
 
 
+def test_jobs_that_embed_together_say_how_many_workers_are_at_it():
+    job = {"id": "embed-3-7", "step": "embedding images", "done": 64, "total": 255, "seconds_left": 42.0, "workers": 2}
+    assert describe_job(job) == "embed-3-7: embedding images 64/255 by 2 workers, 42 s left"
+
+
 @pytest.mark.parametrize(
     ("project", "setting", "depth"), [("", "off", ""), ("", "last", "last"), ("off", "last", ""), ("all", "off", "all")]
 )

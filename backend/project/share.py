@@ -1,0 +1,77 @@
+"""What one job embeds of a project's images while others embed the rest."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from backend.project.embedding import EMBEDDING, embed_parts
+from backend.project.index import Row
+from backend.project.session import Session
+from backend.queue.claims import Claims
+from model.embedding_loop import Outcome
+
+PART = 64  # images claimed at once: how far apart the last two of several workers end, and how often they ask Redis
+WINDOW = 512  # images looked at in one act on Redis
+
+
+class Share:
+    """A job's share of `rows`, which have no embedding yet, the most urgent first.
+
+    more: called once, when images are left beside the first ones that the job has claimed. passed_over: whether it left some to
+    others that had claimed them.
+    """
+
+    def __init__(self, session: Session, claims: Claims, rows: Sequence[Row], more: Callable[[], object]) -> None:
+        self._session, self._claims, self._rows, self._more = session, claims, rows, more
+        self._next = 0  # the first row that was not looked at
+        self._claimed = 0
+        self._told = 0  # images tried by this job that all jobs know of
+        self.passed_over = False
+
+    @property
+    def rest(self) -> bool:
+        """Whether it had no time for all rows that were left to it."""
+        return self._next < len(self._rows) or self._told < self._claimed
+
+    def embed(self, before: int, seconds: float) -> int:
+        """Embed for about `seconds`; returns how many images were tried. before: how many all jobs had done when `rows` were
+        made."""
+        if not self._rows:
+            return 0
+        self._standing = self._claims.advance(0, before + len(self._rows))
+        return embed_parts(self._session, self._parts(), seconds, self._progress, self._settled)
+
+    def _parts(self) -> Iterator[list[Row]]:
+        """Rows that are claimed now and still lack an embedding, part by part."""
+        while self._next < len(self._rows):
+            first, part = not self._claimed, self._claim()
+            if first and part and self._next < len(self._rows):
+                self._more()
+            self._claimed += len(part)
+            yield part
+
+    def _claim(self) -> list[Row]:
+        """The next rows that nobody else has. What another job has embedded since `rows` were made is on disk by the time at
+        which it lets go of it: so the store is looked at once more after the claim."""
+        store = self._session.store
+        window = self._rows[self._next : self._next + WINDOW]
+        missing = set(store.missing([row.key for row in window]))
+        open_rows = [(position, row) for position, row in enumerate(window) if row.key in missing]
+        looked_at, mine = self._claims.claim([row.key for _, row in open_rows], PART)
+        self.passed_over |= looked_at > len(mine)
+        self._next += open_rows[looked_at - 1][0] + 1 if len(mine) == PART else len(window)
+        claimed = [open_rows[position][1] for position in mine]
+        store.refresh()
+        still = set(store.missing([row.key for row in claimed]))
+        self._claims.release([row.key for row in claimed if row.key not in still])
+        return [row for row in claimed if row.key in still]
+
+    def _settled(self, outcomes: list[Outcome[Row]]) -> None:
+        """Let go of what is embedded. What failed is kept until the job ends: else another would try it again."""
+        self._claims.release([outcome.item.key for outcome in outcomes if not outcome.error])
+        self._standing = self._claims.advance(len(outcomes))
+        self._told += len(outcomes)
+
+    def _progress(self, tried: int) -> None:
+        """Tell how far all jobs are, as far as this one knows."""
+        at = self._standing
+        done = min(at.done + tried - self._told, at.total)
+        self._session.progress(EMBEDDING, done, at.total, seconds_left=at.seconds_left)

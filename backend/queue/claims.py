@@ -1,0 +1,135 @@
+"""Which job embeds which image, so that several embed a project's together, and how far all of them are.
+
+A job claims images some at a time; a claim ends with its job, or once RQ has not heard from the job's worker for seconds. The
+embedding store alone says what is embedded: to lose Redis costs some images that are embedded twice, and none that is lost.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from redis import Redis
+
+PACE_SECONDS = 30  # the time left follows from what was done in the last one to two of these
+
+# What the scripts share: KEYS: the claims, a hash of names with the job that holds each; ARGV: now, the job that asks.
+_HOLDS = """
+local now, job, known = ARGV[1], ARGV[2], {}
+local function lives(other)
+    if known[other] == nil then known[other] = redis.call('ZCOUNT', 'rq:executions:' .. other, now, '+inf') > 0 end
+    return known[other]
+end
+"""
+
+# ARGV from 3: how many are wanted, names ... Returns how many names were looked at, and which of them are the job's now.
+CLAIM = (
+    _HOLDS
+    + """
+local wanted, mine, number = tonumber(ARGV[3]), {}, 4
+while number <= #ARGV and #mine < wanted do
+    local holder = redis.call('HGET', KEYS[1], ARGV[number])
+    if not holder or holder == job or not lives(holder) then
+        redis.call('HSET', KEYS[1], ARGV[number], job)
+        table.insert(mine, number - 4)
+    end
+    number = number + 1
+end
+redis.call('EXPIRE', KEYS[1], 3600)  -- nobody need clear it away
+return {number - 4, mine}
+"""
+)
+
+# ARGV from 3: names ... Lets go of those that the job holds.
+RELEASE = """
+for number = 3, #ARGV do
+    if redis.call('HGET', KEYS[1], ARGV[number]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[number]) end
+end
+"""
+
+# Lets go of all that the job holds. Returns how many names others hold.
+END = (
+    _HOLDS
+    + """
+local others, held = 0, redis.call('HGETALL', KEYS[1])
+for number = 1, #held, 2 do
+    if held[number + 1] == job or not lives(held[number + 1]) then
+        redis.call('HDEL', KEYS[1], held[number])
+    else
+        others = others + 1
+    end
+end
+return others
+"""
+)
+
+# KEYS: the progress, a hash. ARGV: now, images done since the last time, images that there are at least, seconds of the pace.
+# Returns how many are done, of how many; and of a while ago the time, and how many were done by then.
+ADVANCE = """
+local now, pace = tonumber(ARGV[1]), tonumber(ARGV[4])
+local function value(field) return tonumber(redis.call('HGET', KEYS[1], field) or '') end
+local before = value('done') or 0
+local done = before + tonumber(ARGV[2])
+local total = math.max(value('total') or 0, tonumber(ARGV[3]), done)
+local since, since_done, mark, mark_done = value('since'), value('since_done'), value('mark'), value('mark_done')
+if not since then since, since_done, mark, mark_done = now, before, now, before end
+if now - mark >= pace then since, since_done, mark, mark_done = mark, mark_done, now, done end
+redis.call('HSET', KEYS[1], 'done', done, 'total', total, 'since', since, 'since_done', since_done,
+    'mark', mark, 'mark_done', mark_done)
+redis.call('EXPIRE', KEYS[1], 3600)
+return {done, total, since, since_done}
+"""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far all jobs are together: images done, of a total; seconds_left: None where nothing is known of the pace yet."""
+
+    done: int
+    total: int
+    seconds_left: float | None
+
+
+class Claims:
+    """What `job` claims of the images that are to go through `backbone` for `project`."""
+
+    def __init__(self, redis: Redis, project: int, backbone: str, job: str) -> None:
+        self._redis = redis
+        self._job = job
+        self._held = f"al:claims:{project}:{backbone}"
+        self._progress = f"al:embedded:{project}:{backbone}"
+        self._claim, self._release, self._end, self._advance = map(redis.register_script, (CLAIM, RELEASE, END, ADVANCE))
+
+    def claim(self, names: Sequence[object], wanted: int) -> tuple[int, list[int]]:
+        """Claim the first `wanted` of `names` that no other living job holds. Returns how many names were looked at, and the
+        positions of those that are claimed now."""
+        looked_at, mine = self._claim(keys=[self._held], args=[*self._asking(), wanted, *map(str, names)])
+        return int(looked_at), [int(position) for position in mine]
+
+    def release(self, names: Sequence[object]) -> None:
+        """Let go of `names`."""
+        if names:
+            self._release(keys=[self._held], args=[*self._asking(), *map(str, names)])
+
+    def end(self) -> int:
+        """Let go of everything; returns how many names other living jobs hold."""
+        return int(self._end(keys=[self._held], args=self._asking()))
+
+    def done(self) -> int:
+        """How many images all jobs have done."""
+        return int(self._redis.hget(self._progress, "done") or 0)
+
+    def advance(self, done: int, total: int = 0) -> Standing:
+        """Count `done` more images; there are `total` at least. Returns how far all jobs are."""
+        now = int(time.time())
+        values = self._advance(keys=[self._progress], args=[now, done, total, PACE_SECONDS])
+        done, total, since, before = map(int, values)
+        left = (total - done) * (now - since) / (done - before) if done > before and now > since else None
+        return Standing(done, total, left)
+
+    def finish(self) -> bool:
+        """Nothing is left to do: the next images are counted from zero. Returns whether no job has said so within a minute."""
+        self._redis.delete(self._progress)
+        return bool(self._redis.set(f"{self._progress}:all", 1, nx=True, ex=60))
+
+    def _asking(self) -> tuple[int, str]:
+        return int(time.time()), self._job
