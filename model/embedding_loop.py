@@ -56,8 +56,9 @@ def embed_images(
     batch: int,
     progress: Callable[[int], None] = lambda _: None,
     seconds: float = float("inf"),
+    stop: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Embed `items`, about in their order, for about `seconds`; returns how many were tried.
+    """Embed `items`, about in their order, for about `seconds` or until `stop`; returns how many were tried.
 
     items: asked for one by one, some batches ahead; read: an item's image; embed: embeddings, float32 (n, D), of n images of
     one shape, uint8 (n, H, W, 3), called by STREAMS threads; note: told, shard by shard, what became of the items; batch: how
@@ -70,7 +71,7 @@ def embed_images(
     halt = threading.Event()
 
     def stopped() -> bool:
-        return halt.is_set() or time.monotonic() > deadline
+        return halt.is_set() or time.monotonic() > deadline or stop()
 
     def attempt(item: Item) -> Prepared | ImageError | None:
         if stopped():

@@ -6,12 +6,15 @@ so as many embed as there are workers, and projects take turns in the queue. Who
 
 from typing import Any
 
+from rq import get_current_job
+
 from backend.jobs.job import JobAtWork, perform
 from backend.project.embedding import unembedded
 from backend.project.map import has_map
 from backend.project.share import Share
 from backend.project.sync import SYNCED_TO
 from backend.queue.claims import Claims
+from backend.queue.giving_way import GivesWay
 
 MAP_LATER = 60  # seconds until new images are on the map: more of them may come
 EMBED_SLICE = 30  # seconds of one embed job, so that other projects get their turn
@@ -38,7 +41,7 @@ def _embed(at: JobAtWork, job: str) -> int:
         before = claims.done()
         labelled, others = unembedded(s)
         share = Share(s, claims, [*labelled, *others], lambda: at.wake("embed"))
-        tried = share.embed(before, EMBED_SLICE)
+        tried = share.embed(before, EMBED_SLICE, GivesWay(at.work.redis, get_current_job()))
         if claims.claim([COMPACTING], 1)[1]:
             s.store.compact()
     finally:

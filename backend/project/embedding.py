@@ -72,9 +72,10 @@ def embed_parts(
     seconds: float,
     progress: Callable[[int], None],
     settled: Callable[[list[Outcome[Row]]], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> int:
     """As `embed`, the rows in parts that are asked for one by one as they are needed. progress: told how many were tried so
-    far; settled: told what became of rows, once it is stored and noted."""
+    far; settled: told what became of rows, once it is stored and noted; stop: whether to end before `seconds` are over."""
     spec = session.backbones.spec(session.backbone)
     session.progress(f"loading {title_of(spec.network)}", 0, 1)
     backbone = get_backbone(spec, session.settings.data_dir / NETWORKS)
@@ -100,6 +101,7 @@ def embed_parts(
         batch=backbone.batch,
         progress=progress,
         seconds=seconds,
+        stop=stop,
     )
     session.store.refresh()
     return tried

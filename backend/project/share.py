@@ -31,13 +31,13 @@ class Share:
         """Whether it had no time for all rows that were left to it."""
         return self._next < len(self._rows) or self._told < self._claimed
 
-    def embed(self, before: int, seconds: float) -> int:
-        """Embed for about `seconds`; returns how many images were tried. before: how many all jobs had done when `rows` were
-        made."""
+    def embed(self, before: int, seconds: float, stop: Callable[[], bool]) -> int:
+        """Embed for about `seconds` or until `stop`; returns how many images were tried. before: how many all jobs had done
+        when `rows` were made."""
         if not self._rows:
             return 0
         self._standing = self._claims.advance(0, before + len(self._rows))
-        return embed_parts(self._session, self._parts(), seconds, self._progress, self._settled)
+        return embed_parts(self._session, self._parts(), seconds, self._progress, self._settled, stop)
 
     def _parts(self) -> Iterator[list[Row]]:
         """Rows that are claimed now and still lack an embedding, part by part."""

@@ -15,7 +15,7 @@ from rq.serializers import JSONSerializer
 from backend.jobs import embed as embedding_job
 from backend.project import embedding, share
 from backend.project.embedding import unembedded
-from backend.queue.work import EMBED
+from backend.queue.work import EMBED, TRAIN
 from backend.queue.worker import ActiveLearningMixin
 from backend.status.jobs import jobs_values
 from tests.backend.jobs.made_up import Colours
@@ -23,10 +23,9 @@ from tests.conftest import ROOT
 
 IMAGES = 240
 WORKER = """
-import os, time
-from backend.jobs import embed
+import os, sys, time
 from backend.project import embedding, share
-from backend.queue import worker
+from backend.queue import giving_way, worker
 from backend.queue.redis_server import connect_redis
 from backend.settings import get_settings
 from model import embedding_loop
@@ -42,8 +41,8 @@ class Slow(Colours):
         return super().embed(images)
 
 embedding.get_backbone = lambda *_: Slow()
-share.PART, embedding_loop.SHARD = 8, 8
-worker.run_worker(redis, ["al-embed"], lambda: None, "WARNING")
+share.PART, embedding_loop.SHARD, giving_way.LEAST_SECONDS = 8, 8, 0.5
+worker.run_worker(redis, sys.argv[1:], lambda: None, "WARNING")
 """
 
 
@@ -52,9 +51,10 @@ class Here(ActiveLearningMixin, SimpleWorker):
 
 
 @contextmanager
-def workers(count):
+def workers(count, *queues):
     """Worker processes that embed some 60 images a second each, in small parts."""
-    started = [subprocess.Popen([sys.executable, "-c", WORKER], cwd=ROOT, env=os.environ) for _ in range(count)]
+    command = [sys.executable, "-c", WORKER, *(queues or [EMBED])]
+    started = [subprocess.Popen(command, cwd=ROOT, env=os.environ) for _ in range(count)]
     try:
         yield started
     finally:
@@ -142,6 +142,16 @@ def test_a_lost_redis_costs_no_image(make_place):
         place.work.redis.flushall()
         place.work.wake("embed", place.project)  # as every worker does once a minute by a reconcile
         wait_for(lambda: not left(place))
+
+
+def test_a_round_begins_before_the_only_worker_has_embedded_all(make_place):
+    place = make_place(IMAGES)
+    with workers(1, TRAIN, EMBED):
+        place.work.wake("embed", place.project)
+        wait_for(lambda: embedded_by(place))
+        job = place.work.job(place.work.wake("round", place.project))
+        wait_for(lambda: job.get_status() == "started")
+        assert left(place) > IMAGES / 4
 
 
 def burst(place, most=None):
