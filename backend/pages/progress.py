@@ -1,8 +1,10 @@
 """How good a project's model has become, when to stop labelling, and which images it still gets wrong."""
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
+from typing import TypeVar
 
 from starlette.responses import Response
 
@@ -11,13 +13,14 @@ from backend.pages import curve
 from backend.pages.confusion import CLASSES, Confusion
 from backend.pages.visit import Page, Visit
 from backend.project.history import History, summary
-from backend.project.index import Index, Row
+from backend.project.index import Index
 from backend.project.index_file import IndexUnavailable
 from backend.status.figures import HARDLY, UNSURE, WORTH_IT, accuracy, f1, outlook
 from backend.status.stopping import stopping_text
 from backend.status.values import status
 from model.version_store import VersionError, VersionStore
 
+T = TypeVar("T")
 MOST = 100  # images of a cell that one page shows
 ADVICE = {
     WORTH_IT: "Go on labelling: more labels still make it better.",
@@ -40,8 +43,9 @@ def _progress(visit: Visit) -> Response:
         return _images(visit, confusion, asked.get("truth", ""), asked.get("guess", ""))
     live, versions = summary(about), [entry.model_dump() for entry in History(folder).entries()]
     more = outlook(live)
-    given = [row.label for row in _rows(visit) if row.label is not None]
-    labels = Counter(name for label in given for name in (names_of(label) if confusion.several else [label]))
+    labels: Counter[str] = Counter()
+    for label, count in _known(visit, lambda index: index.answers.labels()):
+        labels.update(dict.fromkeys(names_of(label) if confusion.several else [label], count))
     return visit.page(
         "progress.html",
         confusion=confusion,
@@ -73,19 +77,19 @@ def _images(visit: Visit, confusion: Confusion, truth: str, guess: str) -> Respo
     """The images of one cell of the confusion matrix, as far as they are still in the project."""
     if not {truth, guess} <= set(confusion.classes):
         return visit.page("trouble.html", 404, text="The classes of this project are not those of this address.")
-    there = {row.task for row in _rows(visit)}
+    there = {row.task for row in _known(visit, lambda index: index.rows())}
     tasks = [task for task in confusion.images(truth, guess) if task in there]
     return visit.page("confused.html", truth=truth, guess=guess, tasks=tasks[:MOST], count=len(tasks), known=confusion.known)
 
 
-def _rows(visit: Visit) -> list[Row]:
-    """What is known of the project's tasks; nothing where that cannot be read."""
+def _known(visit: Visit, read: Callable[[Index], list[T]]) -> list[T]:
+    """What `read` finds in the project's index; nothing where that cannot be read."""
     path = visit.house.projects.folder(visit.project or 0) / "index.sqlite"
     if not path.exists():
         return []
     try:
         with closing(Index(path)) as index:
-            return index.rows()
+            return read(index)
     except IndexUnavailable:
         return []
 

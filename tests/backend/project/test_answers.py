@@ -32,6 +32,12 @@ def test_when_it_was_made_and_how_long_it_took_is_kept(index):
     assert (answer.made, answer.seconds) == ("2026-11-26T08:30:00Z", 2.5)
 
 
+def test_labels_are_counted_once_a_task(index):
+    both = [annotation("A", completed_by=3), annotation("A", completed_by=4)]
+    index.update([task(1, *both), task(2, annotation("B")), task(3, annotation("A")), task(4)], TARGET)
+    assert sorted(index.answers.labels()) == [("A", 2), ("B", 1)]
+
+
 def test_the_pace_is_the_median_of_what_labels_took(index):
     times = [annotation("A", lead_time=2.0), annotation("B", lead_time=900), annotation("A", lead_time=3.5)]
     times += [annotation("A"), annotation("A", lead_time=0), annotation(was_cancelled=True, lead_time=70)]
