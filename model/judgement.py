@@ -20,14 +20,21 @@ from scipy.special import expit, logit, softmax
 from model.threads import one_thread
 
 # How far off the probabilities of a head for the pool are. On three photo sets, 50 to 300 labels, with and without a tenth of
-# all labels flipped, log b lay between -0.5 and 0.6, and shifts had a standard deviation of 0.1 to 0.6.
+# all labels flipped, log b lay between -0.5 and 0.6, and shifts had a standard deviation of 0.1 to 0.6; of 0.2 to 0.4 on the
+# two larger sets at 100 labels.
 SHARPNESS = 0.3  # standard deviation of log b where the head's temperature rests on LABELS labels or more
 LABELS = 100  # with fewer that rises as its error does, by their square root
-SHIFT = 0.5  # of each a_c
+SHIFT = 0.4  # of each a_c
+# A head's temperature rests on the classes that have labels, and says little of one that has far fewer than others: of 20 food
+# photos taken for one with 8 of 100 labels 19 were expected to be right and 9 were, of 41 groceries with 4 of 100 labels all.
+HITS = 2.5  # standard deviation of the logit of the share of its guesses that are right, beyond what b and a_c make of it
+RARE = 0.25  # labels by the mean of the classes learned, up to which a class is such a one; from twice as many on it is not
+FEW = 9  # labels of the class up to which HITS holds; with more it falls as the square root of their number
 LAPSE, LAPSE_SPREAD = -6.0, 1.7  # mean and standard deviation of the logit of the lapse: 0.2 %, with 97.5 % at most 7 %
 DRAWS = 1000
 NODES = np.linspace(-2.5, 2.5, 7)  # standard deviations of log b at which the pool is read
 READ = 10_000  # images of the pool that are worth reading: more of them change little
+TAILS = np.linspace(0, 5, 11)  # percent of the draws that may lie below an interval; 5 % of them lie outside
 TINY = 1e-6  # probability below which none counts as smaller
 NARROW = 0.3  # width from which on an interval says so little that no figure goes with it
 
@@ -38,7 +45,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Judgement:
-    """Medians and central 95 % ranges on N images, these an image wider on each side.
+    """Medians and shortest 95 % ranges on N images, these an image wider on each side.
 
     macro_f1: the mean F1 of the classes that the head has learned, as far as they occur among the images or the guesses;
     per_class: F1 of each of C classes, None where it was not learned or does not occur.
@@ -82,7 +89,8 @@ def judge(
     of_part = np.bincount(pool.argmax(axis=1), minlength=pool.shape[1])
     guesses = np.rint(of_part * (size / len(pool))).astype(np.int64)
     with one_thread():  # threads would wait for each other in products so small
-        hits, missed = _draw_hits(pool, guesses, _Posterior.of(held, labels, weights, sharpness(int(counts.sum()))), random)
+        posterior = _Posterior.of(held, labels, weights, sharpness(int(counts.sum())))
+        hits, missed = _draw_hits(pool, guesses, posterior, doubt_of_hits(counts), random)
     sizes = hits + missed + guesses
     f1 = np.divide(2 * hits, sizes, out=np.zeros_like(sizes), where=sizes > 0)
     present = (counts > 0) & ((guesses > 0) | (hits + random.poisson(missed) > 0))
@@ -100,10 +108,17 @@ def sharpness(labels: int) -> float:
     return SHARPNESS * max(1.0, (LABELS / labels) ** 0.5)
 
 
+def doubt_of_hits(counts: Classes) -> Floats:
+    """The standard deviation that HITS tells of, for each class of a head that learned so many labels of it, (C,)."""
+    rare = np.clip(2 - counts / counts[counts > 0].mean() / RARE, 0, 1)
+    return HITS * rare * np.sqrt(np.minimum(FEW / np.maximum(counts, 1), 1))
+
+
 def _middle(drawn: Floats, image: float) -> tuple[float, Interval]:
-    """Median and range, whose ends are `image` further out."""
-    low, median, high = (float(value) for value in np.percentile(drawn, [2.5, 50, 97.5]))
-    return median, (max(low - image, 0.0), min(high + image, 1.0))
+    """Median and shortest range, whose ends are `image` further out."""
+    low, high = np.percentile(drawn, TAILS), np.percentile(drawn, 95 + TAILS)
+    shortest = (high - low).argmin()
+    return float(np.median(drawn)), (max(float(low[shortest]) - image, 0.0), min(float(high[shortest]) + image, 1.0))
 
 
 @dataclass(frozen=True)
@@ -196,13 +211,14 @@ def _less_mean(slopes: Floats, soft: Floats) -> Floats:
 
 
 def _draw_hits(
-    pool: NDArray[np.floating], guesses: Classes, posterior: _Posterior, random: np.random.Generator
+    pool: NDArray[np.floating], guesses: Classes, posterior: _Posterior, doubt: Floats, random: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """Of the images that are guessed to be of each class, `guesses`, int64 (C,), how many are, and how many others are of it:
     float64 (DRAWS, C) each.
 
     Each image of `pool` is bent at a few values of b, where the shifts are as expected. How hit rates change between them, and
-    with the shifts, is read off that, as if they were logits that are shifted.
+    with the shifts, is read off that, as if they were logits that are shifted. doubt: standard deviations of these, (C,), from
+    `doubt_of_hits`. Rare classes are off together: many of them do not make up for each other.
     """
     classes = pool.shape[1]
     rates, slack, split = _read(pool, posterior)
@@ -211,14 +227,16 @@ def _draw_hits(
     left = np.clip(np.searchsorted(NODES, place, side="right") - 1, 0, len(NODES) - 2)
     share = ((place - NODES[left]) / (NODES[left + 1] - NODES[left]))[:, None]
     shifts = values[:, 2:] - posterior.mean[2:]
-    rate = expit((1 - share) * rates[left] + share * rates[left + 1] + slack * (shifts - shifts @ split.T))
+    odds = np.exp(shifts)
+    against = np.maximum(odds @ split.T, TINY)
+    off = slack * (shifts - np.log(against)) + doubt * random.standard_normal((DRAWS, 1))
+    rate = expit((1 - share) * rates[left] + share * rates[left + 1] + off)
     lapse = expit(values[:, 1:2])
     whole = (1 - lapse) * rate + lapse / classes
     hits = random.binomial(guesses, whole).astype(float)
     misses = guesses - hits
     lapsed = misses * np.divide(lapse * (1 - 1 / classes), 1 - whole, out=np.zeros_like(whole), where=whole < 1)
-    odds = np.exp(shifts)
-    confused = ((misses - lapsed) / np.maximum(odds @ split.T, TINY)) @ split * odds
+    confused = ((misses - lapsed) / against) @ split * odds
     return hits, confused + (lapsed.sum(axis=1, keepdims=True) - lapsed) / max(classes - 1, 1)
 
 

@@ -31,7 +31,7 @@ NO_INTERVAL: Interval = (0.0, 1.0)  # of a share of which nothing is known
 class Metrics:
     """Measured on n images. macro_f1 is the mean F1 of the classes that occur among them; None where n is 0.
 
-    effective: images of equal weight that would tell as much as these n; interval: the central 95 % range of macro_f1;
+    effective: images of equal weight that would tell as much as these n; interval: a 95 % range of macro_f1;
     per_class: F1 of each class, None where it does not occur; confusion: true class, predicted class and sum of weights of each
     cell that holds an image, by row and column; ece: expected calibration error in [0, 1]; enough: whether macro_f1 may be
     told as a figure.

@@ -65,8 +65,8 @@ def test_a_head_that_is_much_too_sure_is_found_out_by_many_slots(log_b):
 
 def test_a_class_that_is_guessed_too_often_is_found_out_by_many_slots():
     pool, truth, *sample = project(0, 300, shifts=np.array([-2.0, 0, 0]))
-    found = judged(pool, *sample)
-    assert found.per_class[0] < judged(pool, *(part[:0] for part in sample)).per_class_intervals[0][0]
+    found, without = judged(pool, *sample), judged(pool, *(part[:0] for part in sample))
+    assert found.per_class_intervals[0][1] < without.per_class[0]
     assert found.interval[0] < macro_f1(pool.argmax(axis=1), truth, 3) < found.interval[1]
 
 
@@ -104,6 +104,42 @@ def test_a_head_of_few_labels_may_be_further_off():
     few, many = (judged(pool, *sample, known=np.full(3, each)) for each in (7, 70))
     assert width(few.interval) > 1.2 * width(many.interval)
     assert judged(pool, *sample, known=np.full(3, 700)).interval == many.interval
+
+
+def test_of_a_class_with_far_fewer_labels_than_others_next_to_nothing_may_be_right_or_all():
+    pool, _, *sample = project(0, 10)
+    rare, even = judged(pool, *sample, known=np.array([8, 56, 56])), judged(pool, *sample)
+    assert rare.per_class_intervals[0][0] < 0.3 < even.per_class_intervals[0][0]
+    assert rare.per_class_intervals[0][1] > 0.8
+    assert min(low for low, _ in rare.per_class_intervals[1:]) > 0.6
+    assert rare.per_class[0] == pytest.approx(even.per_class[0], abs=0.03)
+
+
+def test_a_class_with_many_labels_is_told_whatever_the_others_have():
+    pool, _, *sample = project(0, 10)
+    wide, less, least = (
+        judged(pool, *sample, known=np.array([n, 20 * n, 20 * n])).per_class_intervals[0] for n in (8, 80, 800)
+    )
+    assert width(wide) > width(less) > width(least)
+
+
+def test_several_rare_classes_do_not_make_up_for_each_other():
+    pool, _, *sample = project(0, 10, classes=12)
+    rare, even = (judged(pool, *sample, known=known) for known in (np.array([8] * 8 + [120] * 4), np.full(12, 45)))
+    assert width(rare.interval) > 2 * width(even.interval)
+    assert rare.macro_f1 == pytest.approx(even.macro_f1, abs=0.05)
+
+
+def test_an_interval_is_shorter_than_the_central_one_where_errors_reach_further_to_one_side():
+    random, pool, right = np.random.default_rng(0), np.tile([0.97, 0.03], (400, 1)), []
+    for _ in range(4000):
+        off = {"log_b": random.normal(0, SHARPNESS), "shifts": random.normal(0, SHIFT, 2)}
+        off |= {"lapse": expit(random.normal(LAPSE, LAPSE_SPREAD))}
+        right.append((answers(random, bent(pool, **off)) == 0).mean())
+    central = np.percentile(right, [2.5, 97.5])
+    found = judged(pool, pool[:0], np.zeros(0, np.int64))
+    assert width(found.accuracy_interval) < width(central)
+    assert np.mean([found.accuracy_interval[0] <= share <= found.accuracy_interval[1] for share in right]) > 0.93
 
 
 def test_slots_that_count_less_change_less():
