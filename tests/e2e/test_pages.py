@@ -4,6 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from backend.bench.label_studio import name_of
+from backend.pages.visit import TABS
 from tests.e2e.conftest import Annotator, first, wait_until
 from tests.e2e.person import DESK, PHONE, Person
 
@@ -34,6 +35,17 @@ def test_no_page_hides_anything_from_a_screen_reader_or_a_phone(chromium, house,
         assert [f"{path}: {fault['id']}" for fault in found if fault["impact"] in ("serious", "critical")] == []
         assert person.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
     assert person.complaints == []  # such as what the content security policy has refused
+
+
+def test_on_a_phone_the_tabs_stay_in_one_row_and_the_current_one_in_sight(chromium, house, project):
+    person = Person(chromium, house, PHONE)
+    person.open(f"/projects/{project}/jobs")
+    tabs = [tab.bounding_box() for tab in person.page.locator("nav li").all()]
+    assert len(tabs) == len(TABS)
+    assert len({tab["y"] for tab in tabs}) == 1
+    current = person.page.locator("nav [aria-current]").bounding_box()
+    assert 0 <= current["x"] <= current["x"] + current["width"] <= PHONE["width"]
+    assert person.page.evaluate("scrollY") == 0
 
 
 def test_a_projects_card_leads_to_what_is_known_of_it(chromium, house, project):

@@ -23,6 +23,12 @@ DRAWN_PIXELS = """() => {
   return pixels.filter((value, number) => number % 4 === 3 && value > 0).length;
 }"""
 
+COLOURS = """async ([names, labels]) => {
+  const { colouring } = await import("/static/map_points.js");
+  const { kinds } = colouring({ names, labels, images: labels.length }, "labels");
+  return Object.fromEntries(kinds.map(({ name, colour }) => [name, colour]));
+}"""
+
 
 class Reader:
     """Gets what the page's script gets."""
@@ -133,6 +139,14 @@ def faults(drawn):
     """What axe finds that is serious, and what the browser has complained about, such as a refusal of the policy."""
     found = Axe().run(drawn.page).response["violations"]
     return [fault["id"] for fault in found if fault["impact"] in ("serious", "critical")] + drawn.person.complaints
+
+
+def test_a_class_keeps_its_colour_from_round_to_round(drawn):
+    names = ["ants", "bees", "wasps"]
+    first, later = (drawn.page.evaluate(COLOURS, [names, labels]) for labels in ([0, 0, 2, -1], [1, 2, 2, 2, 0]))
+    assert len(set(later.values())) == len(later) == 4  # of three classes, and of no label
+    assert first == {name: later[name] for name in first}
+    assert first.keys() == {"ants", "wasps", "no label"}
 
 
 def test_an_image_is_shown_under_the_mouse(drawn):
