@@ -28,7 +28,7 @@ soak: $(VENV) $(LABEL_STUDIO)
 	@.venv/bin/python -m pytest -m soak $(TWO) $(TESTS)
 
 pictures: $(VENV) $(LABEL_STUDIO)
-	@AL_PICTURES=docs .venv/bin/python -m pytest -m soak tests/e2e/test_pictures.py
+	@AL_PICTURES=docs .venv/bin/python -m pytest -m soak tests/e2e/test_pictures.py tests/e2e/test_picture_of_accept.py
 
 compatibility: $(VENV)
 	@.venv/bin/python -m tools.compatibility

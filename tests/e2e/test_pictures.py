@@ -1,6 +1,7 @@
 """What the pages look like, on desk and phone, light and dark, with a project of drawn shapes; and what axe says of them.
 
-`make pictures` keeps those that the docs show (AL_PICTURES names the folder for them); all others lie in pytest's folder.
+`make pictures` keeps those that the docs show (AL_PICTURES names the folder for them, in this repository); all others lie in
+pytest's folder.
 """
 
 import os
@@ -15,6 +16,7 @@ from backend.pages.visit import TABS
 from backend.project.map import has_map
 from backend.queue.work import Work
 from backend.simulate.folder import images_by_class
+from tests.conftest import ROOT
 from tests.e2e.conftest import Annotator, second_plugin, wait_until
 from tests.e2e.editor import Editor
 from tests.e2e.person import DESK, PHONE, Person
@@ -67,9 +69,9 @@ def project(explorer, shapes, people):
             other.label(task, wrong if number % 4 == 3 else truth)
         if number % AT_ONCE == AT_ONCE - 1:
             before = explorer.live(project)
-            wait_until(lambda old=before: explorer.live(project) != old, 120, "a version that has learned them")
+            wait_until(lambda old=before: explorer.live(project) != old, 300, "a version that has learned them")
     Work(explorer.redis, AT_ONCE).wake("map", project)
-    wait_until(lambda: has_map(explorer.settings.data_dir / "projects" / str(project)), 120, "the map")
+    wait_until(lambda: has_map(explorer.settings.data_dir / "projects" / str(project)), 300, "the map")
     return project
 
 
@@ -95,7 +97,7 @@ def test_a_page_is_for_everybody_and_has_its_picture(chromium, explorer, project
     person.page.screenshot(path=path)
     assert len(set(Image.open(path).convert("RGB").resize((64, 64)).getdata())) > 4  # something is there
     if tab in SHOWN and (viewport, scheme) == LOOKS[0]:
-        _keep(path, f"{tab}.png")
+        keep(path, f"{tab}.png")
 
 
 def test_label_studio_shows_the_guess(chromium, house, project, folder, shapes, people):
@@ -110,10 +112,10 @@ def test_label_studio_shows_the_guess(chromium, house, project, folder, shapes, 
     editor.page.set_viewport_size({"width": 1280, "height": 760})
     editor.page.wait_for_timeout(1000)
     editor.page.screenshot(path=path)
-    _keep(path, path.name)
+    keep(path, path.name)
 
 
-def _keep(path: Path, name: str) -> None:
+def keep(path: Path, name: str) -> None:
     """Keep a picture for the docs, where one asks for that."""
     if kept := os.environ.get("AL_PICTURES"):
-        Image.open(path).convert("RGB").quantize(COLOURS).save(Path(kept) / name, optimize=True)
+        Image.open(path).convert("RGB").quantize(COLOURS).save(ROOT / kept / name, optimize=True)
