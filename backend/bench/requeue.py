@@ -130,7 +130,7 @@ def requeue(folder: Path, target: Target) -> None:
     try:
         draw = partial(KeptSample(folder / "random_sample.json").draw, share=settings.explore)
         store = EmbeddingStore(folder / "embeddings", DIMENSIONS)
-        labelled, pool = labelled_and_pool(index.rows(), target.classes, store, draw, all_unseen)
+        labelled, pool = labelled_and_pool(index.tasks.arrays(), target.classes, store, draw, all_unseen)
         head, metrics = train(labelled, pool, len(target.classes))
         versions = VersionStore(folder / "versions")
         name = versions.new_name()
@@ -146,7 +146,7 @@ def requeue(folder: Path, target: Target) -> None:
             head=head,
             tasks=labelled.tasks,
             labels=labelled.labels,
-            newest_task=index.newest(),
+            newest_task=index.tasks.newest(),
             metrics=metrics,
         )
         versions.write(version)

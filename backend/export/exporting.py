@@ -154,7 +154,7 @@ def _write_labels(
     )
     accepted = {label.task for label in session.index.accepted.all()}
     several = card.version.several
-    known, _ = labelled_and_pool(rows, classes, session.store, draw, unseen, False, several, accepted)
+    known, _ = labelled_and_pool(session.index.tasks.arrays(), classes, session.store, draw, unseen, False, several, accepted)
     random = set(known.tasks[known.weights > 0].tolist())
     card.answers, card.random = answers, len(random)
     given = [row.label or "" for row in rows if row.state == LABELLED]

@@ -41,7 +41,7 @@ class Answers:
 def read_answers(session: Session, target: Target, report: Report) -> Answers:
     """Ask Label Studio who has answered what. Raises LabelStudioError."""
     answers, done = Answers(), 0
-    labels = {row.task: row.label for row in session.index.rows()}
+    labels = session.index.tasks.labels()
     answers.sureness = session.index.answers.sureness()
     for page in session.label_studio.answers_of(session.project):
         for task in page:

@@ -97,7 +97,7 @@ def _predict(session: Session, frozen: Frozen, tasks: list[int], mark: Mark) -> 
         )
     }
     stored = stored_predictions(session, VERSION)
-    opened = {row.task for row in session.index.rows() if row.state in (UNLABELLED, ACCEPTED)}
+    opened = set(session.index.tasks.of(UNLABELLED, ACCEPTED).tolist())
     missing = [task for task in tasks if task in opened and task not in stored]
     for done, part in _parts(missing, TOGETHER):
         session.progress("accepting labels", done, len(missing))
@@ -112,7 +112,7 @@ def _predict(session: Session, frozen: Frozen, tasks: list[int], mark: Mark) -> 
 def _annotate(session: Session, tasks: list[int]) -> None:
     """Turn the predictions of `tasks` into annotations, as far as nobody has answered them."""
     session.sync()
-    opened = {row.task for row in session.index.rows() if row.state == ACCEPTED}
+    opened = set(session.index.tasks.of(ACCEPTED).tolist())
     left = [task for task in tasks if task in opened]
     for done, part in _parts(left, TOGETHER):
         session.progress("making annotations", done, len(left))

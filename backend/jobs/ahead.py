@@ -25,8 +25,8 @@ def move_ahead(
     if not len(first.tasks):
         return 0
     published, sent = session.index.published(version.name), set(first.tasks.tolist())
-    unlabelled = {row.task for row in session.index.rows() if row.state == UNLABELLED}
-    before = min((place for task, place in published.items() if task in unlabelled - sent), default=0.5)
+    still_open = session.index.tasks.published(version.name, UNLABELLED)
+    before = min((place for task, place in still_open.items() if task not in sent), default=0.5)
     settled, last, silent = 0, 0.0, session.index.published_slots(version.name)
     for task, is_slot in zip(first.tasks.tolist(), first.slots.tolist(), strict=True):
         if not last < published.get(task, 0.0) < before or (is_slot and task not in silent):
@@ -44,5 +44,6 @@ def move_ahead(
 
 def let_labelled_go(session: Session) -> None:
     """Forget those sent ahead that are answered, skipped or gone. The index must have been read whole."""
-    unlabelled = {row.task for row in session.index.rows() if row.state == UNLABELLED}
-    session.ahead.let_go(set(session.ahead.tasks().tolist()) - unlabelled)
+    sent = session.ahead.tasks().tolist()
+    known = session.index.tasks.known(sent)
+    session.ahead.let_go(task for task in sent if known.get(task, ("",))[0] != UNLABELLED)

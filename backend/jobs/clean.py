@@ -64,7 +64,7 @@ def perhaps_open(session: Session, stale: list[dict[str, Any]]) -> set[int]:
     entries = session.learned.history.entries()
     replaced = {entry.name: after.created for entry, after in pairwise(entries)}
     since = time.time() - HELD_SECONDS
-    open_tasks = set(session.index.pool()[0].tolist())
+    open_tasks = set(session.index.tasks.pool()[0].tolist())
     held: set[int] = set()
     counts: Counter[str] = Counter()
     for prediction in reversed(stale):  # first places first

@@ -83,8 +83,8 @@ def _set_doubts(
 
 def pool_sample(session: Session) -> NDArray[np.float32]:
     """Embeddings of as many images of the pool as a head learns from, drawn at random: (N, D)."""
-    _, keys = session.index.pool()
+    _, keys = session.index.tasks.pool()
     if len(keys) > SAMPLE:
         keys = keys[np.sort(np.random.default_rng(0).choice(len(keys), SAMPLE, replace=False))]
-    values, found = session.store.get(keys.tolist())
+    values, found = session.store.get(keys)
     return values[found].astype(np.float32)

@@ -45,11 +45,9 @@ def _draw_map(at: JobAtWork) -> dict[str, Any]:
 
 def _embedded(s: Session, store: EmbeddingStore) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """All tasks whose images have embeddings, in the order of their ids, and the keys of these: int64 (n,) each."""
-    rows = s.index.rows()
-    missing = set(store.missing([row.key for row in rows]))
-    pairs = [(row.task, row.key) for row in rows if row.key not in missing]
-    tasks, keys = np.array(pairs, np.int64).reshape(-1, 2).T
-    return tasks, keys
+    every = s.index.tasks.arrays()
+    embedded = store.has(every.keys)
+    return every.tasks[embedded], every.keys[embedded]
 
 
 def _places(
@@ -78,7 +76,7 @@ def _places(
         known[~old] = among_neighbours(points[~old], points[old], known[old])
         return kept.principal, known, kept.drawn
     sample = np.argsort(uniform_hash(tasks, "map"), kind="stable")[:SAMPLE]
-    values, found = store.get(keys[np.sort(sample)].tolist())
+    values, found = store.get(keys[np.sort(sample)])
     if not found.any():
         return Principal(np.zeros(store.dimensions, np.float32), np.zeros((0, store.dimensions), np.float32)), known, 0
     principal = Principal.of(values[found], DIMENSIONS)
@@ -89,7 +87,7 @@ def _places(
 def _points(s: Session, store: EmbeddingStore, keys: NDArray[np.int64], principal: Principal) -> NDArray[np.float32]:
     """The images in the principal components, float32 (n, d); an image whose embedding is gone meanwhile lies at their mean."""
     out, done = np.zeros((len(keys), len(principal.components)), np.float32), 0
-    for positions, embeddings in store.parts(keys.tolist()):
+    for positions, embeddings in store.parts(keys):
         out[positions] = principal.of_each(embeddings)
         done += len(positions)
         s.progress("reading embeddings", done, len(keys))
@@ -104,7 +102,7 @@ def _guesses(
     guesses, confidences = np.full(len(keys), -1, np.int16), np.zeros(len(keys), np.float32)
     if live.head and live.head.separates:
         done = 0
-        for positions, embeddings in store.parts(keys.tolist()):
+        for positions, embeddings in store.parts(keys):
             probabilities = live.head.probabilities(embeddings)
             guesses[positions], confidences[positions] = probabilities.argmax(axis=1), probabilities.max(axis=1)
             if live.several:

@@ -133,7 +133,7 @@ def _tell_differences(session: Session) -> None:
 
 def _tell_audits(session: Session) -> None:
     """Log that people's answers contradict what was promised of accepted labels, each time that they say something new."""
-    told = audit_text(session.project, audit_values(session.index, session.index.rows()))
+    told = audit_text(session.project, audit_values(session.index))
     if told != session.index.note("audits"):
         session.index.set_note("audits", told)
         if told:
@@ -176,24 +176,23 @@ def _assert_version(session: Session, check: Check, wake: Wake) -> list[str]:
 def _move_back(session: Session, version: str, done: bool, check: Check) -> list[str]:
     """A skipped task goes behind everything else in the queue of `version`, instead of straight to the next annotator. So does
     an accepted one, but for an audit in a random slot while others are not `done`."""
-    published, slots = session.index.published(version), np.array(list(session.index.published_slots(version)), np.int64)
-    stay: set[int] = set() if done else set(slots[audited(slots)].tolist())
+    tasks, slots = session.index.tasks, np.array(list(session.index.published_slots(version)), np.int64)
+    audits: set[int] = set() if done else set(slots[audited(slots)].tolist())
+    stay = audits & tasks.published(version, ACCEPTED).keys()
+    behind = tasks.published(version, SKIPPED, ACCEPTED)
     moved = []
-    for row in session.index.rows():
-        back = row.state == SKIPPED or (row.state == ACCEPTED and row.task not in stay)
-        if not back or published.get(row.task, LAST) >= LAST:
-            continue
+    for task in sorted(task for task, place in behind.items() if place < LAST and task not in stay):
         check()
         try:
-            for prediction in session.label_studio.task_predictions(row.task):
+            for prediction in session.label_studio.task_predictions(task):
                 if prediction["model_version"] == version:
                     session.label_studio.set_score(prediction["id"], LAST)
         except LabelStudioError as error:
             if not 400 <= error.status < 500:
                 raise
-            log.warning("Project %s: task %s keeps its place: %s", session.project, row.task, error)
+            log.warning("Project %s: task %s keeps its place: %s", session.project, task, error)
         else:
-            moved.append(row.task)
+            moved.append(task)
     session.index.add_published(version, np.array(moved, np.int64), np.full(len(moved), LAST), np.zeros(len(moved), bool))
     return [f"moved {len(moved)} skipped or accepted tasks back"] if moved else []
 
@@ -201,8 +200,8 @@ def _move_back(session: Session, version: str, done: bool, check: Check) -> list
 def _score_new_tasks(session: Session, live: Version, pool: Pool, check: Check) -> list[str]:
     """Tasks imported since the live version was ranked get a place behind its queue, up to a queue's worth that are open."""
     published = session.index.published(live.name)
-    open_tasks = {row.task for row in session.index.rows() if row.state == UNLABELLED}
-    room = session.settings.queue_size - sum(place >= 0.5 and task in open_tasks for task, place in published.items())
+    still_open = session.index.tasks.published(live.name, UNLABELLED)
+    room = session.settings.queue_size - sum(place >= 0.5 for place in still_open.values())
     new = (pool.tasks > live.newest_task) & ~np.isin(pool.tasks, list(published))
     if not new.any() or room <= 0:
         return []

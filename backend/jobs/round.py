@@ -14,7 +14,7 @@ from backend.learning.rounds import Labelled, train
 from backend.project.consensus import TIE
 from backend.project.embedding import embed as embed_rows
 from backend.project.embedding import unembedded
-from backend.project.index import LABELLED, UNLABELLED
+from backend.project.index import UNLABELLED
 from backend.project.map import has_map
 from backend.project.migration import taken_unjudged
 from backend.project.session import Session
@@ -113,7 +113,7 @@ def _keep_labels(at: JobAtWork, labelled: Labelled) -> None:
     if not missing:
         return
     awaited = s.index.awaited()
-    lost = [row.task for row in s.index.rows() if row.task in missing & awaited and row.state == LABELLED]
+    lost = [task for task in s.index.tasks.labels() if task in missing & awaited]
     lost += [row.task for row in unembedded(s)[0] if row.task in missing - awaited]  # more than one round embeds
     if lost and at.put_off < PATIENCE:
         at.wake("embed")

@@ -28,10 +28,9 @@ def _values(visit: Visit) -> dict[str, Any]:
     found, accepted, warning = None, 0, ""
     if (folder / "index.sqlite").exists():
         with closing(Index(folder / "index.sqlite")) as index:
-            rows = index.rows()
-            found = look(Validation(folder), rows)
-            accepted = sum(row.state == ACCEPTED for row in rows)
-            warning = audit_text(project, audit_values(index, rows))
+            found = look(Validation(folder), index.tasks)
+            accepted = index.counts()[ACCEPTED]
+            warning = audit_text(project, audit_values(index))
     wishes = Wishes(folder)
     return {
         "live": state.live,

@@ -24,7 +24,7 @@ def unlabelled(visit: Visit, tasks: list[int]) -> list[int]:
     if not path.exists():
         return []
     with closing(Index(path)) as index:
-        pool = set(index.pool()[0].tolist())
+        pool = set(index.tasks.pool()[0].tolist())
     return [task for task in tasks if task in pool]
 
 

@@ -59,7 +59,7 @@ def _find_sent(visit: Visit) -> Response:
 def most_alike(known: Kept, vector: NDArray[np.float32], but: int = -1) -> tuple[list[int], int]:
     """The SHOWN tasks of the pool whose images are nearest to `vector`, float32 (1, D), without the task `but`; and how many
     there are in the pool."""
-    tasks, keys = known.index.pool()
+    tasks, keys = known.index.tasks.pool()
     distances = distances_to(known.store, keys, vector)[:, 0]
     order = np.argsort(distances, kind="stable")
     alike = tasks[order[np.isfinite(distances[order]) & (tasks[order] != but)][:SHOWN]]

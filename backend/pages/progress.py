@@ -77,8 +77,9 @@ def _images(visit: Visit, confusion: Confusion, truth: str, guess: str) -> Respo
     """The images of one cell of the confusion matrix, as far as they are still in the project."""
     if not {truth, guess} <= set(confusion.classes):
         return visit.page("trouble.html", 404, text="The classes of this project are not those of this address.")
-    there = {row.task for row in _known(visit, lambda index: index.rows())}
-    tasks = [task for task in confusion.images(truth, guess) if task in there]
+    tasks = confusion.images(truth, guess)
+    there = set(_known(visit, lambda index: list(index.tasks.known(tasks))))
+    tasks = [task for task in tasks if task in there]
     return visit.page("confused.html", truth=truth, guess=guess, tasks=tasks[:MOST], count=len(tasks), known=confusion.known)
 
 

@@ -49,7 +49,7 @@ def on_their_way(known: Kept) -> int:
     """How many images were sent to the head of the queue and do not stand there yet."""
     queue = [row.task for row, *_ in known.index.queue(known.live.name, LONGEST)]
     there = len(list(takewhile(known.sent.__contains__, queue)))
-    return len(known.sent.keys() & set(known.index.pool()[0].tolist())) - there
+    return len(known.sent.keys() & set(known.index.tasks.pool()[0].tolist())) - there
 
 
 def queued(known: Kept) -> list[Picture]:
@@ -57,7 +57,7 @@ def queued(known: Kept) -> list[Picture]:
     entries = known.index.queue(known.live.name, LONGEST)
     values, found = known.store.get([row.key for row, *_ in entries])
     vectors, seed, head = values.astype(np.float32), known.live.name, known.live.head
-    tasks, keys = known.index.pool()
+    tasks, keys = known.index.tasks.pool()
     shown = entries[:SHOWN]
     tau = copy_distance(known.store, tasks, keys, head, seed)
     distances = distances_to(known.store, keys, vectors[:SHOWN])

@@ -45,7 +45,7 @@ def usable(session: Session) -> Look:
     """The frozen head, by which labels can be accepted still. The index must have been read. Raises NotNow."""
     check_target(session.target)
     ask = f"`al-backend validate --project {session.project} --n 200`"
-    found = look(session.validation, session.index.rows())
+    found = look(session.validation, session.index.tasks)
     if not found:
         raise NotNow(f"No head is frozen to be checked: {ask} freezes one, and asks people about some of its images.")
     if found.frozen.target != session.target.as_dict():

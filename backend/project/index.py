@@ -22,10 +22,17 @@ from backend.project.consensus import ACCEPTED, LABELLED, SKIPPED, UNLABELLED, U
 from backend.project.index_file import IndexFile, IndexLost
 from backend.project.listed import name_of, task_id
 from backend.project.problems import IMAGE, PARTIAL, TASK, Problem, group
+from backend.project.tasks import Tasks
 from model.embedding_store import embedding_key
 
 __all__ = ["ACCEPTED", "LABELLED", "RETRY_SECONDS", "SKIPPED", "UNLABELLED", "UNUSABLE", "Index", "Row"]
 
+LOOK_UPS = """
+CREATE INDEX tasks_by_state ON tasks (state);
+CREATE INDEX tasks_in_trouble ON tasks (trouble) WHERE trouble != '';
+CREATE INDEX tasks_unreadable ON tasks (retry_at) WHERE error IS NOT NULL;
+CREATE INDEX tasks_read_in_part ON tasks (task) WHERE image_note IS NOT NULL;
+"""
 SCHEMA = """
 CREATE TABLE tasks (
     task INTEGER PRIMARY KEY, reference TEXT NOT NULL, redacted INTEGER NOT NULL, key INTEGER NOT NULL,
@@ -37,7 +44,8 @@ CREATE TABLE published (version TEXT NOT NULL, task INTEGER NOT NULL, score REAL
     PRIMARY KEY (version, task));
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
-SCHEMA_VERSION = 5  # raise it whenever SCHEMA changes: files of another version are set aside
+SCHEMA_VERSION = 6  # raise it whenever SCHEMA changes: files of a version that is not in UPGRADES are set aside
+UPGRADES = {5: LOOK_UPS}  # what makes a file of that version one of this
 RETRY_SECONDS = 3600  # an image that could not be read is tried again after so long
 AWAITED_SECONDS = 120  # an image that is tried again sooner may only be out of reach for the moment
 NEVER = float("inf")
@@ -67,8 +75,8 @@ class Index:
     """The index of one project, in the file `path`. Every method may raise IndexUnavailable or IndexLost."""
 
     def __init__(self, path: Path) -> None:
-        self._file = IndexFile(path, SCHEMA + answers.SCHEMA + accepted.SCHEMA, SCHEMA_VERSION)
-        self.answers, self.accepted = Answers(self._file), Accepted(self._file)
+        self._file = IndexFile(path, SCHEMA + LOOK_UPS + answers.SCHEMA + accepted.SCHEMA, SCHEMA_VERSION, UPGRADES)
+        self.answers, self.accepted, self.tasks = Answers(self._file), Accepted(self._file), Tasks(self._file)
         self._file.open()
 
     def close(self) -> None:
@@ -179,11 +187,6 @@ class Index:
         with self._file.reading() as db:
             return [task for (task,) in db.execute("SELECT task FROM tasks WHERE trouble = ? ORDER BY task", (kind,))]
 
-    def newest(self) -> int:
-        """The highest id of a task, 0 where there is none."""
-        with self._file.reading() as db:
-            return int(db.execute("SELECT coalesce(max(task), 0) FROM tasks").fetchone()[0])
-
     def rows(self) -> list[Row]:
         """Every task, in the order of their ids."""
         with self._file.reading() as db:
@@ -195,13 +198,6 @@ class Index:
         with self._file.reading() as db:
             found = db.execute(f"SELECT {ROW} FROM tasks WHERE task = ?", (task,)).fetchone()  # noqa: S608  a constant
         return Row._make(found) if found else None
-
-    def pool(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The unlabelled tasks and the keys of their images, int64 of shape (N,) each, in the order of the tasks' ids."""
-        with self._file.reading() as db:
-            found = db.execute("SELECT task, key FROM tasks WHERE state = ? ORDER BY task", (UNLABELLED,)).fetchall()
-        tasks, keys = np.array(found, np.int64).reshape(-1, 2).T
-        return tasks, keys
 
     def set_errors(self, errors: Mapping[int, str | None], again_in: Mapping[int, float | None] | None = None) -> None:
         """Remember by embedding key why images could not be read; None where they now can.

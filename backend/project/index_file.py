@@ -6,9 +6,10 @@ while a file that is only locked, or a disk that is full, is an error that says 
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from model.files import locked
 
@@ -38,12 +39,16 @@ class IndexLost(IndexUnavailable):
 
 
 class IndexFile:
-    """The database in `path` with the tables of `schema`, whose number is `version`. Opened by `open`, used by one thread."""
+    """The database in `path` with the tables of `schema`, whose number is `version`. Opened by `open`, used by one thread.
 
-    def __init__(self, path: Path, schema: str, version: int) -> None:
+    upgrades: statements that make a file of an older version, by its number, one of this; other files are set aside.
+    """
+
+    def __init__(self, path: Path, schema: str, version: int, upgrades: Mapping[int, str] = MappingProxyType({})) -> None:
         self._path = path
         self._schema = schema
         self._version = version
+        self._upgrades = upgrades
         self._db: sqlite3.Connection | None = None
         self._inode = 0
 
@@ -98,7 +103,7 @@ class IndexFile:
     def _open(self) -> None:
         if not self._is_current():
             with self._lock():
-                if not self._is_current():  # nobody else was quicker
+                if not self._is_current() and not self._upgrade():  # nobody else was quicker
                     self._set_aside()
                     self._create()
         self._connect()
@@ -111,6 +116,17 @@ class IndexFile:
             (found,) = db.execute("PRAGMA user_version").fetchone()
             db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         return bool(found == self._version)
+
+    def _upgrade(self) -> bool:
+        """Make a file of an older version one of this; returns whether it could. Raises sqlite3.Error."""
+        if not self._path.exists():
+            return False
+        with closing(self._connection()) as db:
+            (found,) = db.execute("PRAGMA user_version").fetchone()
+            if found not in self._upgrades:
+                return False
+            db.executescript(f"BEGIN IMMEDIATE; {self._upgrades[found]}; PRAGMA user_version = {self._version}; COMMIT")
+        return True
 
     def _connect(self) -> None:
         self._db = self._connection()

@@ -24,7 +24,7 @@ def distances_to(store: EmbeddingStore, keys: NDArray[np.int64], vectors: Floats
     has no embedding. Embeddings are of length 1, so the order of distances is that of cosines."""
     out = np.full((len(keys), len(vectors)), np.inf, np.float32)
     with one_thread():  # a part is small: threads would wait for each other, and take the cores from webhooks
-        for positions, embeddings in store.parts(keys.tolist()):
+        for positions, embeddings in store.parts(keys):
             out[positions] = squared_distances(embeddings.astype(np.float32), vectors)
     return out
 
@@ -35,7 +35,7 @@ def copy_distance(
     """The distance below which images of the pool `tasks`, `keys` are near-copies (`near_duplicate_distance`), from a sample
     drawn by `seed`; 0 where that cannot be told."""
     drawn = _sample(tasks, COPIES_SAMPLE, seed)
-    embeddings, found = store.get(keys[drawn].tolist())
+    embeddings, found = store.get(keys[drawn])
     if not found.any():
         return 0.0
     embeddings, drawn = embeddings[found], drawn[found]

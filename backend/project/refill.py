@@ -20,7 +20,7 @@ def next_images(
     """
     published = index.published(version.name)
     queued = {task: place for task, place in published.items() if place < 0.5}
-    waiting = {row.task for row in index.rows() if row.state == UNLABELLED} & set(queued)
+    waiting = index.tasks.published(version.name, UNLABELLED).keys() & queued.keys()
     others = set(sent.tolist())
     if len(waiting - others) > min(len(queued.keys() - others), rules.size) / 2:
         return NOTHING

@@ -217,8 +217,8 @@ class Session:
         unseen = partial(self.backbones.unseen, self.backbone)
         target = self.target
         accepted = {label.task for label in self.index.accepted.all()}
-        rows, classes = self.index.rows(), target.classes
-        return labelled_and_pool(rows, classes, self.store, draw, unseen, whole, target.SEVERAL, accepted)
+        every, classes = self.index.tasks.arrays(), target.classes
+        return labelled_and_pool(every, classes, self.store, draw, unseen, whole, target.SEVERAL, accepted)
 
     def rules(self) -> Rules:
         """How this project's queue is drawn."""
@@ -238,7 +238,7 @@ class Session:
             metrics,
             target=self.target.as_dict(),
             strategy=self.rules().strategy,
-            newest_task=self.index.newest(),
+            newest_task=self.index.tasks.newest(),
         )
 
     def collect_backbones(self) -> None:

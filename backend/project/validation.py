@@ -6,7 +6,7 @@ that order, and stand at the head of the queue without a guess until each is ans
 
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from backend.learning.promise import Checks, Decision, Population, decide
-from backend.project.index import ACCEPTED, LABELLED, UNLABELLED, Row
+from backend.project.consensus import ACCEPTED, UNLABELLED
+from backend.project.tasks import Tasks
 from model.files import read_json, write_atomically, write_json
 from strategies.arrays.hashing import uniform_hash
 
@@ -162,25 +163,20 @@ class Validation:
             path.unlink(missing_ok=True)
 
 
-def answered(frozen: Frozen, candidates: Population, rows: Iterable[Row]) -> Answered:
-    """What people have said of `candidates`, which stand in their order. rows: all tasks of the project.
+def answered(frozen: Frozen, candidates: Population, unlabelled: NDArray[np.int64], labels: Mapping[int, str]) -> Answered:
+    """What people have said of `candidates`, which stand in their order. unlabelled: the tasks that no person has labelled or
+    skipped, int64 (n,); labels: of each task that a person has labelled its class.
 
     A check that was skipped, that cannot be used or that is gone counts as wrong, since it must not be left out for that.
     """
-    known = {row.task: row for row in rows}
     classes = frozen.target["classes"]
-    states = [known[task].state if task in known else "" for task in candidates.tasks.tolist()]
-    unlabelled = np.array([state in (UNLABELLED, ACCEPTED) for state in states], bool)
-    right = np.array(
-        [
-            state == LABELLED and known[task].label == classes[guess]
-            for state, task, guess in zip(states, candidates.tasks.tolist(), candidates.guesses.tolist(), strict=True)
-        ],
-        bool,
-    )
-    first = int(np.argmax(unlabelled)) if unlabelled.any() else len(states)
-    rest = np.flatnonzero(~unlabelled[first:]) + first
-    done = int((~unlabelled[: frozen.asked]).sum())
+    is_open = np.isin(candidates.tasks, unlabelled)
+    right = np.zeros(len(is_open), bool)
+    for place in np.flatnonzero(~is_open).tolist():
+        right[place] = labels.get(int(candidates.tasks[place])) == classes[candidates.guesses[place]]
+    first = int(np.argmax(is_open)) if is_open.any() else len(is_open)
+    rest = np.flatnonzero(~is_open[first:]) + first
+    done = int((~is_open[: frozen.asked]).sum())
     return Answered(Checks(candidates.tasks[:first], right[:first]), Checks(candidates.tasks[rest], right[rest]), done)
 
 
@@ -204,10 +200,10 @@ class Look:
         return decide(self.population, self.said.checks, self.said.others, error)
 
 
-def look(validation: Validation, rows: Iterable[Row]) -> Look | None:
-    """What is known of the frozen head by `rows`, all tasks of the project; None where none is frozen."""
+def look(validation: Validation, tasks: Tasks) -> Look | None:
+    """What is known of the frozen head by the project's `tasks`; None where none is frozen. Raises IndexUnavailable."""
     frozen = validation.read()
     if not frozen:
         return None
     population = validation.candidates(frozen)
-    return Look(frozen, population, answered(frozen, population, rows))
+    return Look(frozen, population, answered(frozen, population, tasks.of(UNLABELLED, ACCEPTED), tasks.labels()))

@@ -45,9 +45,8 @@ def weigh_answers(index: Index, store: EmbeddingStore, target: Target, again: bo
     tasks = list(told)
     answers, people = _numbered(told, target.classes)
     known = [target.classes.index(min(one.truths)) if len(one.truths) == 1 else -1 for one in told.values()]
-    keys = {row.task: row.key for row in index.rows()}
     store.refresh()
-    embeddings, seen = store.get([keys[task] for task in tasks])
+    embeddings, seen = store.get(index.tasks.keys(tasks))
     came = weigh(answers, embeddings.astype(np.float32), np.array(known, np.int64), seen)
     if came is None:
         index.answers.weigh({}, dict.fromkeys(several))

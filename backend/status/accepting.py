@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend.project.index import LABELLED, Index, Row
+from backend.project.index import Index
 
 if TYPE_CHECKING:  # these bring scipy, which the help of commands does without
     from backend.learning.promise import Decision
@@ -15,13 +15,13 @@ if TYPE_CHECKING:  # these bring scipy, which the help of commands does without
 NONE: dict[str, Any] = {"checks": None, "audits": {"answered": 0, "wrong": 0, "promised": 0.0, "contradicted": False}}
 
 
-def accepting_values(folder: Path, index: Index, rows: list[Row]) -> dict[str, Any]:
+def accepting_values(folder: Path, index: Index) -> dict[str, Any]:
     """checks: of the frozen head its version, the images asked about and those answered, how many it could label itself `now`,
     and which `step` of more checks would allow more; None where none is frozen; audits: what people said of accepted images
     that they were asked about. Raises IndexUnavailable."""
     from backend.project.validation import Validation, look
 
-    seen, checks = look(Validation(folder), rows), None
+    seen, checks = look(Validation(folder), index.tasks), None
     if seen and not seen.frozen.used:
         frozen = seen.frozen
         decision = seen.decide(frozen.error)
@@ -34,10 +34,10 @@ def accepting_values(folder: Path, index: Index, rows: list[Row]) -> dict[str, A
             "now": len(decision.tasks),
             "step": {"checks": step.checks, "images": step.images} if step else None,
         }
-    return {"checks": checks, "audits": audit_values(index, rows)}
+    return {"checks": checks, "audits": audit_values(index)}
 
 
-def audit_values(index: Index, rows: list[Row]) -> dict[str, Any]:
+def audit_values(index: Index) -> dict[str, Any]:
     """answered: accepted images that people were asked about and have labelled; wrong: those with another label; promised: the
     share of wrong ones that is; contradicted: whether that cannot be by chance."""
     from backend.learning.audit import audited, contradicts
@@ -45,7 +45,7 @@ def audit_values(index: Index, rows: list[Row]) -> dict[str, Any]:
     accepted = index.accepted.all()
     if not accepted:
         return dict(NONE["audits"])
-    given = {row.task: row.label for row in rows if row.state == LABELLED}
+    given = index.tasks.labels()
     is_asked = audited(np.array([label.task for label in accepted], np.int64)).tolist()
     judged = [label for label, asked in zip(accepted, is_asked, strict=True) if asked and label.task in given]
     wrong = sum(given[label.task] != label.label for label in judged)

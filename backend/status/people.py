@@ -10,10 +10,9 @@ def people_values(index: Index) -> dict[str, int]:
     """half_labelled: tasks that teach with fewer answers than are wanted; ties_asked: ties about which one person more is
     asked; ties_alone: those that nobody else can settle. Raises IndexUnavailable."""
     half, ties = set(index.answers.half_labelled()), set(index.troubled(TIE))
-    teaching = {row.task for row in index.rows() if row.state == LABELLED}
     alone = index.note("ties_alone")
     return {
-        "half_labelled": len(half & teaching),
+        "half_labelled": sum(state == LABELLED for state, _ in index.tasks.known(half).values()),
         "ties_asked": len(half & ties),
         "ties_alone": min(int(alone), len(ties - half)) if alone.isdigit() else 0,
     }

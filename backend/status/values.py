@@ -103,12 +103,11 @@ def _index(projects: Projects, project: int, state: ProjectState) -> tuple[dict[
         index = Index(path)
         try:
             published = index.published(state.live)
-            rows = index.rows()
-            open_tasks = {row.task for row in rows if row.state == UNLABELLED}
-            left = sum(place < 0.5 and task in open_tasks for task, place in published.items())
-            people, accepting = people_values(index), accepting_values(projects.folder(project), index, rows)
+            left = sum(place < 0.5 for place in index.tasks.published(state.live, UNLABELLED).values())
+            people, accepting = people_values(index), accepting_values(projects.folder(project), index)
             problems = [asdict(problem) | {"text": str(problem)} for problem in index.problems()]
-            ahead = len(open_tasks & set(Ahead(projects.folder(project)).tasks().tolist()))
+            sent = index.tasks.known(Ahead(projects.folder(project)).tasks().tolist())
+            ahead = sum(what == UNLABELLED for what, _ in sent.values())
             told = {"tasks": index.counts(), "queue_left": left, "ahead": ahead, "people": people}
             told |= {"accepting": accepting, "pace": index.answers.pace(), "problems": problems}
             return told, published

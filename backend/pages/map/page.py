@@ -65,7 +65,7 @@ def _pictures(visit: Visit) -> Response:
     """The chosen images as pictures, of which some can be sent on."""
     folder, tasks = visit.house.projects.folder(visit.project or 0), chosen(visit)
     with closing(Index(folder / "index.sqlite")) as index:
-        left = set(index.pool()[0].tolist())
+        left = set(index.tasks.pool()[0].tolist())
         there = [task for task in tasks[:SHOWN] if task in left or index.row(task)]
     if not there:
         return visit.page("trouble.html", 400, text="No image was chosen: go back to the map and choose some.")

@@ -265,7 +265,7 @@ def test_answers_that_contradict_the_promise_warn(checked):
     answer(checked, audits, wrong=audits)
     with checked.session() as session:
         session.sync()
-        audits_said = accepting_values(folder(checked), session.index, session.index.rows())["audits"]
+        audits_said = accepting_values(folder(checked), session.index)["audits"]
     assert audits_said == {
         "answered": len(audits),
         "wrong": len(audits),

@@ -11,7 +11,7 @@ def test_more_like_an_image_comes_the_most_alike_first(browser, session):
     tasks = [row.task for row in session.index.rows()]
     vectors = np.stack([unit(1.0, 0.1 * abs(number - 5)) for number in range(12)])
     place(session, tasks, vectors)
-    left = set(session.index.pool()[0].tolist())
+    left = set(session.index.tasks.pool()[0].tolist())
     page = browser.get(f"/projects/{session.project}/find?task={tasks[5]}")
     asked, *alike = shown(page)
     assert asked == tasks[5]

@@ -32,7 +32,7 @@ def test_the_images_most_like_it_come_first(browser, session):
     reds = tasks[5::3]
     place(session, tasks, [unit(0.6, 0, 0, 1) if task in reds else unit(0, 0, 0.6, 1) for task in tasks])
     answer = send(browser, session, photo(0))  # a red one
-    left = set(session.index.pool()[0].tolist())
+    left = set(session.index.tasks.pool()[0].tolist())
     found = shown(answer.text)
     assert set(found) == left
     assert set(found[: len(left & set(reds))]) == left & set(reds)

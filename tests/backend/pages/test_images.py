@@ -171,7 +171,7 @@ def test_many_pictures_are_made_a_few_at_a_time_and_leave_threads_to_all_else(br
         raise ImageError("gone")
 
     monkeypatch.setattr(Thumbnails, "make", slow)
-    path = f"/projects/{session.project}/images/{session.index.newest()}"
+    path = f"/projects/{session.project}/images/{session.index.tasks.newest()}"
     with browser.http as http, ThreadPoolExecutor(60) as pool:
         asked = [pool.submit(http.get, path) for _ in range(60)]
         answer = http.get(

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -31,6 +32,22 @@ def test_opening_an_index_writes_nothing(path):
     before = {file.name: (file.stat().st_mtime_ns, file.stat().st_ino) for file in path.parent.iterdir()}
     Index(path).close()
     assert {file.name: (file.stat().st_mtime_ns, file.stat().st_ino) for file in path.parent.iterdir()} == before
+
+
+def test_a_file_of_the_version_before_is_kept_and_made_one_of_this(path):
+    filled(path).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND name LIKE 'tasks_%' ORDER BY name"
+        mine = old.execute(indexes).fetchall()
+        for name in ("tasks_by_state", "tasks_in_trouble", "tasks_unreadable", "tasks_read_in_part"):
+            old.execute(f"DROP INDEX {name}")
+        old.execute("PRAGMA user_version = 5")
+    inode = path.stat().st_ino
+    with closing(Index(path)) as index:
+        assert index.count() == 50
+    assert path.stat().st_ino == inode
+    with closing(sqlite3.connect(path)) as new:
+        assert new.execute(indexes).fetchall() == mine
 
 
 def test_a_locked_index_is_opened_and_read(path):

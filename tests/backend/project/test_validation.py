@@ -1,15 +1,18 @@
 """A frozen head on disk, what people said of its images, and the wishes that a job works off."""
 
+from contextlib import closing
+
 import numpy as np
 import pytest
 
+from backend.labelstudio.accepted import Mark
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.learning.promise import Population
 from backend.project.accepting import NotNow, check_target
-from backend.project.index import ACCEPTED, LABELLED, SKIPPED, UNLABELLED, Row
+from backend.project.index import Index
 from backend.project.validation import Promise, Validation, answered, look
 from backend.project.wishes import ACCEPT, TAKE_BACK, VALIDATE, Wishes
-from tests.backend.project.made_up import TARGET
+from tests.backend.project.made_up import TARGET, annotation, task
 
 TASKS = np.arange(1, 21)
 POPULATION = Population(TASKS, TASKS % 3, np.linspace(0.9, 0.99, 20).astype(np.float32))
@@ -25,10 +28,6 @@ def validation(tmp_path):
 def frozen(validation):
     """A head whose first five images are asked about."""
     return validation.ask(validation.freeze("al-3-0a0b0c", TARGET.as_dict(), 0.02, POPULATION), 5)
-
-
-def row(task, state=UNLABELLED, label=None):
-    return Row(task, f"/{task}.jpg", task, state, label, None)
 
 
 def test_what_is_frozen_is_read_again_in_an_order_of_its_own(validation, frozen):
@@ -60,15 +59,14 @@ def test_freezing_anew_draws_others_and_leaves_one_file(validation, frozen):
 
 
 def said(validation, frozen, *answers):
-    """What people said, if the first images of the order got these answers: "right", "wrong", "skip", "gone" or "open"."""
+    """What people said, if the first images of the order got these answers: "right", "wrong", "skip" or "open"."""
     population = validation.candidates(frozen)
-    known = []
-    for number, (task, guess) in enumerate(zip(population.tasks.tolist(), population.guesses.tolist(), strict=True)):
+    still_open, labels = [], {}
+    for number, (image, guess) in enumerate(zip(population.tasks.tolist(), population.guesses.tolist(), strict=True)):
         what = answers[number] if number < len(answers) else "open"
-        label = {"right": TARGET.classes[guess], "wrong": TARGET.classes[(guess + 1) % 3]}.get(what)
-        states = {"open": UNLABELLED, "skip": SKIPPED, "accepted": ACCEPTED}
-        known += [] if what == "gone" else [row(task, states.get(what, LABELLED), label)]
-    return answered(frozen, population, known)
+        still_open += [image] if what == "open" else []
+        labels |= {"right": {image: TARGET.classes[guess]}, "wrong": {image: TARGET.classes[(guess + 1) % 3]}}.get(what, {})
+    return answered(frozen, population, np.array(still_open, np.int64), labels)
 
 
 def test_checks_are_counted_up_to_the_first_that_is_open(validation, frozen):
@@ -78,12 +76,20 @@ def test_checks_are_counted_up_to_the_first_that_is_open(validation, frozen):
     assert found.done == 4
 
 
-def test_a_check_that_is_skipped_or_gone_counts_as_wrong(validation, frozen):
-    assert said(validation, frozen, "right", "skip", "gone", "right").checks.right.tolist() == [True, False, False, True]
+def test_a_check_that_is_neither_open_nor_labelled_counts_as_wrong(validation, frozen):
+    assert said(validation, frozen, "right", "skip", "skip", "right").checks.right.tolist() == [True, False, False, True]
 
 
-def test_an_accepted_image_is_open(validation, frozen):
-    assert said(validation, frozen, "accepted", "right").done == 1
+def test_a_look_takes_unlabelled_and_accepted_images_for_open_and_all_others_for_done(validation, frozen, tmp_path):
+    unlabelled, labelled, skipped, taken, gone, *others = validation.candidates(frozen).tasks.tolist()
+    mine = [task(unlabelled), task(labelled, annotation("A")), task(skipped, annotation(was_cancelled=True)), task(taken)]
+    with closing(Index(tmp_path / "index.sqlite")) as index:
+        index.update([*mine, *map(task, others)], TARGET)
+        index.accepted.set_predicted({taken: ("A", Mark(frozen.version, 0.02))})
+        found = look(validation, index.tasks)
+    assert found.said.done == 3  # of five asked about, the labelled, the skipped and the one that is gone
+    assert (len(found.said.checks.tasks), found.said.others.tasks.tolist()) == (0, [labelled, skipped, gone])
+    assert found.open_checks == 2
 
 
 def test_a_damaged_file_is_nothing_frozen(validation, frozen):
@@ -91,7 +97,8 @@ def test_a_damaged_file_is_nothing_frozen(validation, frozen):
     assert not len(validation.asked())
     (validation._folder / "validation.json").write_text("{")
     assert validation.read() is None
-    assert look(validation, []) is None
+    with closing(Index(validation._folder / "index.sqlite")) as index:
+        assert look(validation, index.tasks) is None
 
 
 def test_a_decision_is_about_one_frozen_head_alone(validation, frozen):
