@@ -26,6 +26,7 @@ from model.logistic import Coefficients, Floats
 
 FOLDS = 5
 PART = 4096  # images whose embeddings are read at once
+MANY = 65_536  # images from which on torch is worth its start
 TEMPERATURE_PRIOR = 0.7  # standard deviation of log temperature: with few labels it stays near 1
 
 
@@ -140,10 +141,24 @@ def probabilities_of_each(heads: Sequence[Head], embeddings: NDArray[np.floating
 
 def _products(embeddings: NDArray[np.floating], weights: Floats) -> Floats:
     """Of `embeddings`, (N, D), read in parts, with each of `weights`, (K, D): float32 (N, K)."""
+    if len(embeddings) > MANY and embeddings.dtype == np.float16:
+        return _products_of_many(embeddings, weights)
     out = np.empty((len(embeddings), len(weights)), np.float32)
     for start in range(0, len(embeddings), PART):
         np.matmul(embeddings[start : start + PART].astype(np.float32, copy=False), weights.T, out=out[start : start + PART])
     return out
+
+
+def _products_of_many(embeddings: NDArray[np.floating], weights: Floats) -> Floats:
+    """As `_products`, by torch: numpy takes eight times as long to make float32 of float16."""
+    import torch
+
+    out, columns = torch.empty((len(embeddings), len(weights))), torch.from_numpy(np.ascontiguousarray(weights)).T
+    read = torch.empty((PART, weights.shape[1]))
+    for start in range(0, len(embeddings), PART):
+        part = torch.from_numpy(np.require(embeddings[start : start + PART], requirements=["C", "W"]))
+        torch.mm(read[: len(part)].copy_(part), columns, out=out[start : start + len(part)])
+    return out.numpy()
 
 
 def fit_head(learner: Learner, unseen: NDArray[np.bool_] | None = None) -> Head:

@@ -53,6 +53,7 @@ class SelfTraining:
         """
         if len(pool) > SAMPLE:
             pool = pool[np.sort(np.random.default_rng(seed).choice(len(pool), SAMPLE, replace=False))]
+        pool = np.asarray(pool)  # it may lie in a store
         both = np.vstack([embeddings, pool[np.isfinite(pool).all(axis=1)]], dtype=np.float32)
         basis = principal_basis(both, DIMENSIONS, seed)
         return cls(with_ones(both @ basis.T), basis, labels, classes)

@@ -26,6 +26,7 @@ from backend.project.migration import keep_instead, settle, way_to_go
 from backend.project.refill import next_images
 from backend.project.session import Session
 from backend.status.accepting import audit_text, audit_values
+from model.stored_embeddings import part_of
 from model.version_store import Version, VersionError, fingerprint
 
 log = logging.getLogger(__name__)
@@ -205,7 +206,7 @@ def _score_new_tasks(session: Session, live: Version, pool: Pool, check: Check) 
     new = (pool.tasks > live.newest_task) & ~np.isin(pool.tasks, list(published))
     if not new.any() or room <= 0:
         return []
-    tasks, embeddings = pool.tasks[new], pool.embeddings[new]
+    tasks, embeddings = pool.tasks[new], part_of(pool.embeddings, new)
     places, probabilities = place_outside_queue(live.head, tasks, embeddings, live.strategy, live.name)
     first = np.argsort(places, kind="stable")[:room]
     chosen = as_ranking(tasks[first], places[first], None if probabilities is None else probabilities[first])

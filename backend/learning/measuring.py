@@ -50,6 +50,7 @@ def _on_unlabelled(
     truth, size = learner.labels[fair], len(pool)
     if size > READ:
         pool = pool[np.sort(np.random.default_rng(learner.seed).choice(size, READ, replace=False))]
+    pool = np.asarray(pool)  # it may lie in a store
     pool = pool[np.isfinite(pool.sum(axis=1, dtype=np.float32))]
     if not len(truth) or not len(pool):
         return measure(held, truth, weights, seed=learner.seed)

@@ -17,6 +17,7 @@ from model.head import Head, fit_head, probabilities_of_each
 from model.learner import Learner
 from model.logistic import Labels
 from model.set_metrics import predicted_sets
+from model.stored_embeddings import part_of
 from model.threads import one_thread
 from strategies import StrategyError, get, score
 from strategies.query import Committee, Query
@@ -70,7 +71,8 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Pool:
-    """N unlabelled images. tasks: int64 (N,); embeddings: (N, D), of any float type; turns: int64 (N,), in which they are
+    """N unlabelled images. tasks: int64 (N,); embeddings: (N, D), of any float type, or what
+    stands for so many (`StoredEmbeddings`); turns: int64 (N,), in which they are
     drawn for the random sample (`RandomSample.turns`): the lowest come first in random slots; audits: bool (N,), accepted
     images, which stand in random slots alone, None for none of them."""
 
@@ -92,7 +94,10 @@ class Pool:
     def only(self, rows: Rows) -> "Pool":
         """The part of it in `rows`, in their order."""
         return Pool(
-            self.tasks[rows], self.embeddings[rows], self.turns[rows], None if self.audits is None else self.audits[rows]
+            self.tasks[rows],
+            part_of(self.embeddings, rows),
+            self.turns[rows],
+            None if self.audits is None else self.audits[rows],
         )
 
 

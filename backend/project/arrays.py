@@ -12,6 +12,7 @@ from backend.learning.rounds import Labelled, Pool
 from backend.project.consensus import ACCEPTED, LABELLED, UNLABELLED
 from backend.project.tasks import TaskArrays
 from model.embedding_store import EmbeddingStore
+from model.stored_embeddings import embeddings_of
 
 Bools = NDArray[np.bool_]
 
@@ -42,13 +43,12 @@ def labelled_and_pool(
     audits = every.are(ACCEPTED) & bear & audited(tasks)
     unlabelled |= audits
     taught, pool = np.flatnonzero(usable), np.flatnonzero(unlabelled if whole else np.zeros(len(tasks), bool))
-    (of_taught, read), (of_pool, read_too) = store.get(keys[taught]), store.get(keys[pool])
+    (of_taught, read), (of_pool, in_store) = store.get(keys[taught]), embeddings_of(store, keys[pool])
     unreadable = every.unreadable & ~store.has(keys)
     left = (~unlabelled & ~usable) | unreadable
     sample = draw(tasks, usable & ~left, left, bear)
     taught = taught[read]
-    if not read_too.all():  # else to choose would copy them all
-        pool, of_pool = pool[read_too], of_pool[read_too]
+    pool = pool[in_store]
     labels = [every.labels[task] for task in tasks[taught].tolist()]
     return (
         Labelled(
