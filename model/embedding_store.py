@@ -73,7 +73,7 @@ def unsigned(reference: str) -> str:
 
 
 class EmbeddingStore:
-    """The embeddings of one project under one backbone, in `folder`."""
+    """The embeddings of one project under one backbone, in `folder`: as many as it has length, as of the last `refresh`."""
 
     def __init__(self, folder: Path, dimensions: int) -> None:
         self.folder = folder
@@ -110,6 +110,9 @@ class EmbeddingStore:
                 self._say_once(shard, f"{damaged} of its embeddings are not finite: their images will be embedded again")
         self._places = self._places.with_shards(added)
         self._read |= set(added)
+
+    def __len__(self) -> int:
+        return len(self._places.keys)
 
     def has(self, keys: Keys) -> NDArray[np.bool_]:
         """Which of m `keys` have an embedding, bool (m,)."""

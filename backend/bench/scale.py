@@ -97,6 +97,8 @@ def _peak() -> int:
 
 def take_round(data_dir: Path) -> float:
     """Seconds of a round's own part."""
+    import torch  # noqa: F401  as a worker has done
+
     started = time.perf_counter()
     requeue(Projects(data_dir).folder(PROJECT), parse_label_config(CONFIG))
     return time.perf_counter() - started
@@ -104,6 +106,8 @@ def take_round(data_dir: Path) -> float:
 
 def take_refill(data_dir: Path) -> float:
     """Seconds until it is known what comes next in a queue that is used up, after a round."""
+    import torch  # noqa: F401  as a worker has done
+
     folder, settings = Projects(data_dir).folder(PROJECT), Settings()
     versions = VersionStore(folder / "versions")
     live = versions.load(versions.names()[-1])

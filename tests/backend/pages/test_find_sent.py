@@ -44,11 +44,11 @@ def test_it_is_kept_nowhere(browser, session):
     def files():
         return {path for path in session.settings.data_dir.rglob("*") if path.is_file() and ".lock" not in path.name}
 
-    before, embeddings = files(), len(session.store._rows)
+    before, embeddings = files(), len(session.store)
     assert send(browser, session, photo(0)).status_code == 200
     session.store.refresh()
     assert {path.name for path in files() - before} <= {"index.sqlite-wal", "index.sqlite-shm"}
-    assert len(session.store._rows) == embeddings
+    assert len(session.store) == embeddings
 
 
 @pytest.mark.usefixtures("colours")
