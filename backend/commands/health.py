@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import click
 from redis import Redis
 from rq import Worker
-from rq.utils import now
 
 from backend.commands.shared import CommandError, known_queues, queues_argument, say, with_settings
 from backend.connection.answering import local_url, why_not_ours
 from backend.processes import runs
 from backend.project.state import Projects
+from backend.queue.clock import now
 from backend.queue.redis_server import connect_redis
 from backend.settings import Settings
 

@@ -4,19 +4,19 @@ import socket
 import time
 
 from rq import Worker
-from rq.utils import now
 from rq.worker import BaseWorker
 
 from backend import __version__
 from backend.doctor.case import House
 from backend.doctor.finding import Finding, ok, warning, wrong
 from backend.processes import runs
+from backend.queue.clock import now
 from backend.queue.redis_server import RedisUnavailable
 from backend.queue.signs import unfit_of, version_of
 from backend.queue.work import FINETUNE, QUEUES
 
 LATE_SECONDS = 90  # a worker's sign of life comes every 30 s, and every few while a job runs
-CLOCKS_SECONDS = 5  # by which two machines may differ: what is due is told by the clock of whoever looks
+CLOCKS_SECONDS = 5  # by which two machines may differ
 
 
 def redis(house: House) -> Finding:
@@ -75,7 +75,7 @@ def redis_clock(house: House) -> Finding:
     off = time.time() - (seconds + microseconds / 1e6)
     if abs(off) > CLOCKS_SECONDS:
         return warning(
-            f"this machine and that of Redis differ by {abs(off):.0f} s, so that jobs start too early or too late",
+            f"this machine and that of Redis differ by {abs(off):.0f} s: jobs follow that of Redis, but times that are shown may be wrong",
             "let both follow NTP",
         )
     return ok(f"{abs(off):.1f} s from Redis'")

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 from backend import __version__
 from backend.project.state import Projects
 from backend.project.wanted import wanted_base
+from backend.queue.clock import follow
 from backend.queue.signs import announce, announced
 from backend.settings import Settings
 from model.arithmetic import FLOAT32, check_available
@@ -44,13 +45,14 @@ def why_unfit(settings: Settings, redis: Redis) -> str:
 
 
 def keep_announcing(settings: Settings, redis: Redis, end: Event) -> None:
-    """Tell workers what the server is, now and again until `end`."""
+    """Tell workers what the server is, and follow Redis' clock, now and again until `end`."""
     try:
         base = base_of(settings)
     except WeightsError:  # the jobs tell
         base = ""
     while True:
         try:
+            follow(redis)
             announce(redis, base)
         except (RedisError, OSError) as error:
             log.debug("Not announced: %s", error)

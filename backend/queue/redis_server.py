@@ -17,6 +17,7 @@ from redis import Redis
 from redis.exceptions import BusyLoadingError, RedisError
 
 from backend.processes import die_with_parent
+from backend.queue.clock import follow
 from backend.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -30,13 +31,14 @@ class RedisUnavailable(RuntimeError):
 
 
 def connect_redis(settings: Settings, seconds: float | None = None) -> Redis:
-    """A connection to REDIS_URL or to the embedded server; `seconds` is the longest a command may take.
+    """A connection to REDIS_URL or to the embedded server, whose clock is followed from now on; `seconds` is the longest that a
+    command may take.
 
     Raises RedisUnavailable where it does not answer.
     """
     try:
         redis = Redis.from_url(redis_url(settings), socket_connect_timeout=min(5, seconds or 5), socket_timeout=seconds)
-        redis.ping()
+        follow(redis)
     except (ValueError, TypeError) as error:  # redis-py's words for options; the error before may hold a value
         raise RedisUnavailable(f"REDIS_URL holds an option after ? that redis-py does not take ({error}).") from None
     except RedisError as error:

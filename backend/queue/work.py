@@ -10,7 +10,6 @@ Of the jobs that embed a project's images any number run together, and one waits
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from redis import Redis
@@ -20,6 +19,7 @@ from rq.job import Job, JobStatus
 from rq.rate_limit import RateLimit, RateLimitRegistry
 from rq.serializers import JSONSerializer
 
+from backend.queue.clock import now
 from backend.queue.scripts import BEGIN, UPKEEP, WAKE
 
 TRAIN, EMBED, HOUSEKEEPING = "al-train", "al-embed", "al-housekeeping"
@@ -207,7 +207,7 @@ def _key(project: int) -> str:
 
 def _now() -> tuple[int, str]:
     """The time in seconds, and as RQ writes it into a job."""
-    moment = datetime.now(UTC)
+    moment = now()
     return int(moment.timestamp()), moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

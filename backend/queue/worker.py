@@ -22,6 +22,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from backend.processes import die_with_parent, session_gives_way
+from backend.queue.clock import follow
 from backend.queue.signs import tell_unfit, tell_version
 from backend.queue.work import FINETUNE, GIVES_WAY, KINDS, Work
 
@@ -129,6 +130,7 @@ def _look_after(redis: Redis, rearm: Callable[[], None]) -> None:
                 log.warning("%s: its worker is gone, it starts again", job_id)
             if time.monotonic() - rearmed > REARM_SECONDS:
                 rearmed = time.monotonic()
+                follow(redis)
                 rearm()
             answered = True
         except (RedisError, OSError, ValueError) as error:

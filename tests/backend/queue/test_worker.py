@@ -1,5 +1,6 @@
 """Workers as processes: they do their jobs, and when one is killed the others start what it left behind within seconds."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from rq.serializers import JSONSerializer
 import backend.queue.work
 from backend.queue.redis_server import redis_url
 from backend.queue.signs import unfit_of
-from backend.queue.work import KINDS, TRAIN, Kind
+from backend.queue.work import TRAIN
 from backend.queue.worker import ActiveLearningMixin
 from tests.conftest import ROOT
 
@@ -21,36 +22,28 @@ WORKER = """
 import sys
 from redis import Redis
 from backend.queue import worker
+from backend.queue.clock import follow
 if sys.argv[2] == "spawn":
     worker.worker_class = lambda: worker.SpawningWorker
 worker.UNFIT_SECONDS = 1
 redis = Redis.from_url(sys.argv[1])
+follow(redis)
 worker.run_worker(redis, [{queue!r}], lambda: None, "WARNING", lambda: (redis.get("unfit") or b"").decode())
 """
 
 
 @contextmanager
-def workers(settings, count, how="fork"):
-    """Worker processes on the queue of rounds."""
+def workers(settings, count, how="fork", clock=""):
+    """Worker processes on the queue of rounds, on whose clock it is now, or as much off as `clock` says."""
+    environment = os.environ | ({"LD_PRELOAD": "/usr/$LIB/faketime/libfaketime.so.1", "FAKETIME": clock} if clock else {})
     command = [sys.executable, "-c", WORKER.format(queue=TRAIN), redis_url(settings), how]
-    started = [subprocess.Popen(command, cwd=ROOT) for _ in range(count)]
+    started = [subprocess.Popen(command, cwd=ROOT, env=environment) for _ in range(count)]
     try:
         yield started
     finally:
         for process in started:
             process.kill()
             process.wait()
-
-
-@pytest.fixture
-def kind_of_naps(monkeypatch):
-    """Makes `nap` a kind of work whose jobs run a function of tests.backend.queue.naps."""
-
-    def register(function, extra=()):
-        name = f"tests.backend.queue.naps.{function}"
-        monkeypatch.setitem(KINDS, "nap", Kind(TRAIN, name, "publish", 60, again=(1, 1), extra=extra))
-
-    return register
 
 
 def wait_for(condition, seconds):
