@@ -75,7 +75,8 @@ def redis_clock(house: House) -> Finding:
     off = time.time() - (seconds + microseconds / 1e6)
     if abs(off) > CLOCKS_SECONDS:
         return warning(
-            f"this machine and that of Redis differ by {abs(off):.0f} s: jobs follow that of Redis, but times that are shown may be wrong",
+            f"this machine and that of Redis differ by {abs(off):.0f} s: jobs follow that of Redis, but times "
+            "that are shown may be wrong",
             "let both follow NTP",
         )
     return ok(f"{abs(off):.1f} s from Redis'")
