@@ -24,6 +24,7 @@ from tests.conftest import ROOT
 IMAGES = 240
 WORKER = """
 import os, sys, time
+from backend.jobs import embed  # as a worker does: each job is a fork of it
 from backend.project import embedding, share
 from backend.queue import giving_way, worker
 from backend.queue.redis_server import connect_redis
@@ -36,7 +37,7 @@ redis = connect_redis(get_settings())
 class Slow(Colours):
     batch = 2
     def embed(self, images):
-        time.sleep(0.03 * len(images))
+        time.sleep(float(os.environ.get("SECONDS_AN_IMAGE", 0.03)) * len(images))
         redis.hincrby("embedded", os.getppid(), len(images))
         return super().embed(images)
 
@@ -119,6 +120,29 @@ def test_two_workers_embed_a_project_together_and_no_image_twice(make_place):
     shares = embedded_by(place)
     assert shares.keys() == {process.pid for process in processes}
     assert min(shares.values()) > IMAGES / 4
+
+
+@pytest.mark.soak
+def test_two_workers_do_nine_tenths_of_twice_the_work_of_one(make_place, monkeypatch):
+    monkeypatch.setenv("SECONDS_AN_IMAGE", "0.1")  # two at once: 20 a second, so that it is the workers who wait
+    place = make_place(4000)
+    window = embedding_job.EMBED_SLICE + 5
+
+    def pace():
+        before = sum(embedded_by(place).values())
+        time.sleep(window)
+        return (sum(embedded_by(place).values()) - before) / window
+
+    with workers(1):
+        place.work.wake("embed", place.project)
+        wait_for(lambda: embedded_by(place))
+        alone = pace()
+        with workers(1):
+            wait_for(lambda: len(embedded_by(place)) == 2, 120)
+            together = pace()
+    assert left(place) > 0
+    print(f"{together:.1f} images a second by two, {alone:.1f} by one: {together / alone / 2:.3f} of twice as many")
+    assert together >= 0.9 * 2 * alone
 
 
 def test_what_a_killed_worker_had_claimed_is_embedded_by_the_other_within_a_minute(make_place):
