@@ -4,11 +4,12 @@ A job claims images some at a time; a claim ends with its job, or once RQ has no
 embedding store alone says what is embedded: to lose Redis costs some images that are embedded twice, and none that is lost.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from redis import Redis
+
+from backend.queue.clock import now
 
 PACE_SECONDS = 30  # the time left follows from what was done in the last one to two of these
 
@@ -120,10 +121,10 @@ class Claims:
 
     def advance(self, done: int, total: int = 0) -> Standing:
         """Count `done` more images; there are `total` at least. Returns how far all jobs are."""
-        now = int(time.time())
-        values = self._advance(keys=[self._progress], args=[now, done, total, PACE_SECONDS])
+        moment = _seconds()
+        values = self._advance(keys=[self._progress], args=[moment, done, total, PACE_SECONDS])
         done, total, since, before = map(int, values)
-        left = (total - done) * (now - since) / (done - before) if done > before and now > since else None
+        left = (total - done) * (moment - since) / (done - before) if done > before and moment > since else None
         return Standing(done, total, left)
 
     def finish(self) -> bool:
@@ -132,4 +133,8 @@ class Claims:
         return bool(self._redis.set(f"{self._progress}:all", 1, nx=True, ex=60))
 
     def _asking(self) -> tuple[int, str]:
-        return int(time.time()), self._job
+        return _seconds(), self._job
+
+
+def _seconds() -> int:
+    return int(now().timestamp())

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from backend.queue import claims as claims_module
 from backend.queue.claims import Claims
 
 
@@ -73,8 +74,8 @@ def test_images_that_come_meanwhile_raise_the_total(claims_of):
 
 
 def test_the_time_left_follows_from_the_pace_of_all(claims_of, monkeypatch):
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now)
+    now = int(time.time())
+    monkeypatch.setattr(claims_module, "_seconds", lambda: now)
     first, second = claims_of("embed-1-0"), claims_of("embed-1-1")
     assert first.advance(0, 100).seconds_left is None
     now += 10
@@ -83,8 +84,8 @@ def test_the_time_left_follows_from_the_pace_of_all(claims_of, monkeypatch):
 
 
 def test_the_time_left_forgets_a_pace_of_long_ago(claims_of, monkeypatch):
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now)
+    now = int(time.time())
+    monkeypatch.setattr(claims_module, "_seconds", lambda: now)
     claims = claims_of("embed-1-0")
     claims.advance(0, 10_000)
     for _ in range(20):
