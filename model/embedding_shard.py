@@ -36,10 +36,11 @@ class Layout:
     rows: int
 
 
-def read_keys(shard: Path, dimensions: int) -> NDArray[np.int64]:
-    """The key of each row, int64 (n,), DAMAGED where the row's embedding is not finite. Raises ShardError, OSError."""
+def read_keys(shard: Path, dimensions: int, checked: bool = False) -> NDArray[np.int64]:
+    """The key of each row, int64 (n,), DAMAGED where the row's embedding is not finite, which is not looked at where all are
+    `checked`. Raises ShardError, OSError."""
     status = shard.stat()
-    return _keys(shard, dimensions, status.st_ino, status.st_mtime_ns, status.st_size)
+    return _keys(shard, dimensions, checked, status.st_ino, status.st_mtime_ns, status.st_size)
 
 
 def read_rows(shard: Path, rows: NDArray[np.int64], dimensions: int) -> NDArray[np.float16]:
@@ -74,11 +75,11 @@ def finite_rows(embeddings: NDArray[np.float16]) -> NDArray[np.bool_]:
 
 
 @lru_cache(maxsize=4096)  # a shard never changes: a server that opens the store with each request looks at it once
-def _keys(shard: Path, dimensions: int, _inode: int, _modified: int, _size: int) -> NDArray[np.int64]:
+def _keys(shard: Path, dimensions: int, checked: bool, _inode: int, _modified: int, _size: int) -> NDArray[np.int64]:
     with shard.open("rb", buffering=0) as file:
         layout = _layout(file.fileno(), dimensions)
         keys = np.frombuffer(_read(file.fileno(), layout.keys, 8 * layout.rows), "<i8").copy()
-        for first in range(0, layout.rows, BLOCK):
+        for first in range(0, 0 if checked else layout.rows, BLOCK):
             block = _block(file.fileno(), layout, first, min(first + BLOCK, layout.rows), dimensions)
             keys[first : first + len(block)][~finite_rows(block)] = DAMAGED
     keys.flags.writeable = False

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from model.embedding_checks import Checks
 from model.embedding_places import Places
 from model.embedding_shard import DAMAGED, ShardError, finite_rows, read_keys, read_parts
 from model.files import write_atomically
@@ -80,6 +81,7 @@ class EmbeddingStore:
         self.dimensions = dimensions
         self._places = Places.none()
         self._read: set[Path] = set()
+        self._checks = Checks(folder)
 
     def add(self, keys: Sequence[int], embeddings: NDArray[np.floating]) -> None:
         """Write one shard of `embeddings`, finite, of shape (len(keys), D), rounded to float16."""
@@ -99,15 +101,21 @@ class EmbeddingStore:
         shards = set(self.folder.glob("[!.]*.safetensors"))
         if self._read - shards:
             self._places, self._read = Places.none(), set()
-        added = {}
-        for shard in sorted(shards - self._read):
+        new = shards - self._read
+        checked = self._checks.passed(new) if new else set()
+        added, fine = {}, set()
+        for shard in sorted(new):
             try:
-                added[shard] = keys = read_keys(shard, self.dimensions)
+                added[shard] = keys = read_keys(shard, self.dimensions, shard in checked)
             except (ShardError, OSError) as error:
                 self._drop(shard, error)
                 continue
             if damaged := int((keys == DAMAGED).sum()):
                 self._say_once(shard, f"{damaged} of its embeddings are not finite: their images will be embedded again")
+            elif len(keys) >= SMALL and shard not in checked:
+                fine.add(shard)
+        if fine:
+            self._checks.add(fine)
         self._places = self._places.with_shards(added)
         self._read |= set(added)
 
@@ -149,6 +157,7 @@ class EmbeddingStore:
                         into, finite = left[positions[where]], finite_rows(read)
                         read_all[into] = True
                         if not finite.all():  # damaged since the shard was looked at
+                            self._checks.remove(shard)
                             self._places = self._places.without(np.isin(self._places.keys, asked[into[~finite]]))
                         yield (into, read) if finite.all() else (into[finite], read[finite])  # to choose would copy them all
                 except (ShardError, OSError) as error:

@@ -182,10 +182,12 @@ class Index:
             strays = db.execute("SELECT reason FROM strays ORDER BY name").fetchall()
         return group(found) + [Problem(TASK, reason, 1, ()) for (reason,) in strays]
 
-    def troubled(self, kind: str) -> list[int]:
-        """Ids of the tasks whose answer cannot be used for a reason of `kind`, such as "empty" or "class"."""
+    def troubled(self, kind: str, due: bool = False) -> list[int]:
+        """Ids of the tasks whose answer cannot be used for a reason of `kind`, such as "empty" or "class"; `due`: only of those
+        that `due` has."""
+        statement = "SELECT task FROM tasks WHERE trouble = ? AND (? OR error IS NULL OR retry_at < ?) ORDER BY task"
         with self._file.reading() as db:
-            return [task for (task,) in db.execute("SELECT task FROM tasks WHERE trouble = ? ORDER BY task", (kind,))]
+            return [task for (task,) in db.execute(statement, (kind, not due, time.time()))]
 
     def rows(self) -> list[Row]:
         """Every task, in the order of their ids."""

@@ -30,8 +30,7 @@ def sync_index(
     task_number: how many tasks Label Studio says there are. Raises LabelStudioError, IndexUnavailable.
     """
     follow_target(index, target)
-    due = index.due()
-    if unlistable := [task for task in index.troubled(TASK) if task in due]:  # whether Label Studio can list them now
+    if unlistable := index.troubled(TASK, due=True):  # whether Label Studio can list them now
         still: dict[int, str] = {}
         index.update(label_studio.tasks_named(project, unlistable, still), target)
         index.set_unlistable(still)
