@@ -49,7 +49,7 @@ class Confusion:
         metrics = about["metrics"]
         self.classes = list(about["target"].get("classes", []))
         self.several = bool(about["target"].get("several"))
-        self.known = "judged" in metrics or "slots" in metrics
+        self.known = not metrics.get("n") or "judged" in metrics or "slots" in metrics  # nothing measured, nothing to keep
         self._enough = metrics.get("enough", False)
         self._counted = metrics.get("effective", metrics.get("n", 0)) >= ENOUGH
         self._f1 = metrics.get("per_class") or [None] * len(self.classes)

@@ -212,6 +212,16 @@ def test_of_many_classes_those_confused_most_are_shown(look, follow):
     assert {"kind 007", "kind 100", "kind 200", "kind 299"} <= set(columns)
 
 
+def test_a_first_version_that_has_learned_no_label_lacks_nothing(look, follow, session):
+    follow(*slots(40), labels=0)
+    path = session.versions.folder / "al-9-00000a" / "version.json"
+    write_json(path, read_json(path) | {"metrics": {"acceptable": None}})
+    page = look()
+    assert "No random slot is labelled yet" in page
+    assert "made before" not in page
+    assert "not kept" not in page
+
+
 def test_a_version_of_earlier_days_says_what_it_lacks(look, follow, session):
     follow(*slots(40))
     path = session.versions.folder / "al-9-00000a" / "version.json"
