@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -11,6 +12,7 @@ from redis import Redis
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from backend.labelstudio.client import LabelStudio
 from backend.queue.redis_server import EmbeddedRedis, connect_redis
 from backend.queue.work import Work
 from backend.settings import Settings
@@ -38,6 +40,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("soak")
     items.sort(key=lambda item: not item.nodeid.startswith(tuple(HOUSES)))
+
+
+def every_prediction(studio: LabelStudio, project: int) -> list[dict[str, Any]]:
+    """All that Label Studio has of a project, whoever made it."""
+    found: list[dict[str, Any]] = studio.request("GET", "/api/predictions", list, params={"project": project})
+    return found
 
 
 class OneProcessForHouses(LoadScopeScheduling):

@@ -16,6 +16,7 @@ from backend.labelstudio import client
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.installation import TESTED, ask_installation, refuses_private_address, sign_up_is_open
 from backend.labelstudio.labelling_config import parse_label_config
+from tests.conftest import every_prediction
 
 CLASSES = ["ants", "bees"]
 TITLE = "Active learning"
@@ -116,24 +117,41 @@ def test_a_project_that_is_not_there_is_404(studio):
 
 def test_an_import_tells_how_many_it_kept(studio, project, tasks):
     assert studio.import_predictions(project, [prediction(task, 0.1) for task in tasks]) == 3
-    stored = studio.predictions(project)
+    stored = every_prediction(studio, project)
     assert {p["task"] for p in stored} == set(tasks)
     assert {p["model_version"] for p in stored} == {"al-1-0a0b0c"}
     assert studio.prediction_counts(project) == {"al-1-0a0b0c": 3}
+
+
+def test_predictions_are_listed_by_the_names_of_their_versions(studio, project, tasks):
+    for version, of in (
+        ("foreign", tasks),
+        ("al-1-0a0b0c", tasks[:2]),
+        ("al-1-0a0b0cd", tasks[2:]),
+        ("al-2-0a0b0c", tasks[1:]),
+    ):
+        studio.import_predictions(project, [prediction(task, 0.1) | {"model_version": version} for task in of])
+    of_one = studio.predictions(project, "al-1-0a0b0c")
+    assert sorted((p["task"], p["model_version"]) for p in of_one) == [(task, "al-1-0a0b0c") for task in tasks[:2]]
+    of_two = studio.predictions(project, "al-1-0a0b0c", "al-2-0a0b0c")
+    assert len(of_two) == 4
+    assert {"id", "task", "model_version", "score", "result"} <= of_two[0].keys()
+    assert studio.predictions(project) == []
+    assert studio.predictions(project, "al-9-0a0b0c") == []
 
 
 @pytest.mark.parametrize("wrong", [{"score": 1.5}, {"score": -0.5}, {"choice": "wasps"}])
 def test_an_import_drops_wrong_scores_and_unknown_labels_without_a_word(studio, project, tasks, wrong):
     bad = prediction(tasks[0], **({"score": 0.5} | wrong))
     assert studio.import_predictions(project, [bad, prediction(tasks[1], 0.5)]) == 1
-    assert [p["task"] for p in studio.predictions(project)] == [tasks[1]]
+    assert [p["task"] for p in every_prediction(studio, project)] == [tasks[1]]
 
 
 def test_an_import_with_an_unknown_task_is_refused_whole(studio, project, tasks):
     with pytest.raises(LabelStudioError) as refused:
         studio.import_predictions(project, [prediction(tasks[0], 0.1), prediction(987_654, 0.2)])
     assert refused.value.status == 400
-    assert studio.predictions(project) == []
+    assert every_prediction(studio, project) == []
 
 
 def test_an_import_made_twice_is_stored_twice(studio, project, tasks):
@@ -144,22 +162,22 @@ def test_an_import_made_twice_is_stored_twice(studio, project, tasks):
 
 def test_an_empty_result_is_stored_and_ordered(studio, project, tasks):
     assert studio.import_predictions(project, [prediction(tasks[0], 0.1) | {"result": []}]) == 1
-    assert [(p["result"], p["score"]) for p in studio.predictions(project)] == [([], 0.1)]
+    assert [(p["result"], p["score"]) for p in every_prediction(studio, project)] == [([], 0.1)]
 
 
 def test_a_score_may_be_changed_to_anything(studio, project, tasks):
     studio.import_predictions(project, [prediction(tasks[0], 0.1)])
-    (stored,) = studio.predictions(project)
+    (stored,) = every_prediction(studio, project)
     studio.set_score(stored["id"], -0.5)
-    assert studio.predictions(project)[0]["score"] == -0.5
+    assert every_prediction(studio, project)[0]["score"] == -0.5
 
 
 def test_deleting_a_prediction_twice_is_fine(studio, project, tasks):
     studio.import_predictions(project, [prediction(tasks[0], 0.1)])
-    (stored,) = studio.predictions(project)
+    (stored,) = every_prediction(studio, project)
     studio.delete_prediction(stored["id"])
     studio.delete_prediction(stored["id"])
-    assert studio.predictions(project) == []
+    assert every_prediction(studio, project) == []
 
 
 def test_a_model_version_that_nothing_has_is_refused(studio, project):
@@ -368,7 +386,7 @@ def test_deleting_all_predictions_leaves_the_model_version_pointing_at_nothing(s
     params = {"id": "delete_tasks_predictions", "project": project}
     selected = {"selectedItems": {"all": True, "excluded": []}, "filters": {"conjunction": "and", "items": []}}
     studio.request("POST", "/api/dm/actions", params=params, json=selected | {"ordering": []})
-    assert studio.predictions(project) == []
+    assert every_prediction(studio, project) == []
     assert studio.project(project)["model_version"] == "al-1-0a0b0c"
 
 
@@ -406,7 +424,7 @@ def test_an_annotation_may_go_while_the_prediction_that_it_came_from_stays_and_b
     studio.import_predictions(project, [prediction(tasks[0], 0.9, version="al-accepted")])
     studio.annotate_by_predictions(project, "al-accepted", [tasks[0]])
     studio.delete_annotation(studio.annotations(tasks[0])[0]["id"])
-    assert [one["model_version"] for one in studio.predictions(project)] == ["al-accepted"]
+    assert [one["model_version"] for one in every_prediction(studio, project)] == ["al-accepted"]
     studio.annotate_by_predictions(project, "al-accepted", [tasks[0]])
-    studio.delete_prediction(studio.predictions(project)[0]["id"])
+    studio.delete_prediction(every_prediction(studio, project)[0]["id"])
     assert len(studio.annotations(tasks[0])) == 1

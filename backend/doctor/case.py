@@ -123,9 +123,7 @@ class Patient:
         return self._once("stored", self._stored)
 
     def _stored(self) -> list[dict[str, Any]]:
-        live = self.state.live
-        found = self.label_studio.predictions(self.number)
-        return [prediction for prediction in found if prediction["model_version"] == live]
+        return self.label_studio.predictions(self.number, self.state.live) if self.state.live else []
 
     @property
     def published(self) -> dict[int, float]:

@@ -51,7 +51,8 @@ def stale_predictions(session: Session) -> list[dict[str, Any]]:
         older = match is not None and session.versions.owns(version) and int(match[1]) < int(live[1])
         return (older or version == NO_VERSION) and version not in spared
 
-    stale = [p for p in session.label_studio.predictions(session.project) if is_stale(p["model_version"] or "")]
+    versions = [version for version in session.label_studio.prediction_counts(session.project) if is_stale(version)]
+    stale = session.label_studio.predictions(session.project, *versions)
     return sorted(stale, key=lambda p: (p["model_version"], LAST if p["score"] is None else p["score"]), reverse=True)
 
 

@@ -81,9 +81,8 @@ def _publish(session: Session, version: str, ranking: Ranking, check: Callable[[
 def stored_predictions(session: Session, version: str) -> dict[int, list[dict[str, Any]]]:
     """What Label Studio stores under `version`: the predictions of each task, the one it serves by first."""
     stored: dict[int, list[dict[str, Any]]] = {}
-    for prediction in session.label_studio.predictions(session.project):
-        if prediction["model_version"] == version:
-            stored.setdefault(prediction["task"], []).append(prediction)
+    for prediction in session.label_studio.predictions(session.project, version):
+        stored.setdefault(prediction["task"], []).append(prediction)
     for predictions in stored.values():
         predictions.sort(key=lambda p: (LAST if p["score"] is None else p["score"], p["id"]))
     return stored

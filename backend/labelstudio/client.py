@@ -208,9 +208,17 @@ class LabelStudio:
         answer = self.request("POST", f"/api/projects/{project}/import/predictions", dict, json=predictions)
         return _member(answer, "created", int)
 
-    def predictions(self, project: int) -> list[dict[str, Any]]:
-        """All predictions of the project: id, task, model_version, score."""
-        return self.request("GET", "/api/predictions", list, params={"project": project})
+    def predictions(self, project: int, *versions: str) -> list[dict[str, Any]]:
+        """The predictions of `versions`: id, task, model_version, score, result. They are read by pages of tasks, so that those
+        that another model has made for every task cost nothing."""
+        if not versions:
+            return []
+        name = {"filter": "filter:tasks:predictions_model_versions", "operator": "contains", "type": "String"}
+        filters = {"conjunction": "and", "items": [name | {"value": list(versions)}]}
+        query = {"ordering": ["tasks:id"], "filters": filters}
+        pages = self._pages(project, "id,predictions", query)
+        found = {one["id"]: one for page in pages for task in page for one in task["predictions"]}
+        return [one for one in found.values() if one["model_version"] in versions]
 
     def prediction_counts(self, project: int) -> dict[str, int]:
         """How many predictions each model version has."""
@@ -234,8 +242,7 @@ class LabelStudio:
 
     def annotate_by_predictions(self, project: int, version: str, tasks: list[int]) -> None:
         """Turn the predictions of `version` for `tasks` into annotations of the token's user, as the Data Manager does: with
-        the
-        same result, and not a second time where that was done."""
+        the same result, and not a second time where that was done."""
         selected = {"selectedItems": {"all": False, "included": tasks}, "model_version": version, "ordering": []}
         body = selected | {"filters": {"conjunction": "and", "items": []}}
         self.request("POST", "/api/dm/actions", params={"id": "predictions_to_annotations", "project": project}, json=body)

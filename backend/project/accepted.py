@@ -103,7 +103,7 @@ def sync_accepted(accepted: Accepted, label_studio: LabelStudio, project: int, t
     if label_studio.prediction_counts(project).get(VERSION, 0) == accepted.predicted():
         return
     labels: dict[int, tuple[str | None, Mark]] = {}
-    for prediction in label_studio.predictions(project):
-        if prediction["model_version"] == VERSION and (mark := mark_of(prediction["result"])):
+    for prediction in label_studio.predictions(project, VERSION):
+        if mark := mark_of(prediction["result"]):
             labels[prediction["task"]] = target.answer(prediction["result"]).choice, mark
     accepted.set_predicted(labels)

@@ -20,6 +20,7 @@ import pytest
 from backend.bench import label_studio as ls
 from backend.labelstudio.client import LabelStudio
 from backend.simulate.folder import images_by_class
+from tests.conftest import every_prediction
 from tests.containers.engine import Compose, Engine, build, find_engine, gateway, timed
 from tests.containers.files import CODE, VALUES, read_compose
 from tests.containers.services import seconds
@@ -105,7 +106,7 @@ class House:
         """Everything that must outlive a stop: labels, versions and the live queue in its order."""
         tasks = [task for page in self.admin.tasks(self.project) for task in page]
         live = self.live()
-        queue = [p for p in self.admin.predictions(self.project) if p["model_version"] == live]
+        queue = [p for p in every_prediction(self.admin, self.project) if p["model_version"] == live]
         versions = self.compose.exec("server", "ls", f"/data/projects/{self.project}/versions").stdout.split()
         return {
             "labels": {task["id"]: task["annotations"][0]["result"] for task in tasks if task["annotations"]},

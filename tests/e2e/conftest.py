@@ -24,7 +24,7 @@ from backend.queue.redis_server import connect_redis
 from backend.settings import Settings
 from backend.simulate.folder import images_by_class
 from model.version_store import Version, VersionStore
-from tests.conftest import ROOT
+from tests.conftest import ROOT, every_prediction
 
 RETRAIN_AFTER, QUIET_SECONDS, QUEUE_SIZE = 10, 4, 60
 
@@ -118,7 +118,7 @@ class House:
 
     def queue(self, project: int, version: str) -> list[int]:
         """Tasks in the order of the predictions of `version`."""
-        found = [p for p in self.admin.predictions(project) if p["model_version"] == version]
+        found = [p for p in every_prediction(self.admin, project) if p["model_version"] == version]
         return [p["task"] for p in sorted(found, key=lambda p: p["score"])]
 
     def label_first_slots(self, project: int, named: dict[str, tuple[str, Path]], count: int) -> None:

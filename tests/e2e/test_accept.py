@@ -8,6 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from backend.bench.label_studio import name_of
 from backend.labelstudio.accepted import MARK, VERSION
 from backend.project.validation import Validation
+from tests.conftest import every_prediction
 from tests.e2e.conftest import Annotator, first, wait_until
 from tests.e2e.editor import TICKED
 from tests.e2e.person import Person
@@ -55,7 +56,7 @@ def project(house, annotator, insects):
 
 def accepted(house, project):
     """Tasks with an accepted prediction, and those with an accepted annotation."""
-    predicted = {p["task"] for p in house.admin.predictions(project) if p["model_version"] == VERSION}
+    predicted = {p["task"] for p in every_prediction(house.admin, project) if p["model_version"] == VERSION}
     tasks = [task for page in house.admin.tasks(project) for task in page]
     return predicted, {t["id"] for t in tasks if any(MARK in json.dumps(a["result"]) for a in t["annotations"])}
 
@@ -97,7 +98,9 @@ def test_labels_are_accepted_as_predictions_leave_the_queue_and_are_taken_back(h
     assert not set(version.tasks.tolist()) & predicted
     live = house.live(project)
     guessed = [
-        p for p in house.admin.predictions(project) if p["model_version"] == live and p["task"] in predicted and p["result"]
+        p
+        for p in every_prediction(house.admin, project)
+        if p["model_version"] == live and p["task"] in predicted and p["result"]
     ]
     assert {p["score"] for p in guessed} <= {1.0}  # behind everything else
     take_back(house, project)

@@ -3,6 +3,7 @@
 import pytest
 
 from backend.bench.label_studio import name_of
+from tests.conftest import every_prediction
 from tests.e2e.conftest import Annotator, first, wait_until
 from tests.e2e.editor import Editor
 
@@ -68,5 +69,7 @@ def _old_of_answered(house, project, version):
     """Tasks with an answer that still have a prediction of `version`."""
     open_tasks = house.open_tasks(project)
     return [
-        p["task"] for p in house.admin.predictions(project) if p["model_version"] == version and p["task"] not in open_tasks
+        p["task"]
+        for p in every_prediction(house.admin, project)
+        if p["model_version"] == version and p["task"] not in open_tasks
     ]

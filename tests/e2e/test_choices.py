@@ -7,6 +7,7 @@ The tests of this file build on each other and run in their order.
 import pytest
 
 from backend.bench.label_studio import csrf, name_of
+from tests.conftest import every_prediction
 from tests.e2e.conftest import RETRAIN_AFTER, Annotator, first, wait_until
 from tests.e2e.editor import Editor
 
@@ -54,7 +55,7 @@ def test_paths_of_a_tree_are_learned_and_come_back_as_pre_annotations(house, pro
         submit(annotator, task, region(["Insects", insects[name_of(task)][0]]))
     wait_until(lambda: house.live(project) != before, 90, "a round from the labels")
     live = wait_until(lambda: house.version(project, house.live(project)).head and house.live(project), 90, "a head")
-    guesses = [p["result"] for p in house.admin.predictions(project) if p["model_version"] == live and p["result"]]
+    guesses = [p["result"] for p in every_prediction(house.admin, project) if p["model_version"] == live and p["result"]]
     assert {tuple(value) for result in guesses for value in result[0]["value"]["taxonomy"]} <= {
         ("Insects", "ants"),
         ("Insects", "bees"),
@@ -75,7 +76,7 @@ def test_label_studio_keeps_leaves_and_branches_and_drops_what_is_in_no_tree(hou
     assert kept(["Insects"]) == 1
     assert kept(["Others"]) == 1
     assert kept(["Insects", "wasps"]) == 0
-    for prediction in house.admin.predictions(project):
+    for prediction in every_prediction(house.admin, project):
         if prediction["model_version"] == "tried":
             house.admin.delete_prediction(prediction["id"])
 
@@ -83,7 +84,7 @@ def test_label_studio_keeps_leaves_and_branches_and_drops_what_is_in_no_tree(hou
 def test_the_editor_ticks_a_leaf_and_stores_its_path(house, project, annotator, chromium):
     task = sorted(house.open_tasks(project))[0]
     live = house.live(project)
-    for prediction in house.admin.predictions(project):
+    for prediction in every_prediction(house.admin, project):
         if prediction["task"] == task:
             house.admin.delete_prediction(prediction["id"])
     sent = [{"task": task, "result": region(["Insects", "bees"]), "score": 0.0, "model_version": live}]
@@ -141,7 +142,9 @@ def test_sets_are_learned_and_come_back_as_pre_annotations(house, several, annot
     version = wait_until(learned, 90, f"a round from all labels after {before}")
     assert version.labels.dtype == bool
     assert sorted(version.labels.sum(axis=1).tolist())[0] == 0
-    guesses = [p["result"] for p in house.admin.predictions(several) if p["model_version"] == version.name and p["result"]]
+    guesses = [
+        p["result"] for p in every_prediction(house.admin, several) if p["model_version"] == version.name and p["result"]
+    ]
     sets = [set(result[0]["value"]["choices"]) for result in guesses]
     assert {"bees", "winged"} in sets
     assert all(found <= {"ants", "bees", "winged"} for found in sets)

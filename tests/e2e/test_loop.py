@@ -15,6 +15,7 @@ from backend.learning.places import queue_places
 from model.backbone import load_backbone
 from model.images import decode
 from model.version_store import VersionStore
+from tests.conftest import every_prediction
 from tests.e2e.conftest import QUEUE_SIZE, Annotator, first, wait_until
 from tests.model.made_up import resnet50
 
@@ -60,7 +61,7 @@ def served(house, project, insects):
 
 
 def test_before_any_label_the_queue_is_published_and_ordered(house, project):
-    predictions = house.admin.predictions(project)
+    predictions = every_prediction(house.admin, project)
     assert len(predictions) == QUEUE_SIZE
     assert sorted(p["score"] for p in predictions) == pytest.approx(queue_places(QUEUE_SIZE))
     assert {p["model_version"] for p in predictions} == {house.live(project)}
@@ -101,7 +102,7 @@ def test_macro_f1_on_images_never_shown_is_above_85(house, project, served, inse
 def test_picks_carry_the_class_and_its_probability_and_random_slots_nothing(house, project, served):
     assert served
     live = house.live(project)
-    predictions = [p for p in house.admin.predictions(project) if p["model_version"] == live]
+    predictions = [p for p in every_prediction(house.admin, project) if p["model_version"] == live]
     picks = [p["result"][0] for p in predictions if p["result"]]
     assert all(region["value"]["choices"][0] in CLASSES and 0.5 <= region["score"] <= 1 for region in picks)
     slots = QUEUE_SIZE - len(picks)
@@ -127,7 +128,9 @@ def test_old_predictions_go_away_without_a_bulk_deletion(house, project, served)
     def left() -> list[int]:
         live, open_tasks = house.live(project), house.open_tasks(project)
         return [
-            p["task"] for p in house.admin.predictions(project) if p["model_version"] != live and p["task"] not in open_tasks
+            p["task"]
+            for p in every_prediction(house.admin, project)
+            if p["model_version"] != live and p["task"] not in open_tasks
         ]
 
     wait_until(lambda: left() == [], 300, "cleaned up, but for what may be open in an editor")  # a last round may yet switch

@@ -9,6 +9,7 @@ import pytest
 from backend.bench import label_studio as ls
 from backend.bench.label_studio import label_config, name_of
 from backend.bench.plugin import Plugin
+from tests.conftest import every_prediction
 from tests.e2e.conftest import QUEUE_SIZE, Annotator, first, free_port, label_studio_venv, wait_until
 
 CLASSES = ["ants", "bees"]
@@ -166,12 +167,12 @@ def test_a_queue_half_used_is_refilled_under_the_same_version(house, annotator, 
     live, queue = house.live(project), house.queue(project, house.live(project))
     ls.import_images(house.admin, project, first(insects, 12, 20), lambda *_: None)
     wait_until(lambda: len(house.queue(project, live)) == 20, what="the new tasks have places")
-    assert all(p["score"] >= 0.5 for p in house.admin.predictions(project) if p["task"] not in queue)
+    assert all(p["score"] >= 0.5 for p in every_prediction(house.admin, project) if p["task"] not in queue)
     label(annotator, project, insects, 7)
     ls.import_images(house.admin, project, first(insects, 20, 21), lambda *_: None)
 
     def refilled():
-        return sum(p["score"] < 0.5 for p in house.admin.predictions(project)) >= 20
+        return sum(p["score"] < 0.5 for p in every_prediction(house.admin, project)) >= 20
 
     wait_until(refilled, 40, "the queue is refilled")
     assert house.live(project) == live

@@ -75,6 +75,10 @@ class Labelling(Rows):
             if (item["filter"], item["operator"]) == ("filter:tasks:id", "in_list"):
                 tasks = [t for t in tasks if t["id"] in item["value"]]
                 continue
+            if (item["filter"], item["operator"]) == ("filter:tasks:predictions_model_versions", "contains"):
+                named = [p for p in self.predictions.values() if any(name in p["model_version"] for name in item["value"])]
+                tasks = [t for t in tasks if t["id"] in {p["task"] for p in named}]
+                continue
             assert (item["filter"], item["operator"]) == ("filter:tasks:updated_at", "greater"), item
             since = datetime.fromisoformat(item["value"])
             tasks = [t for t in tasks if datetime.fromisoformat(t["updated_at"]) > since]

@@ -3,6 +3,9 @@
 import pytest
 
 from backend.jobs.clean import clean
+from backend.jobs.reconcile import reconcile
+from backend.jobs.round import run_round
+from backend.labelstudio.client import LabelStudio
 
 pytestmark = pytest.mark.usefixtures("two_versions", "long_ago")
 
@@ -24,6 +27,22 @@ def test_the_older_version_goes_and_the_live_one_stays(place):
     assert place.run(clean) == 8
     assert place.predictions(place.first) == []
     assert len(place.predictions(place.second)) == 8
+
+
+def test_what_another_model_has_predicted_for_every_task_is_never_read(place, monkeypatch):
+    for task in range(len(place.tasks)):
+        add(place, "somebody-elses-model", task)
+    read, whole = [], LabelStudio.predictions
+    monkeypatch.setattr(LabelStudio, "predictions", lambda *asked: read.append(whole(*asked)) or read[-1])
+    monkeypatch.setattr(
+        place.studio, "_list_predictions", lambda *_: pytest.fail("all predictions were asked for"), raising=False
+    )
+    assert place.run(clean) == 8
+    for job in (reconcile, run_round, clean):
+        place.run(job)
+    assert read
+    assert "somebody-elses-model" not in {one["model_version"] for found in read for one in found}
+    assert len(place.predictions("somebody-elses-model")) == len(place.tasks)
 
 
 def test_what_was_predicted_before_the_first_version_goes(place):

@@ -105,7 +105,7 @@ def test_accepted_predictions_are_found_in_label_studio_and_asked_for_once(index
     for _ in range(2):
         sync_accepted(index.accepted, label_studio.client(), project, TARGET)
     assert [row.state for row in index.rows()] == [ACCEPTED, UNLABELLED]
-    assert len([request for request in label_studio.requests if request.path == "/api/predictions"]) == 1
+    assert len([request for request in label_studio.requests if request.path == "/api/tasks"]) == 1
 
 
 def test_the_leaf_of_a_tree_is_accepted_as_any_class_is(index):
