@@ -56,6 +56,7 @@ def test_a_strategy_has_one_thread_in_a_pool_so_small_that_more_wait_for_each_ot
 
     monkeypatch.setitem(REGISTRY, "watched", Strategy(REGISTRY["random"].score, watched))
     monkeypatch.setattr(rounds, "FEW", few)
+    threads_of._controller.cache_clear()  # what other tests have loaded since it looked is of no matter here
     with threadpool_limits(2):
         queue(made_up, "watched")
     assert used == threads
