@@ -17,8 +17,8 @@ DECIMALS = 6
 
 def embed_missing(session: Session) -> str:
     """Embed images that have no label and no embedding; returns why that ended early, "" where it did not."""
-    due = session.index.due()
-    rows = [row for row in session.index.rows() if row.state != LABELLED and row.reference and row.task in due]
+    barred = session.index.tasks.barred()
+    rows = [row for row in session.index.rows() if row.state != LABELLED and row.reference and row.task not in barred]
     session.store.refresh()
     missing = set(session.store.missing([row.key for row in rows]))
     try:

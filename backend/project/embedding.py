@@ -46,15 +46,14 @@ def _loaded(_name: str, spec: BackboneSpec, cache: Path) -> Backbone:
 
 def unembedded(session: Session) -> tuple[list[Row], list[Row]]:
     """Tasks that have no embedding and may be tried: the labelled ones, and the others in the order of random slots."""
-    due = session.index.due()
-    rows = [row for row in session.index.rows() if row.task in due and row.state != UNUSABLE]
+    every, index = session.index.tasks.arrays(), session.index
     session.store.refresh()
-    missing = set(session.store.missing([row.key for row in rows]))
-    rows = [row for row in rows if row.key in missing]
-    labelled = [row for row in rows if row.state == LABELLED]
-    others = [row for row in rows if row.state != LABELLED]
-    order = slot_order(np.array([row.task for row in others], np.int64))
-    return labelled, [others[i] for i in order]
+    missing = ~session.store.has(every.keys) & ~every.are(UNUSABLE)
+    if (failed := missing & every.unreadable).any():
+        missing[failed] = ~np.isin(every.tasks[failed], list(index.tasks.barred()))
+    labelled = every.tasks[missing & every.are(LABELLED)]
+    others = every.tasks[missing & ~every.are(LABELLED)]
+    return index.rows_of(labelled.tolist()), index.rows_of(others[slot_order(others)].tolist())
 
 
 def embed(session: Session, rows: Sequence[Row], seconds: float = float("inf")) -> int:

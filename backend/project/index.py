@@ -195,11 +195,16 @@ class Index:
             found = db.execute(f"SELECT {ROW} FROM tasks ORDER BY task").fetchall()  # noqa: S608  a constant
         return [Row._make(row) for row in found]
 
+    def rows_of(self, tasks: Iterable[int]) -> list[Row]:
+        """Those of `tasks` that are in the project, in their order."""
+        statement = f"SELECT {ROW} FROM tasks WHERE task = ?"  # noqa: S608  a constant
+        with self._file.reading() as db:
+            found = (db.execute(statement, (task,)).fetchone() for task in tasks)
+            return [Row._make(row) for row in found if row]
+
     def row(self, task: int) -> Row | None:
         """The task of this id, None where there is none."""
-        with self._file.reading() as db:
-            found = db.execute(f"SELECT {ROW} FROM tasks WHERE task = ?", (task,)).fetchone()  # noqa: S608  a constant
-        return Row._make(found) if found else None
+        return next(iter(self.rows_of([task])), None)
 
     def set_errors(self, errors: Mapping[int, str | None], again_in: Mapping[int, float | None] | None = None) -> None:
         """Remember by embedding key why images could not be read; None where they now can.
@@ -217,12 +222,6 @@ class Index:
         self._hint(
             "UPDATE tasks SET image_note = ? WHERE key = ?", [(note and _clean(note), key) for key, note in notes.items()]
         )
-
-    def due(self) -> set[int]:
-        """Tasks whose image has not failed lately, and so may be fetched."""
-        with self._file.reading() as db:
-            found = db.execute("SELECT task FROM tasks WHERE error IS NULL OR retry_at < ?", (time.time(),))
-            return {task for (task,) in found}
 
     def awaited(self) -> set[int]:
         """Tasks whose image could not be read, and may only be out of reach for the moment: it is tried again soon."""

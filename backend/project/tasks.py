@@ -1,6 +1,7 @@
 """The tasks of a project's index by their state: as arrays, or as few of them as are asked for, so that a million of them are
 never made into objects."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -63,6 +64,12 @@ class Tasks:
             every = db.execute("SELECT task, key FROM tasks WHERE state = ? ORDER BY task", (UNLABELLED,))
             found = np.fromiter(every, np.dtype(COLUMNS[:2]))
         return np.ascontiguousarray(found["task"]), np.ascontiguousarray(found["key"])
+
+    def barred(self) -> set[int]:
+        """Tasks whose image has failed lately, and may not be fetched yet."""
+        statement = "SELECT task FROM tasks WHERE error IS NOT NULL AND (retry_at IS NULL OR retry_at >= ?)"
+        with self._file.reading() as db:
+            return {task for (task,) in db.execute(statement, (time.time(),))}
 
     def newest(self) -> int:
         """The highest id of a task, 0 where there is none."""
