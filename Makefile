@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv/.ready
 LABEL_STUDIO := .venv-label-studio/.ready
-TWO := -n 2 --dist loadscope --no-loadscope-reorder  # processes; tests/conftest.py says which test goes to which
+SIDE_BY_SIDE := --dist loadscope --no-loadscope-reorder  # tests/conftest.py says which test goes to which process
 PIP := -m pip install --disable-pip-version-check --quiet
 
 .PHONY: help demo test soak pictures compatibility check clean
@@ -22,10 +22,10 @@ demo: $(VENV) $(LABEL_STUDIO)
 	@.venv/bin/python -m tools.demo $(if $(IMAGES),--images "$(IMAGES)") $(DEMO_OPTIONS)
 
 test: $(VENV) $(LABEL_STUDIO)
-	@.venv/bin/python -m pytest $(TWO) $(TESTS)
+	@.venv/bin/python -m pytest -n 3 $(SIDE_BY_SIDE) $(TESTS)
 
 soak: $(VENV) $(LABEL_STUDIO)
-	@.venv/bin/python -m pytest -m soak $(TWO) $(TESTS)
+	@.venv/bin/python -m pytest -m soak -n 2 $(SIDE_BY_SIDE) $(TESTS)
 
 pictures: $(VENV) $(LABEL_STUDIO)
 	@AL_PICTURES=docs .venv/bin/python -m pytest -m soak tests/e2e/test_pictures.py tests/e2e/test_picture_of_accept.py
