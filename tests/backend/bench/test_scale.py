@@ -17,6 +17,7 @@ def small(monkeypatch):
     return use
 
 
+@pytest.mark.soak
 def test_each_part_takes_time_and_memory_at_its_size_and_leaves_nothing(small, tmp_path):
     small(2000)
     rows = {row.name: row for row in scale.measure(Bench(Settings(), tmp_path, only=("scale.round_10k",)))}

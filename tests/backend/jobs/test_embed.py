@@ -145,6 +145,7 @@ def test_a_second_worker_embeds_beside_the_first(make_place, monkeypatch):
     assert together >= 1.3 * alone  # 1.98 where nothing else runs; what runs beside it must not fail it
 
 
+@pytest.mark.soak
 def test_what_a_killed_worker_had_claimed_is_embedded_by_the_other_within_a_minute(make_place):
     place = make_place(IMAGES)
     with workers(2) as processes:
@@ -158,6 +159,7 @@ def test_what_a_killed_worker_had_claimed_is_embedded_by_the_other_within_a_minu
     assert any(job.startswith(f"reconcile-{place.project}-") for job in woken(place))
 
 
+@pytest.mark.soak
 def test_a_lost_redis_costs_no_image(make_place):
     place = make_place(IMAGES)
     with workers(2):
@@ -168,6 +170,7 @@ def test_a_lost_redis_costs_no_image(make_place):
         wait_for(lambda: not left(place))
 
 
+@pytest.mark.soak
 def test_a_round_begins_before_the_only_worker_has_embedded_all(make_place):
     place = make_place(IMAGES)
     with workers(1, TRAIN, EMBED):

@@ -27,6 +27,7 @@ def off(request):
     return request.param
 
 
+@pytest.mark.soak
 def test_a_worker_with_another_clock_starts_a_job_when_it_is_due(work, redis_settings, kind_of_naps, off):
     kind_of_naps("nap")
     with workers(redis_settings, 1, clock=off):
@@ -38,6 +39,7 @@ def test_a_worker_with_another_clock_starts_a_job_when_it_is_due(work, redis_set
         assert seconds > 2
 
 
+@pytest.mark.soak
 def test_a_worker_with_another_clock_leaves_jobs_to_those_that_do_them(work, redis_settings, kind_of_naps, off):
     kind_of_naps("nap", extra=(15,))
     with workers(redis_settings, 1), workers(redis_settings, 1, clock=off):  # each looks after the queues
