@@ -14,6 +14,7 @@ from backend.project.index import LABELLED, UNUSABLE, Row
 from backend.project.references import References
 from backend.project.session import Session
 from backend.project.state import ARITHMETIC, NETWORKS
+from backend.queue.claims import EMBEDDING
 from backend.settings import Settings
 from model.arithmetic import check_available
 from model.backbone import Backbone, BackboneSpec, backbone_name, load_backbone
@@ -23,7 +24,6 @@ from model.images import ImageError, read
 from model.weights_file import WeightsError
 
 log = logging.getLogger(__name__)
-EMBEDDING = "embedding images"  # as the progress of a job tells it
 
 
 def get_backbone(spec: BackboneSpec, cache: Path) -> Backbone:

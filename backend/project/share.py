@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from backend.project.embedding import EMBEDDING, embed_parts
+from backend.project.embedding import embed_parts
 from backend.project.index import Row
 from backend.project.session import Session
-from backend.queue.claims import Claims
+from backend.queue.claims import EMBEDDING, Claims
 from model.embedding_loop import Outcome
 
 PART = 64  # images claimed at once: how far apart the last two of several workers end, and how often they ask Redis

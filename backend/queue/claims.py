@@ -11,6 +11,7 @@ from redis import Redis
 
 from backend.queue.clock import now
 
+EMBEDDING = "embedding images"  # as the progress of a job tells it
 PACE_SECONDS = 30  # the time left follows from what was done in the last one to two of these
 
 # What the scripts share: KEYS: the claims, a hash of names with the job that holds each; ARGV: now, the job that asks.

@@ -5,7 +5,7 @@ from typing import Any
 
 from rq.job import Job
 
-from backend.project.embedding import EMBEDDING
+from backend.queue.claims import EMBEDDING
 
 PROGRESS = ("step", "done", "total", "macro_f1", "seconds_left")  # what a job's meta tells
 

@@ -11,6 +11,7 @@ from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfigError
 from backend.queue.work import TRAIN
 from tests.backend.connection.made_up import LIVE, TWO
+from tests.backend.queue.test_worker import wait_for
 
 
 def changed_nothing(desk, error, match, **wishes):
@@ -55,9 +56,15 @@ def test_no_worker_is_said(desk):
 def test_a_worker_that_is_just_starting_is_waited_for(desk, monkeypatch):
     monkeypatch.setattr(checks, "WORKER_SECONDS", 10)
     desk.work.redis.flushall()
-    threading.Timer(0.3, Worker([TRAIN], connection=desk.work.redis).register_birth).start()
+    worker, waiting = Worker([TRAIN], connection=desk.work.redis), "Waiting for a worker to start ..."
+
+    def start():
+        wait_for(lambda: waiting in desk.said, 30)
+        worker.register_birth()
+
+    threading.Thread(target=start).start()
     desk.connect()
-    assert desk.said.count("Waiting for a worker to start ...") == 1
+    assert desk.said.count(waiting) == 1
 
 
 @pytest.mark.parametrize("strategy", ["os:getcwd", "nonsense", "no_such_module:f", "json:dumps"])
