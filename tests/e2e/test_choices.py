@@ -49,12 +49,15 @@ def submit(annotator, task, result):
 
 
 def test_paths_of_a_tree_are_learned_and_come_back_as_pre_annotations(house, project, annotator, insects):
-    before = house.live(project)
     for _ in range(RETRAIN_AFTER):
         task = annotator.next(project)
         submit(annotator, task, region(["Insects", insects[name_of(task)][0]]))
-    wait_until(lambda: house.live(project) != before, 90, "a round from the labels")
-    live = wait_until(lambda: house.version(project, house.live(project)).head and house.live(project), 90, "a head")
+
+    def learned():
+        version = house.version(project, house.live(project))
+        return version.name if version.head and len(version.tasks) == RETRAIN_AFTER else None
+
+    live = wait_until(learned, 90, "a round from all labels")
     guesses = [p["result"] for p in every_prediction(house.admin, project) if p["model_version"] == live and p["result"]]
     assert {tuple(value) for result in guesses for value in result[0]["value"]["taxonomy"]} <= {
         ("Insects", "ants"),
