@@ -44,7 +44,7 @@ def _progress(visit: Visit) -> Response:
     live, versions = summary(about), [entry.model_dump() for entry in History(folder).entries()]
     more = outlook(live)
     labels: Counter[str] = Counter()
-    for label, count in _known(visit, lambda index: index.answers.labels()):
+    for label, count in _known(visit, lambda index: index.tasks.label_counts()):
         labels.update(dict.fromkeys(names_of(label) if confusion.several else [label], count))
     return visit.page(
         "progress.html",

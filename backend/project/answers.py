@@ -106,11 +106,6 @@ class Answers:
         """Tasks of which not all answers name the same class; some of these may be by one person."""
         return self._tasks("SELECT task FROM answers WHERE choice IS NOT NULL GROUP BY task HAVING min(choice) < max(choice)")
 
-    def labels(self) -> list[tuple[str, int]]:
-        """What answers amount to, each label once, and how many tasks have it."""
-        with self._file.reading() as db:
-            return db.execute("SELECT label, count(*) FROM tasks WHERE label IS NOT NULL GROUP BY label").fetchall()
-
     def pace(self) -> float | None:
         """The median of the seconds that the last LAST labels took whoever gave them; None where nobody's time is known."""
         statement = "SELECT seconds FROM answers WHERE seconds > 0 AND NOT skipped ORDER BY rowid DESC LIMIT ?"

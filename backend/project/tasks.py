@@ -81,6 +81,11 @@ class Tasks:
         with self._file.reading() as db:
             return dict(db.execute("SELECT task, label FROM tasks WHERE state = ? ORDER BY task", (LABELLED,)))
 
+    def label_counts(self) -> list[tuple[str, int]]:
+        """What answers amount to, each label once, and how many tasks have it."""
+        with self._file.reading() as db:
+            return db.execute("SELECT label, count(*) FROM tasks WHERE label IS NOT NULL GROUP BY label").fetchall()
+
     def keys(self, tasks: Iterable[int]) -> list[int]:
         """The keys of the images of `tasks` that are in the project, in their order."""
         with self._file.reading() as db:

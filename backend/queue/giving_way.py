@@ -5,6 +5,8 @@ import time
 from redis import Redis
 from rq.job import Job
 
+from backend.queue.signs import text
+
 LEAST_SECONDS = 5  # that a job may go on before it gives way: it took some to begin
 LOOK_SECONDS = 1  # between two looks
 ONE = "al:gives-way"  # set by the job that gives way, for the others to go on
@@ -33,6 +35,5 @@ class GivesWay:
 
 def _queues_before(redis: Redis, job: Job) -> list[str]:
     """The queues that the job's worker looks into before the one that the job came from."""
-    found = redis.hget(f"rq:worker:{job.worker_name}", "queues")
-    names = (found.decode() if isinstance(found, bytes) else str(found or "")).split(",")
+    names = text(redis.hget(f"rq:worker:{job.worker_name}", "queues")).split(",")
     return names[: names.index(job.origin)] if job.origin in names else []

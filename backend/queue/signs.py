@@ -24,7 +24,7 @@ def hear(redis: Redis, project: int) -> None:
 
 def heard(redis: Redis, project: int) -> tuple[str, str]:
     """When the server last heard of a change of `project`, and of which version it is; "" twice for never, or a day ago."""
-    moment, _, version = _text(redis.get(HEARD.format(project))).partition(" ")
+    moment, _, version = text(redis.get(HEARD.format(project))).partition(" ")
     return moment, version
 
 
@@ -35,7 +35,7 @@ def tell_version(redis: Redis, worker: str) -> None:
 
 def version_of(redis: Redis, worker: str) -> str:
     """The version of the worker with the key `worker`, "" where it does not say."""
-    return _text(redis.hget(worker, VERSION))
+    return text(redis.hget(worker, VERSION))
 
 
 def tell_unfit(redis: Redis, worker: str, why: str) -> None:
@@ -45,7 +45,7 @@ def tell_unfit(redis: Redis, worker: str, why: str) -> None:
 
 def unfit_of(redis: Redis, worker: str) -> str:
     """Why the worker with the key `worker` takes no job, "" where it does."""
-    return _text(redis.hget(worker, UNFIT))
+    return text(redis.hget(worker, UNFIT))
 
 
 def announce(redis: Redis, base: str) -> None:
@@ -56,8 +56,11 @@ def announce(redis: Redis, base: str) -> None:
 def announced(redis: Redis) -> tuple[str, str]:
     """Version and base of the server that began last; "" twice where none has said so."""
     version, base = redis.hmget(SERVER, "version", "base")
-    return _text(version), _text(base)
+    return text(version), text(base)
 
 
-def _text(found: Any) -> str:
-    return found.decode() if isinstance(found, bytes) else str(found or "")
+def text(found: Any) -> str:
+    """What Redis answered as text, "" for nothing."""
+    if found is None:
+        return ""
+    return found.decode() if isinstance(found, bytes) else str(found)

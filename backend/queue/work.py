@@ -21,6 +21,7 @@ from rq.serializers import JSONSerializer
 
 from backend.queue.clock import now
 from backend.queue.scripts import BEGIN, UPKEEP, WAKE
+from backend.queue.signs import text
 
 TRAIN, EMBED, HOUSEKEEPING = "al-train", "al-embed", "al-housekeeping"
 FINETUNE = "al-finetune"  # for workers of its own: such a job takes minutes to hours, and must not delay the others
@@ -104,12 +105,12 @@ class Work:
             fields: list[Any] = [part for pair in job.to_dict().items() for part in pair if pair[1] is not None]
             job_id, wanted = self._wake(keys=keys, args=[*given, *fields])
             if job_id:
-                return _text(job_id)
+                return text(job_id)
             generation = int(wanted)  # another process came between
 
     def generation(self, kind: str, project: int) -> int:
         """How many jobs of `kind` have begun for `project`, which is the number of the next one."""
-        return int(_text(self.redis.hget(_key(project), f"{kind}:generation") or 0))
+        return int(text(self.redis.hget(_key(project), f"{kind}:generation") or 0))
 
     def _make(self, entry: Kind, job_id: str, arguments: list[Any]) -> Job:
         """A job that is not on Redis yet."""
@@ -137,7 +138,7 @@ class Work:
         Any worker may do this at any time, for all of them: once a second is enough.
         """
         found = self._upkeep(args=[*_now(), LOST_SECONDS, *self._queues])
-        return [_text(job_id) for job_id in found]
+        return [text(job_id) for job_id in found]
 
     def begin(self, kind: str, project: int, generation: int, fence: str = "") -> bool:
         """A job's first act: from now on a wake-up means the next generation. With `fence`, older holders lose theirs.
@@ -154,11 +155,11 @@ class Work:
 
     def holds(self, project: int, fence: str) -> bool:
         """Whether no later job has taken the fence since."""
-        return _text(self.redis.hget(_key(project), "fence") or "") == fence
+        return text(self.redis.hget(_key(project), "fence") or "") == fence
 
     def pending(self, project: int) -> int:
         """Labels that came since the last round began."""
-        return int(_text(self.redis.hget(_key(project), "pending") or 0))
+        return int(text(self.redis.hget(_key(project), "pending") or 0))
 
     def settle(self, project: int) -> None:
         """Take the labels that came so far as seen: the round that waits for them is called off."""
@@ -209,7 +210,3 @@ def _now() -> tuple[int, str]:
     """The time in seconds, and as RQ writes it into a job."""
     moment = now()
     return int(moment.timestamp()), moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,9 +1,6 @@
 """The job that embeds, alone and beside others: real workers, a real Redis, and a Label Studio that counts what is fetched."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -19,7 +16,7 @@ from backend.queue.work import EMBED, TRAIN
 from backend.queue.worker import ActiveLearningMixin
 from backend.status.jobs import jobs_values
 from tests.backend.jobs.made_up import Colours
-from tests.conftest import ROOT
+from tests.backend.queue.test_worker import processes
 
 IMAGES = 240
 WORKER = """
@@ -31,6 +28,8 @@ from backend.queue.redis_server import connect_redis
 from backend.settings import get_settings
 from model import embedding_loop
 from tests.backend.jobs.made_up import Colours
+from tests.backend.queue.test_worker import processes
+from tests.backend.queue.test_worker import processes
 
 redis = connect_redis(get_settings())
 
@@ -54,14 +53,8 @@ class Here(ActiveLearningMixin, SimpleWorker):
 @contextmanager
 def workers(count, *queues):
     """Worker processes that embed some 60 images a second each, in small parts."""
-    command = [sys.executable, "-c", WORKER, *(queues or [EMBED])]
-    started = [subprocess.Popen(command, cwd=ROOT, env=os.environ) for _ in range(count)]
-    try:
+    with processes([WORKER, *(queues or [EMBED])], count) as started:
         yield started
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
 
 
 def wait_for(condition, seconds=60):

@@ -35,7 +35,7 @@ def test_when_it_was_made_and_how_long_it_took_is_kept(index):
 def test_labels_are_counted_once_a_task(index):
     both = [annotation("A", completed_by=3), annotation("A", completed_by=4)]
     index.update([task(1, *both), task(2, annotation("B")), task(3, annotation("A")), task(4)], TARGET)
-    assert sorted(index.answers.labels()) == [("A", 2), ("B", 1)]
+    assert sorted(index.tasks.label_counts()) == [("A", 2), ("B", 1)]
 
 
 def test_the_pace_is_the_median_of_what_labels_took(index):

@@ -36,8 +36,14 @@ worker.run_worker(redis, [{queue!r}], lambda: None, "WARNING", lambda: (redis.ge
 def workers(settings, count, how="fork", clock=""):
     """Worker processes on the queue of rounds, on whose clock it is now, or as much off as `clock` says."""
     environment = os.environ | ({"LD_PRELOAD": "/usr/$LIB/faketime/libfaketime.so.1", "FAKETIME": clock} if clock else {})
-    command = [sys.executable, "-c", WORKER.format(queue=TRAIN), redis_url(settings), how]
-    started = [subprocess.Popen(command, cwd=ROOT, env=environment) for _ in range(count)]
+    with processes([WORKER.format(queue=TRAIN), redis_url(settings), how], count, environment) as started:
+        yield started
+
+
+@contextmanager
+def processes(script, count, environment=os.environ):
+    """As many Pythons that run `script`, the code and what it is called with; killed at the end."""
+    started = [subprocess.Popen([sys.executable, "-c", *script], cwd=ROOT, env=environment) for _ in range(count)]
     try:
         yield started
     finally:
