@@ -11,6 +11,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from backend.network.addresses import host_of, plain_address, redis_address, without_password
+from model.bucket import SCHEMES
 from strategies import REGISTRY, WRAPPERS, get
 
 ENV_FILE = ".env"
@@ -52,6 +53,12 @@ class Settings(BaseSettings):
         "", repr=False, description="Redis to use. Default: an embedded one that keeps its data under DATA_DIR."
     )
     data_dir: Path = Field(Path("data"), description="Model versions, embeddings and the embedded Redis's data.")
+    store: str = Field(
+        "",
+        description="Folder in an object store that holds versions, embeddings and what is known of projects instead, so that "
+        "machines need no disk in common: s3://BUCKET/FOLDER, gs:// or abfs://. Its credentials come from AWS_*, GOOGLE_* or "
+        "AZURE_*; DATA_DIR then holds copies of what this machine reads. Needs REDIS_URL.",
+    )
     backbone: str = Field(
         "resnet50",
         description="Network whose embeddings are learned from: a classifier of torchvision, or timm:NAME with the extra timm; "
@@ -126,6 +133,16 @@ class Settings(BaseSettings):
             raise ValueError("must be NAME or NAME=FILE, such as resnet50 or resnet50=/models/weights.pth")
         return f"{name}={cls._from_home(Path(file))}" if file else name
 
+    @field_validator("store")
+    @classmethod
+    def _known_store(cls, value: str) -> str:
+        scheme, _, rest = value.partition("://")
+        if value and (scheme not in SCHEMES or not rest.strip("/")):
+            raise ValueError(
+                f"must be the address of a folder in an object store, of {', '.join(SCHEMES)}, such as s3://bucket/al"
+            )
+        return value.rstrip("/")
+
     @field_validator("label_studio_url")
     @classmethod
     def _label_studio_address(cls, value: str) -> str:
@@ -186,6 +203,8 @@ class Settings(BaseSettings):
         """Fill in what follows from other settings, and refuse what must not be."""
         if bool(self.basic_auth_user) != bool(self.basic_auth_pass.get_secret_value()):
             raise SettingsError("Set both BASIC_AUTH_USER and BASIC_AUTH_PASS, or neither.")
+        if self.store and not self.redis_url:
+            raise SettingsError("STORE is for several machines, which need one Redis in common: set REDIS_URL.")
         self.host = self.host or ("0.0.0.0" if self.basic_auth_user else "127.0.0.1")  # noqa: S104  only with credentials
         if not self.basic_auth_user and not _is_loopback(self.host):
             raise SettingsError(

@@ -18,6 +18,7 @@ from backend.queue.work import Work
 from backend.settings import Settings
 from tests.label_studio_in_memory import LabelStudioInMemory
 
+pytest_plugins = ["tests.object_store"]
 pytest.register_assert_rewrite("tests.label_studio_contract")
 
 ROOT = Path(__file__).resolve().parent.parent

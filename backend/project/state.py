@@ -10,12 +10,13 @@ from typing import Any
 
 from backend.project.succession import Succession
 from backend.settings import Settings
-from model.files import locked, read_json, write_json
+from model.documents import Documents, DocumentsOnDisk
 
 log = logging.getLogger(__name__)
 FORMAT = 1
 STATE, COPY = "project.json", "project.copy.json"  # the copy holds the same, and is read where the other is damaged
 
+IDENTITY = "identity.json"  # in DATA_DIR: its name
 ARITHMETIC = "arithmetic.json"  # in DATA_DIR: in which arithmetic networks compute
 NETWORKS = "networks"  # in DATA_DIR: networks as the processor takes them, by the names of backbones
 
@@ -93,29 +94,27 @@ def _fastest() -> str:
     return fastest()
 
 
-def _value(path: Path, name: str) -> str:
-    found = read_json(path)
-    return str(found.get(name, "")) if isinstance(found, dict) else ""
-
-
 class Projects:
-    """The folder DATA_DIR/projects: one sub-folder a project."""
+    """The projects that are known: what is known of each lies in a folder of its own, projects/ID.
 
-    def __init__(self, data_dir: Path) -> None:
+    documents: where small files lie that processes on all machines change, by default in DATA_DIR itself; `folder` is this
+    machine's own disk.
+    """
+
+    def __init__(self, data_dir: Path, documents: Documents | None = None) -> None:
         self.data_dir = data_dir
         self.root = data_dir / "projects"
-        self._identity_file = data_dir / "identity.json"
-        self._arithmetic_file = data_dir / ARITHMETIC
+        self.shared = documents or DocumentsOnDisk(data_dir)
 
     def prepare(self) -> None:
         """Make DATA_DIR, or check that it has the format this code writes. Raises DataDirError."""
         self.root.mkdir(parents=True, exist_ok=True)
         if not self._format():
-            write_json(self.data_dir / "format.json", {"format": FORMAT})
+            self.shared.write_json("format.json", {"format": FORMAT})
 
     def check(self) -> None:
         """That a plugin has worked with DATA_DIR, in the format this code writes; makes nothing. Raises DataDirError."""
-        if not self._format() or not _value(self._identity_file, "identity"):
+        if not self._format() or not self._value(IDENTITY, "identity"):
             raise DataDirError(
                 f"No plugin has worked with DATA_DIR={self.data_dir} yet: run this command in the folder where `al-backend up` "
                 "runs, set the same DATA_DIR, or start `al-backend up`."
@@ -123,7 +122,7 @@ class Projects:
 
     def _format(self) -> bool:
         """Whether DATA_DIR has its note of the format, undamaged. Raises DataDirError where that is another one."""
-        found = read_json(self.data_dir / "format.json")
+        found = self.shared.read_json("format.json")
         if not isinstance(found, dict) or not isinstance(found.get("format"), int):
             return False
         if found["format"] != FORMAT:
@@ -138,45 +137,54 @@ class Projects:
 
         The server gives it at /health, so that a command can tell whether the server it reached works on the same DATA_DIR.
         """
-        return self._once(self._identity_file, "identity", lambda: uuid.uuid4().hex)
+        return self._once(IDENTITY, "identity", lambda: uuid.uuid4().hex)
 
     def arithmetic(self) -> str:
         """In which arithmetic networks compute here: the fastest of the machine that first asked, and the same from then on for
         all that share this DATA_DIR, since embeddings of two kinds must not meet."""
-        return self._once(self._arithmetic_file, "arithmetic", _fastest)
+        return self._once(ARITHMETIC, "arithmetic", _fastest)
 
-    def _once(self, path: Path, name: str, choose: Callable[[], str]) -> str:
-        """The value `name` in the file `path`, chosen by the first process that asks."""
-        if not (known := _value(path, name)):
-            with locked(self.data_dir / ".lock"):
-                if not (known := _value(path, name)):
+    def _once(self, document: str, name: str, choose: Callable[[], str]) -> str:
+        """The value `name` in `document`, chosen by the first process that asks."""
+        if not (known := self._value(document, name)):
+            with self.shared.locked(document):
+                if not (known := self._value(document, name)):
                     known = choose()
-                    write_json(path, {name: known})
+                    self.shared.write_json(document, {name: known})
         return known
+
+    def _value(self, document: str, name: str) -> str:
+        found = self.shared.read_json(document)
+        return str(found.get(name, "")) if isinstance(found, dict) else ""
 
     def ids(self) -> list[int]:
         """Ids of the projects known here."""
-        found = {path.parent.name for name in (STATE, COPY) for path in self.root.glob(f"*/{name}")}
-        return sorted(int(name) for name in found if name.isascii() and name.isdigit())
+        folders = self.shared.within("projects")
+        names = [name for name in folders.folders() if name.isascii() and name.isdigit()]
+        return sorted(int(name) for name in names if {STATE, COPY} & {*folders.names(name)})
 
     def folder(self, project: int) -> Path:
-        """Where everything about `project` lies."""
+        """Where this machine keeps what it has read and made of `project`."""
         return self.root / str(project)
 
+    def documents(self, project: int) -> Documents:
+        """Where what is known of `project` lies."""
+        return self.shared.within(f"projects/{project}")
+
     def read(self, project: int) -> ProjectState:
-        """The project's state; that of a new project where there is none, or where file and copy are damaged."""
-        folder = self.folder(project)
-        state, copy = (ProjectState.from_json(read_json(folder / name)) for name in (STATE, COPY))
-        if state:
+        """The project's state; that of a new project where there is none, or where document and copy are damaged."""
+        documents = self.documents(project)
+        if state := ProjectState.from_json(documents.read_json(STATE)):
             return state
-        damaged = (folder / STATE).exists()
+        copy = ProjectState.from_json(documents.read_json(COPY))
+        damaged = documents.read(STATE) is not None
         if copy:
-            log.warning("%s is %s: its copy is read", folder / STATE, "damaged" if damaged else "gone")
+            log.warning("%s is %s: its copy is read", self.folder(project) / STATE, "damaged" if damaged else "gone")
             return copy
         if not damaged:
             return ProjectState()
         reason = (
-            f"{folder / STATE} and its copy are damaged, so nobody knows whether the project is connected: run "
+            f"{self.folder(project) / STATE} and its copy are damaged, so nobody knows whether the project is connected: run "
             f"`al-backend connect --project {project}`. Labels, versions and embeddings are all there."
         )
         return ProjectState(errors={"": reason})
@@ -184,11 +192,12 @@ class Projects:
     @contextmanager
     def edit(self, project: int) -> Iterator[ProjectState]:
         """Read, change, write, with no other process between: `with projects.edit(3) as state: state.paused = True`."""
-        with locked(self.folder(project) / ".lock"):
+        documents = self.documents(project)
+        with documents.locked(STATE):
             state = self.read(project)
             yield state
             for name in (STATE, COPY):
-                write_json(self.folder(project) / name, asdict(state))
+                documents.write_json(name, asdict(state))
 
 
 def new_failure(projects: Projects, project: int, job_id: str) -> Callable[[], str]:

@@ -1,0 +1,65 @@
+"""Where what all machines know of the projects lies: in DATA_DIR, a disk that they share, or in the object store STORE."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+
+from redis.exceptions import LockError, RedisError
+
+from backend.project.state import Projects
+from backend.queue.redis_server import connect_redis
+from backend.settings import Settings
+from model.bucket import Bucket, StoreUnavailable
+from model.documents import Documents, DocumentsInBucket, Lock
+
+LOCK = "al:lock:{}"
+LOCK_SECONDS = 120  # after which a lock is taken from whoever has gone silent; an act on the store may take as long
+
+
+def projects_of(settings: Settings) -> Projects:
+    """The projects of these settings. Raises StoreUnavailable where STORE cannot be used at all."""
+    return Projects(settings.data_dir, _in_bucket(settings.store, _Locks(settings)) if settings.store else None)
+
+
+def bucket_of(settings: Settings) -> Bucket:
+    """The bucket STORE. Raises StoreUnavailable."""
+    return _bucket(settings.store)
+
+
+@lru_cache
+def _bucket(url: str) -> Bucket:
+    return Bucket(url)
+
+
+@lru_cache
+def _in_bucket(url: str, lock: Lock) -> Documents:
+    """One for all of a process, so that what was read a moment ago is not read again."""
+    return DocumentsInBucket(_bucket(url), lock)
+
+
+class _Locks:
+    """Locks on Redis. They spare those who change the same document the collision, which the bucket itself would refuse."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        redis = connect_redis(self._settings)
+        lock = redis.lock(LOCK.format(name), timeout=LOCK_SECONDS)
+        try:
+            if not lock.acquire(blocking_timeout=LOCK_SECONDS):
+                raise StoreUnavailable(f"{name} has been locked by another process for {LOCK_SECONDS} s: try again")
+            try:
+                yield
+            finally:
+                with suppress(LockError, RedisError):  # lost, as by a FLUSHALL: the bucket tells whether that did harm
+                    lock.release()
+        finally:
+            redis.close()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Locks) and other._settings.redis_url == self._settings.redis_url
+
+    def __hash__(self) -> int:
+        return hash(self._settings.redis_url)

@@ -1,0 +1,202 @@
+"""Small files that many processes read and change, each whole or not at all: on a disk that they share, or in a bucket."""
+
+import json
+import logging
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from model.bucket import Bucket, Content, StoreUnavailable, Unchanged
+from model.files import locked, write_atomically
+
+log = logging.getLogger(__name__)
+FRESH_SECONDS = 1.0  # for which what was read from a bucket is taken as it was
+AWAY_SECONDS = 5.0  # after a bucket was out of reach, until it is asked again for what is known
+
+Lock = Callable[[str], AbstractContextManager[object]]  # nobody else holds the lock of this name meanwhile
+
+
+class Documents(ABC):
+    """A folder of documents. Names may lead into folders below it: "groups/asked.jsonl"."""
+
+    @abstractmethod
+    def read(self, name: str) -> bytes | None:
+        """What the document holds; None where there is none."""
+
+    @abstractmethod
+    def write(self, name: str, content: bytes) -> None:
+        """Make `content` the document."""
+
+    @abstractmethod
+    def remove(self, name: str) -> None:
+        """Remove it; one that is gone already is fine."""
+
+    @abstractmethod
+    def names(self, folder: str = "") -> list[str]:
+        """Names of the documents right in `folder`, in order."""
+
+    @abstractmethod
+    def folders(self) -> list[str]:
+        """Names of the folders right below, in order."""
+
+    @abstractmethod
+    def locked(self, name: str) -> AbstractContextManager[object]:
+        """Nobody else is between reading and writing the document `name`, here or elsewhere: it is read as it is now."""
+
+    @abstractmethod
+    def within(self, folder: str) -> "Documents":
+        """The documents of a folder below."""
+
+    def read_text(self, name: str) -> str:
+        """What it holds as text, "" where there is none; bytes that are no text are replaced."""
+        return (self.read(name) or b"").decode(errors="replace")
+
+    def read_json(self, name: str) -> Any | None:
+        """The JSON that it holds, None where there is none or it is no JSON."""
+        with suppress(ValueError, RecursionError):
+            return json.loads(self.read(name) or b"")
+        return None
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Make `content`, as JSON, the document."""
+        self.write(name, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
+
+    def clear(self, folder: str = "") -> None:
+        """Remove all documents right in `folder`."""
+        for name in self.names(folder):
+            self.remove(f"{folder}/{name}" if folder else name)
+
+
+class DocumentsOnDisk(Documents):
+    """Those in `folder` on a disk. Hidden files are none."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            return (self._folder / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+
+    def write(self, name: str, content: bytes) -> None:
+        write_atomically(self._folder / name, lambda beside: _fill(beside, content))
+
+    def remove(self, name: str) -> None:
+        (self._folder / name).unlink(missing_ok=True)
+
+    def names(self, folder: str = "") -> list[str]:
+        return sorted(path.name for path in (self._folder / folder).glob("[!.]*") if path.is_file())
+
+    def folders(self) -> list[str]:
+        return sorted(path.name for path in self._folder.glob("[!.]*") if path.is_dir())
+
+    def locked(self, name: str) -> AbstractContextManager[object]:
+        path = self._folder / name
+        return locked(path.with_name(f".{path.name}.lock"))
+
+    def within(self, folder: str) -> "DocumentsOnDisk":
+        return DocumentsOnDisk(self._folder / folder)
+
+
+class Read:
+    """What a process has read of a bucket's documents, kept for those that read them again.
+
+    A document that was read less than FRESH_SECONDS ago is taken as it was. Where the bucket is out of reach, so is an older
+    one: a server goes on with what it knows, and nobody writes by it, since a write reads anew.
+    """
+
+    def __init__(self) -> None:
+        self.kept: dict[str, tuple[float, Content | None]] = {}
+        self.away_until = 0.0
+        self.held = threading.local()  # .tags: of the documents that this thread has locked, as it has read them
+
+
+class DocumentsInBucket(Documents):
+    """Those under `prefix` in `bucket`. lock: holds off other machines; where it fails them, as after a loss of its memory, the
+    bucket itself refuses what was written by an older state: `write` raises Changed then.
+
+    Every method may raise StoreUnavailable.
+    """
+
+    def __init__(self, bucket: Bucket, lock: Lock, prefix: str = "", read: Read | None = None) -> None:
+        self._bucket, self._lock, self._prefix = bucket, lock, prefix
+        self._read = read or Read()
+
+    def read(self, name: str) -> bytes | None:
+        path, now = self._prefix + name, time.monotonic()
+        tags = self._tags()
+        if path in tags:  # to be changed: as it is now
+            content = self._bucket.read(path)
+            tags[path] = content.tag if content else ""
+            self._keep(path, content)
+            return content.data if content else None
+        at, content = self._read.kept.get(path, (None, None))
+        if at is not None and now < max(at + FRESH_SECONDS, self._read.away_until):
+            return content.data if content else None
+        return self._read_again(path, content, known=at is not None)
+
+    def _read_again(self, path: str, content: Content | None, known: bool) -> bytes | None:
+        """Ask the bucket for what was read before as `content`, if it is `known`."""
+        try:
+            content = self._bucket.read(path, content.tag if content else "", at_once=known)
+        except Unchanged:
+            pass
+        except StoreUnavailable as error:
+            if not known:
+                raise
+            self._read.away_until = time.monotonic() + AWAY_SECONDS
+            log.warning("What was read before is used for now: %s", error)
+            return content.data if content else None
+        self._keep(path, content)
+        return content.data if content else None
+
+    def write(self, name: str, content: bytes) -> None:
+        path, tags = self._prefix + name, self._tags()
+        tag = self._bucket.write(path, content, tags.get(path) if path in tags else None)
+        if path in tags:
+            tags[path] = tag
+        self._keep(path, Content(content, tag))
+
+    def remove(self, name: str) -> None:
+        self._bucket.remove(self._prefix + name)
+        self._keep(self._prefix + name, None)
+
+    def names(self, folder: str = "") -> list[str]:
+        prefix = f"{self._prefix}{folder}/" if folder else self._prefix
+        found = (path.removeprefix(prefix) for path in self._bucket.objects(prefix.rstrip("/")))
+        return sorted(name for name in found if "/" not in name)
+
+    def folders(self) -> list[str]:
+        return sorted(self._bucket.folders(self._prefix.rstrip("/")))
+
+    @contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        path, tags = self._prefix + name, self._tags()
+        with self._lock(path):
+            tags[path] = ""
+            try:
+                self.read(name)
+                yield
+            finally:
+                del tags[path]
+
+    def within(self, folder: str) -> "DocumentsInBucket":
+        return DocumentsInBucket(self._bucket, self._lock, f"{self._prefix}{folder}/", self._read)
+
+    def _keep(self, path: str, content: Content | None) -> None:
+        self._read.kept[path] = time.monotonic(), content
+
+    def _tags(self) -> dict[str, str]:
+        if not hasattr(self._read.held, "tags"):
+            self._read.held.tags = {}
+        tags: dict[str, str] = self._read.held.tags
+        return tags
+
+
+def _fill(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

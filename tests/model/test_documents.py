@@ -1,0 +1,93 @@
+import threading
+import time
+from contextlib import nullcontext
+
+import pytest
+
+import model.documents as module
+from model.bucket import Bucket, Changed, StoreUnavailable
+from model.documents import DocumentsInBucket, DocumentsOnDisk
+
+
+@pytest.fixture(params=["disk", "bucket"])
+def documents(request, tmp_path):
+    if request.param == "disk":
+        return DocumentsOnDisk(tmp_path)
+    lock = threading.Lock()
+    return DocumentsInBucket(request.getfixturevalue("bucket"), lambda _: lock)
+
+
+def test_what_is_written_is_read_and_what_is_removed_is_gone(documents):
+    assert documents.read("a") is None
+    documents.write("a", b"\xff1")
+    assert (documents.read("a"), documents.read_text("a"), documents.read_json("a")) == (b"\xff1", "\ufffd1", None)
+    documents.write_json("a", {"b": 1})
+    assert documents.read_json("a") == {"b": 1}
+    documents.remove("a")
+    documents.remove("a")
+    assert (documents.read("a"), documents.read_text("a"), documents.read_json("a")) == (None, "", None)
+
+
+def test_documents_of_a_folder_are_listed_and_cleared_without_those_below(documents):
+    within = documents.within("projects")
+    for name in ("b", "a", "3/c"):
+        within.write(name, b"1")
+    assert (within.names(), within.names("3"), within.names("none")) == (["a", "b"], ["c"], [])
+    assert (documents.folders(), within.folders(), documents.names()) == (["projects"], ["3"], [])
+    within.clear()
+    assert (within.names(), documents.within("projects/3").names()) == ([], ["c"])
+
+
+def test_many_that_count_at_once_miss_nothing(documents):
+    def count():
+        for _ in range(10):
+            with documents.locked("n"):
+                documents.write_json("n", (documents.read_json("n") or 0) + 1)
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert documents.read_json("n") == 40
+
+
+@pytest.fixture
+def two(bucket):
+    """What two machines see of a bucket, whose locks do not hold each other off."""
+    return [DocumentsInBucket(bucket, lambda _: nullcontext()) for _ in range(2)]
+
+
+def test_a_write_by_what_another_machine_has_changed_meanwhile_is_refused(two):
+    mine, theirs = two
+    with mine.locked("a"):
+        theirs.write("a", b"theirs")
+        with pytest.raises(Changed):
+            mine.write("a", b"mine")
+    assert theirs.read("a") == b"theirs"
+
+
+def test_what_another_machine_writes_is_seen_after_a_moment_and_at_once_under_the_lock(two, monkeypatch):
+    mine, theirs = two
+    mine.write("a", b"1")
+    theirs.write("a", b"2")
+    assert mine.read("a") == b"1"  # read a moment ago
+    with mine.locked("a"):
+        assert mine.read("a") == b"2"
+    theirs.write("a", b"3")
+    monkeypatch.setattr(module, "FRESH_SECONDS", 0)
+    assert mine.read("a") == b"3"
+
+
+def test_a_bucket_out_of_reach_leaves_what_was_read_before_and_takes_no_change(object_store, monkeypatch):
+    monkeypatch.setattr(module, "FRESH_SECONDS", 0)
+    documents = DocumentsInBucket(Bucket(object_store.new_folder(), patience=1), lambda _: nullcontext())
+    documents.write("a", b"1")
+    with object_store.away():
+        begun = time.monotonic()
+        assert [documents.read("a") for _ in range(5)] == [b"1"] * 5
+        assert time.monotonic() - begun < module.AWAY_SECONDS
+        with pytest.raises(StoreUnavailable):
+            documents._bucket.read("b", at_once=True)
+    documents.write("a", b"2")
+    assert documents.read("a") == b"2"

@@ -1,0 +1,92 @@
+"""A real object store on loopback: moto's server, which speaks S3."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from backend.bench.child import free_port
+from model.bucket import Bucket
+
+WAIT_SECONDS = 60
+
+
+class ObjectStore:
+    """One that can go away and come back, with all that it held: its process is stopped and goes on."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self._wait()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs in its environment to use it."""
+        return {
+            "AWS_ACCESS_KEY_ID": "tests",
+            "AWS_SECRET_ACCESS_KEY": "tests",
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": self.url,
+        }
+
+    def new_folder(self) -> str:
+        """The address of a folder in a bucket of its own."""
+        name = f"al-{uuid.uuid4().hex[:8]}"
+        httpx.put(f"{self.url}/{name}").raise_for_status()
+        return f"s3://{name}/folder"
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """It answers nobody meanwhile: connections hang."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        """End it; what it held is lost."""
+        self._process.kill()
+        self._process.wait()
+
+    def _wait(self) -> None:
+        end = time.monotonic() + WAIT_SECONDS
+        while True:
+            try:
+                httpx.get(self.url)
+                return
+            except httpx.TransportError:
+                if time.monotonic() > end or self._process.poll() is not None:
+                    raise
+                time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """The server, in this process's environment too."""
+    store, before = ObjectStore(), dict(os.environ)
+    os.environ |= store.environment
+    try:
+        yield store
+    finally:
+        os.environ.clear()
+        os.environ |= before
+        store.close()
+
+
+@pytest.fixture
+def bucket(object_store: ObjectStore) -> Bucket:
+    """An empty folder in an object store."""
+    return Bucket(object_store.new_folder(), patience=1)
