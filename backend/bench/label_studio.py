@@ -27,18 +27,31 @@ ENVIRONMENT = {
 
 
 class LabelStudioServer(Child):
-    """Label Studio from the virtual environment `venv`, with its data in `folder`, on loopback."""
+    """Label Studio from the virtual environment `venv`, with its data in `folder`, listening at `address`."""
 
-    def __init__(self, venv: Path, folder: Path, port: int, environment: Mapping[str, str] = ENVIRONMENT) -> None:
+    def __init__(
+        self,
+        venv: Path,
+        folder: Path,
+        port: int,
+        environment: Mapping[str, str] = ENVIRONMENT,
+        address: str = "127.0.0.1",
+    ) -> None:
         super().__init__(f"http://localhost:{port}/health", f"Label Studio did not start: see {folder / 'label-studio.log'}")
         self.url = f"http://localhost:{port}"
-        self._venv, self._folder, self._port, self._extra = venv, folder, port, environment
+        self._venv, self._folder, self._port, self._extra, self._address = venv, folder, port, environment, address
         self.token_file = folder / "token"
 
     def start(self, wait: Callable[[int], None] = lambda _: None) -> None:
         """Start it and wait until it answers; `wait` is called with the seconds passed. Raises RuntimeError."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        command = [str(self._venv.absolute() / "bin" / "label-studio"), "start", "--no-browser", "--internal-host", "127.0.0.1"]
+        command = [
+            str(self._venv.absolute() / "bin" / "label-studio"),
+            "start",
+            "--no-browser",
+            "--internal-host",
+            self._address,
+        ]
         command += ["--username", USER, "--password", PASSWORD, "--port", str(self._port)]
         unset = ("DATABASE_URL", "DJANGO_DB", "LABEL_STUDIO_HOST", "PYTHONPATH")
         environment = {k: v for k, v in os.environ.items() if k not in unset}

@@ -1,0 +1,33 @@
+"""Two workers and a server on machines of their own, with no disk in common: story.py, which runs in a network of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+STORY = Path(__file__).with_name("story.py")
+TOOLS = ("unshare", "nsenter", "ip")
+LONGEST_SECONDS = 900
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(os.geteuid() != 0 or not all(map(shutil.which, TOOLS)), reason=f"takes root, and {', '.join(TOOLS)}")
+def test_machines_that_share_no_disk_label_retrain_and_fine_tune_through_every_fault(shared, tmp_path):
+    apart = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    story = [sys.executable, "-m", "pytest", "-q", "-s", "-m", "", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'story'}"]
+    done = subprocess.run(
+        [*apart, *story, f"{STORY}"],
+        cwd=ROOT,
+        env=os.environ | {"AL_SHARED": str(shared)},
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_SECONDS,
+        check=False,
+    )
+    print(done.stdout[-20_000:], done.stderr[-2000:])
+    assert done.returncode == 0
