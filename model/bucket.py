@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from model.files import write_atomically
 
 SCHEMES = ("s3", "s3a", "gs", "az", "abfs", "abfss")
+CREDENTIALS = ("AWS_", "GOOGLE_", "AZURE_")  # what their variables begin with
 ANSWER_SECONDS = 600  # for a whole object, up or down
 AT_ONCE_SECONDS = 3
 PART = 8 << 20  # bytes written to disk at once
@@ -143,6 +144,8 @@ class Unchanged(Exception):
 def _opened(url: str, answer_seconds: float, patience: float) -> Any:
     from obstore.store import from_url
 
+    for name in [name for name, value in os.environ.items() if name.startswith(CREDENTIALS) and not value]:
+        del os.environ[name]  # set to nothing, as in docker-compose.yml, is not set
     with _said(url):
         return from_url(
             url,

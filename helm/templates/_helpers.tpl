@@ -54,6 +54,7 @@ livenessProbe:
 {{- $_ := set $given "LABEL_STUDIO_URL" (required "labelStudio.url: where the plugin reaches Label Studio" .Values.labelStudio.url) -}}
 {{- $_ := set $given "BACKEND_URL" (.Values.backendUrl | default (printf "http://%s-server.%s.svc:9090" .Release.Name .Release.Namespace)) -}}
 {{- $_ := set $given "BASIC_AUTH_USER" .Values.basicAuth.user -}}
+{{- $_ := set $given "STORE" .Values.store.url -}}
 {{- if not .Values.redis.url -}}
 {{- $_ := set $given "REDIS_URL" (printf "redis://%s-redis:6379/0" .Release.Name) -}}
 {{- end -}}
@@ -95,6 +96,9 @@ spec:
         checksum/secrets: {{ include (print .root.Template.BasePath "/secrets.yaml") .root | sha256sum }}
     spec:
       automountServiceAccountToken: false
+      {{- with .root.Values.serviceAccount }}
+      serviceAccountName: {{ . }}
+      {{- end }}
       enableServiceLinks: false
       shareProcessNamespace: true  # so that a process of Kubernetes' own, not ours, is the first, which buries the dead
       terminationGracePeriodSeconds: {{ .grace }}
@@ -114,6 +118,9 @@ spec:
           imagePullPolicy: {{ .root.Values.image.pullPolicy }}
           args: {{ .arguments | toJson }}
           env: {{- include "al.environment" .root | trim | nindent 12 }}
+          {{- with .root.Values.store.existingSecret }}
+          envFrom: [{secretRef: {name: {{ . }}}}]
+          {{- end }}
           {{- with .port }}
           ports: [{name: http, containerPort: {{ . }}}]
           {{- end }}
@@ -130,5 +137,9 @@ spec:
             - {name: data, mountPath: /weights, subPath: weights}
       volumes:
         - name: data
+          {{- if .root.Values.store.url }}
+          emptyDir: {}  # copies of what the store holds
+          {{- else }}
           persistentVolumeClaim: {claimName: {{ include "al.claim" .root }}}
+          {{- end }}
 {{- end -}}

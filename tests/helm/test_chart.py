@@ -108,9 +108,8 @@ def test_it_has_as_long_to_end_as_in_compose(least, part):
 
 @pytest.mark.parametrize("part", PLUGIN)
 def test_what_has_no_default_of_the_settings_is_given_as_in_compose(least, part):
-    in_compose = {
-        name: value for name, value in COMPOSE[part]["environment"].items() if value or name == "LABEL_STUDIO_API_KEY"
-    }
+    always = ("LABEL_STUDIO_API_KEY", "STORE")
+    in_compose = {name: value for name, value in COMPOSE[part]["environment"].items() if value or name in always}
     assert environment(least, part).keys() == in_compose.keys()
     for name in ("HOST", "PORT", "BASIC_AUTH_USER"):
         assert environment(least, part)[name] == in_compose[name]
@@ -126,6 +125,19 @@ def test_settings_that_may_be_given_are_all_but_those_that_the_chart_knows_itsel
 def test_a_setting_reaches_every_part(everything, part):
     given = environment(everything, part)
     assert (given["STRATEGY"], given["RETRAIN_AFTER"]) == ("margin", "5")
+
+
+@pytest.mark.parametrize("part", PLUGIN)
+def test_with_an_object_store_pods_share_no_volume(part):
+    store = {"url": "s3://bucket/al", "existingSecret": "keys"}
+    objects = render(LEAST | {"store": store, "serviceAccount": "plugin"})
+    spec = one(objects, "Deployment", f"-{part}")["spec"]["template"]["spec"]
+    assert environment(objects, part)["STORE"] == "s3://bucket/al"
+    assert container(objects, part)["envFrom"] == [{"secretRef": {"name": "keys"}}]
+    assert (spec["volumes"], spec["serviceAccountName"]) == ([{"name": "data", "emptyDir": {}}], "plugin")
+    assert "PersistentVolumeClaim" not in {made["kind"] for made in objects}
+    for made in objects:
+        kubernetes_validate.validate(made, "1.37", strict=True)
 
 
 @pytest.mark.parametrize("part", PLUGIN)

@@ -59,6 +59,13 @@ def test_a_bucket_that_is_not_there_is_told_with_the_next_step():
         Bucket("s3://no-such-bucket-here/x", patience=1).write("a", b"1")
 
 
+def test_a_credential_that_is_set_to_nothing_is_not_set(object_store, monkeypatch):
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "")
+    Bucket(object_store.new_folder(), patience=1).write("a", b"1")
+    assert "AWS_SESSION_TOKEN" not in os.environ
+
+
 def test_a_fork_of_a_process_that_has_used_it_is_told_so(bucket):
     bucket.write("a", b"1")
     child = os.fork()
