@@ -109,12 +109,12 @@ class Bucket:
                 return False
         return True
 
-    def objects(self, prefix: str = "") -> dict[str, Listed]:
-        """The objects whose names begin with the folder `prefix`."""
+    def objects(self, prefix: str = "", at_once: bool = False) -> dict[str, Listed]:
+        """The objects whose names begin with the folder `prefix`. at_once: see `read`."""
         import obstore
 
         with _said(self.url):
-            found = (meta for part in obstore.list(self._store, prefix or None) for meta in part)
+            found = (meta for part in obstore.list(self._at_once if at_once else self._store, prefix or None) for meta in part)
             return {str(meta["path"]): Listed(int(meta["size"]), str(meta["e_tag"])) for meta in found}
 
     def folders(self, prefix: str = "") -> list[str]:

@@ -1,8 +1,10 @@
 """Where what all machines know of the projects lies: in DATA_DIR, a disk that they share, or in the object store STORE."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from pathlib import Path
 
 from redis.exceptions import LockError, RedisError
 
@@ -11,14 +13,25 @@ from backend.queue.redis_server import connect_redis
 from backend.settings import Settings
 from model.bucket import Bucket, StoreUnavailable
 from model.documents import Documents, DocumentsInBucket, Lock
+from model.mirror import Mirror
 
+COPIES = "copies"
 LOCK = "al:lock:{}"
 LOCK_SECONDS = 120  # after which a lock is taken from whoever has gone silent; an act on the store may take as long
 
 
 def projects_of(settings: Settings) -> Projects:
     """The projects of these settings. Raises StoreUnavailable where STORE cannot be used at all."""
-    return Projects(settings.data_dir, _in_bucket(settings.store, _Locks(settings)) if settings.store else None)
+    if not settings.store:
+        return Projects(settings.data_dir)
+    documents = _in_bucket(settings.store, _Locks(settings))
+    return Projects(settings.data_dir, documents, _copies(settings.store, settings.data_dir))
+
+
+def copies_in(data_dir: Path, url: str) -> Path:
+    """The folder in DATA_DIR with copies of what lies in the store `url`, apart from those of another store, and from what
+    DATA_DIR itself holds without a store."""
+    return data_dir / COPIES / hashlib.sha256(url.encode()).hexdigest()[:12]
 
 
 def bucket_of(settings: Settings) -> Bucket:
@@ -35,6 +48,12 @@ def _bucket(url: str) -> Bucket:
 def _in_bucket(url: str, lock: Lock) -> Documents:
     """One for all of a process, so that what was read a moment ago is not read again."""
     return DocumentsInBucket(_bucket(url), lock)
+
+
+@lru_cache
+def _copies(url: str, data_dir: Path) -> Mirror:
+    """One for all of a process, as above."""
+    return Mirror(_bucket(url), copies_in(data_dir, url))
 
 
 class _Locks:

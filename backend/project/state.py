@@ -11,6 +11,7 @@ from typing import Any
 from backend.project.succession import Succession
 from backend.settings import Settings
 from model.documents import Documents, DocumentsOnDisk
+from model.mirror import Mirror, Report
 
 log = logging.getLogger(__name__)
 FORMAT = 1
@@ -18,6 +19,7 @@ STATE, COPY = "project.json", "project.copy.json"  # the copy holds the same, an
 
 IDENTITY = "identity.json"  # in DATA_DIR: its name
 ARITHMETIC = "arithmetic.json"  # in DATA_DIR: in which arithmetic networks compute
+PROJECTS = "projects"  # in DATA_DIR, or in STORE: a folder for each
 NETWORKS = "networks"  # in DATA_DIR: networks as the processor takes them, by the names of backbones
 
 
@@ -98,13 +100,14 @@ class Projects:
     """The projects that are known: what is known of each lies in a folder of its own, projects/ID.
 
     documents: where small files lie that processes on all machines change, by default in DATA_DIR itself; `folder` is this
-    machine's own disk.
+    machine's own disk. files: where versions, backbones and embeddings lie, of which DATA_DIR then has copies.
     """
 
-    def __init__(self, data_dir: Path, documents: Documents | None = None) -> None:
+    def __init__(self, data_dir: Path, documents: Documents | None = None, files: Mirror | None = None) -> None:
         self.data_dir = data_dir
-        self.root = data_dir / "projects"
+        self.root = (files.folder if files else data_dir) / PROJECTS
         self.shared = documents or DocumentsOnDisk(data_dir)
+        self._files = files
 
     def prepare(self) -> None:
         """Make DATA_DIR, or check that it has the format this code writes. Raises DataDirError."""
@@ -159,7 +162,7 @@ class Projects:
 
     def ids(self) -> list[int]:
         """Ids of the projects known here."""
-        folders = self.shared.within("projects")
+        folders = self.shared.within(PROJECTS)
         names = [name for name in folders.folders() if name.isascii() and name.isdigit()]
         return sorted(int(name) for name in names if {STATE, COPY} & {*folders.names(name)})
 
@@ -169,7 +172,11 @@ class Projects:
 
     def documents(self, project: int) -> Documents:
         """Where what is known of `project` lies."""
-        return self.shared.within(f"projects/{project}")
+        return self.shared.within(f"{PROJECTS}/{project}")
+
+    def mirror(self, project: int, report: Report | None = None) -> Mirror | None:
+        """Where the files of `project` lie that `folder` has copies of; None where it has the files themselves."""
+        return self._files.within(f"{PROJECTS}/{project}", report) if self._files else None
 
     def read(self, project: int) -> ProjectState:
         """The project's state; that of a new project where there is none, or where document and copy are damaged."""

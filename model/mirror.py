@@ -1,0 +1,153 @@
+"""A folder on this machine's disk that holds copies of what lies in a bucket, where all machines find it.
+
+Its files never change once they are there, so that a copy is as good as the original for as long as that is listed. What is
+not here is fetched when it is needed; what is gone from the bucket is gone.
+"""
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import NamedTuple
+
+from model.bucket import Bucket, Listed, StoreUnavailable
+from model.documents import AWAY_SECONDS, FRESH_SECONDS
+
+log = logging.getLogger(__name__)
+AT_ONCE = 8  # files fetched side by side
+PROGRESS_SECONDS = 2.0  # after which fetching says how far it is
+STEP = "fetching from STORE"
+USED_SECONDS = 60  # how exactly it is noted when a copy was last used
+
+Report = Callable[[str, int, int], object]  # step, done, total
+
+
+class Listing(NamedTuple):
+    """Files by their names, and whether they are those of now: not where the bucket is out of reach and these are of before."""
+
+    names: dict[str, Listed]
+    current: bool
+
+
+class Seen:
+    """What a process has seen of a bucket: names by folder, and when."""
+
+    def __init__(self) -> None:
+        self.listings: dict[str, tuple[float, dict[str, Listed]]] = {}
+        self.away_until = 0.0
+
+    def outdated(self, prefix: str) -> None:
+        """What lies under `prefix` has changed: it is looked at again before it counts as that of now."""
+        for other, (_, names) in list(self.listings.items()):
+            if other.startswith(prefix) or prefix.startswith(other):
+                self.listings[other] = (float("-inf"), names)
+
+
+class Mirror:
+    """Copies in `folder` of the files under `prefix` in `bucket`. Names are relative to it, and may lead into folders below.
+
+    report: told how far fetching is where it takes long. Every method may raise StoreUnavailable.
+    """
+
+    def __init__(
+        self, bucket: Bucket, folder: Path, prefix: str = "", report: Report | None = None, seen: Seen | None = None
+    ) -> None:
+        self.folder = folder
+        self.place = f"{bucket.url}/{prefix}".rstrip("/")  # for people
+        self._bucket, self._prefix, self._report = bucket, prefix, report
+        self._seen = seen or Seen()
+
+    def within(self, name: str, report: Report | None = None) -> "Mirror":
+        """The folder `name` below."""
+        return Mirror(self._bucket, self.folder / name, f"{self._prefix}{name}/", report or self._report, self._seen)
+
+    def listing(self, age: float = FRESH_SECONDS, certain: bool = False) -> Listing:
+        """What lies in the bucket, as of at most `age` seconds ago. Where the bucket is out of reach, and this process has
+        looked before, it is what was seen then; `certain`: rather raise StoreUnavailable."""
+        began = time.monotonic()
+        at, known = self._seen.listings.get(self._prefix, (None, {}))
+        if at is not None and not certain:
+            if began < at + age:
+                return Listing(known, True)
+            if began < self._seen.away_until:
+                return Listing(known, False)
+        lenient = at is not None and not certain
+        try:
+            found = self._bucket.objects(self._prefix.rstrip("/"), at_once=lenient)
+        except StoreUnavailable as error:
+            if not lenient:
+                raise
+            self._seen.away_until = time.monotonic() + AWAY_SECONDS
+            log.warning("What was seen before is used for now: %s", error)
+            return Listing(known, False)
+        names = {path.removeprefix(self._prefix): listed for path, listed in found.items()}
+        self._seen.listings[self._prefix] = (began, names)
+        return Listing(names, True)
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file in the bucket; where it seems not, that is looked at now."""
+        return name in self.listing().names or name in self.listing(age=0).names
+
+    def copy(self, name: str) -> Path | None:
+        """The copy of `name`, fetched where it is not here; None where there is no such file."""
+        if not self.has(name):
+            return None
+        self.fetch([name])
+        path = self.folder / name
+        return path if path.exists() else None
+
+    def fetch(self, names: Iterable[str]) -> None:
+        """See that copies of `names` are here, each whole or not at all; one that is gone from the bucket is passed over."""
+        names, missing = list(names), []
+        for name in names:
+            if not _used(self.folder / name):
+                missing.append(name)
+        if not missing:
+            return
+        began = time.monotonic()
+        with ThreadPoolExecutor(min(AT_ONCE, len(missing))) as pool:
+            under_way = [pool.submit(self.fetch_again, name) for name in missing]
+            try:
+                for done, one in enumerate(as_completed(under_way), 1):
+                    one.result()
+                    if self._report and time.monotonic() - began > PROGRESS_SECONDS:
+                        self._report(STEP, done, len(missing))
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def fetch_again(self, name: str) -> bool:
+        """Fetch `name` even where a copy is here, which may be damaged; returns whether there is such a file."""
+        return self._bucket.download(self._prefix + name, self.folder / name)
+
+    def put(self, name: str, path: Path | None = None) -> None:
+        """Put the file in `path`, by default that at its place in `folder`, into the bucket as `name`."""
+        self._bucket.write(self._prefix + name, path or self.folder / name)
+        self._seen.outdated(self._prefix)
+
+    def remove(self, *names: str) -> None:
+        """Remove these files, in this order, and their copies; what is gone already is fine."""
+        self._bucket.remove(*(self._prefix + name for name in names))
+        self._seen.outdated(self._prefix)
+        for name in names:
+            (self.folder / name).unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Remove all that lies here, and the folder of copies."""
+        self.remove(*self.listing(certain=True).names)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _used(path: Path) -> bool:
+    """Note that a copy is in use, by its time of access; returns whether it is here. Its time of change stays: shards are told
+    by it."""
+    now = time.time_ns()
+    try:
+        status = path.stat()
+        if now - status.st_atime_ns > USED_SECONDS * 1e9:
+            os.utime(path, ns=(now, status.st_mtime_ns))
+    except FileNotFoundError:
+        return False
+    return True
