@@ -136,7 +136,7 @@ def requeue(folder: Path, target: Target) -> None:
         name = versions.new_name()
         rules = made_up_rules(settings)
         ranking = rank(head, pool, labelled, rules, name)
-        index.add_published(name, ranking.tasks, ranking.places, ranking.slots)
+        index.published.add(name, ranking.tasks, ranking.places, ranking.slots)
         version = Version(
             name=name,
             created=time.time(),

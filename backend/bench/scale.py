@@ -113,14 +113,14 @@ def take_refill(data_dir: Path) -> float:
     live = versions.load(versions.names()[-1])
     index = Index(folder / "index.sqlite")
     try:
-        index.forget_published(live.name)
+        index.published.forget(live.name)
         started = time.perf_counter()
         draw = partial(KeptSample(folder / "random_sample.json").draw, share=settings.explore)
         store = EmbeddingStore(folder / "embeddings", DIMENSIONS)
         classes = parse_label_config(CONFIG).classes
         labelled, pool = labelled_and_pool(index.tasks.arrays(), classes, store, draw, all_unseen)
         ranking = next_images(index, np.zeros(0, np.int64), live, labelled, pool, made_up_rules(settings))
-        index.add_published(live.name, ranking.tasks, ranking.places, ranking.slots)
+        index.published.add(live.name, ranking.tasks, ranking.places, ranking.slots)
         return time.perf_counter() - started
     finally:
         index.close()

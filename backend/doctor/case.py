@@ -136,7 +136,7 @@ class Patient:
             return {}
         index = Index(path)
         try:
-            return index.published(self.state.live)
+            return index.published.scores(self.state.live)
         finally:
             index.close()
 

@@ -24,10 +24,10 @@ def move_ahead(
     first = at_the_head(version.head, pool, session.first(), len(labelled.tasks), session.settings.explore)
     if not len(first.tasks):
         return 0
-    published, sent = session.index.published(version.name), set(first.tasks.tolist())
+    published, sent = session.index.published.scores(version.name), set(first.tasks.tolist())
     still_open = session.index.tasks.published(version.name, UNLABELLED)
     before = min((place for task, place in still_open.items() if task not in sent), default=0.5)
-    settled, last, silent = 0, 0.0, session.index.published_slots(version.name)
+    settled, last, silent = 0, 0.0, session.index.published.slots(version.name)
     for task, is_slot in zip(first.tasks.tolist(), first.slots.tolist(), strict=True):
         if not last < published.get(task, 0.0) < before or (is_slot and task not in silent):
             break

@@ -89,7 +89,7 @@ def _ask(session: Session, wanted: Wanted, check: Callable[[], None]) -> bool:
 
 def serve_asked(session: Session, version: str, check: Callable[[], None]) -> int:
     """Put the tasks that one person more is asked about before the queue of `version`; returns how many were not there yet."""
-    published = session.index.published(version)
+    published = session.index.published.scores(version)
     missing = [task for task in asked_tasks(session) if published.get(task, LAST) > FIRST]
     return publish_more(session, version, _ranking(missing), check) if missing else 0
 

@@ -69,7 +69,7 @@ def _publish(session: Session, version: str, ranking: Ranking, check: Callable[[
     serve_audits(session, ranking.tasks, check)
     refused = import_each(session, version, _predictions(session, version, ranking), check)
     stored = ranking.only(set(ranking.tasks.tolist()) - set(refused))
-    session.index.add_published(version, stored.tasks, stored.places, stored.slots)
+    session.index.published.add(version, stored.tasks, stored.places, stored.slots)
     reasons = Counter(reason for reason in refused.values() if reason != GONE)
     for reason, count in reasons.items():
         some = ", ".join(str(task) for task in [task for task in refused if refused[task] == reason][:3])
@@ -138,7 +138,7 @@ def switch(session: Session, version: str, check: Callable[[], None]) -> None:
     session.learned.history.add(version)
     with session.edit() as state:
         state.switch_to(version, session.target.as_dict(), session.backbone)
-    if session.index.published(version):
+    if session.index.published.scores(version):
         session.label_studio.patch_project(session.project, model_version=version)
         with session.edit() as state:
             state.told(version)

@@ -103,7 +103,7 @@ def reconcile_project(session: Session, check: Check, wake: Wake) -> list[str]:
 def _compare_stored(session: Session, version: str) -> list[str]:
     """Bring our record of what is published under `version` up to what Label Studio stores. People delete predictions and
     retrieve others, and the answer to an import may be lost."""
-    recorded = len(session.index.published(version))
+    recorded = len(session.index.published.scores(version))
     stored = session.label_studio.prediction_counts(session.project).get(version, 0)
     if recorded == stored:
         return []
@@ -151,17 +151,17 @@ def recall_published(session: Session, version: str) -> int:
     tasks = np.array(list(stored), np.int64)
     scores = [predictions[0]["score"] for predictions in stored.values()]
     places = np.array([LAST if score is None else score for score in scores], np.float64)
-    session.index.forget_published(version)
+    session.index.published.forget(version)
     silent = np.array([not predictions[0]["result"] for predictions in stored.values()], bool)
     slots = silent & (places < 0.5) & (not silent.all())  # random slots carry no pre-annotation; without a head nothing does
-    session.index.add_published(version, tasks, places, slots)
+    session.index.published.add(version, tasks, places, slots)
     return len(doubles)
 
 
 def _assert_version(session: Session, check: Check, wake: Wake) -> list[str]:
     """Label Studio must follow a version of ours. Another of ours, chosen by hand, is followed; anything else is undone."""
     live, named = session.state.live, session.info["model_version"]
-    if named == live or not session.index.published(live):
+    if named == live or not session.index.published.scores(live):
         return []
     by_hand = named != session.state.followed and named in session.versions.names()
     if by_hand and named in session.label_studio.prediction_counts(session.project):
@@ -177,7 +177,7 @@ def _assert_version(session: Session, check: Check, wake: Wake) -> list[str]:
 def _move_back(session: Session, version: str, done: bool, check: Check) -> list[str]:
     """A skipped task goes behind everything else in the queue of `version`, instead of straight to the next annotator. So does
     an accepted one, but for an audit in a random slot while others are not `done`."""
-    tasks, slots = session.index.tasks, np.array(list(session.index.published_slots(version)), np.int64)
+    tasks, slots = session.index.tasks, np.array(list(session.index.published.slots(version)), np.int64)
     audits: set[int] = set() if done else set(slots[audited(slots)].tolist())
     stay = audits & tasks.published(version, ACCEPTED).keys()
     behind = tasks.published(version, SKIPPED, ACCEPTED)
@@ -194,13 +194,13 @@ def _move_back(session: Session, version: str, done: bool, check: Check) -> list
             log.warning("Project %s: task %s keeps its place: %s", session.project, task, error)
         else:
             moved.append(task)
-    session.index.add_published(version, np.array(moved, np.int64), np.full(len(moved), LAST), np.zeros(len(moved), bool))
+    session.index.published.add(version, np.array(moved, np.int64), np.full(len(moved), LAST), np.zeros(len(moved), bool))
     return [f"moved {len(moved)} skipped or accepted tasks back"] if moved else []
 
 
 def _score_new_tasks(session: Session, live: Version, pool: Pool, check: Check) -> list[str]:
     """Tasks imported since the live version was ranked get a place behind its queue, up to a queue's worth that are open."""
-    published = session.index.published(live.name)
+    published = session.index.published.scores(live.name)
     still_open = session.index.tasks.published(live.name, UNLABELLED)
     room = session.settings.queue_size - sum(place >= 0.5 for place in still_open.values())
     new = (pool.tasks > live.newest_task) & ~np.isin(pool.tasks, list(published))

@@ -76,7 +76,7 @@ def _round(at: JobAtWork) -> dict[str, Any]:
     if whole:
         keep_groups(s, name, head, labelled, pool.only(pool.to_pick), ranking, first.tasks)
     for gone in s.versions.prune(s.settings.keep_versions, [name, s.state.finetuned.get("version", "")]):
-        s.index.forget_published(gone)
+        s.index.published.forget(gone)
         s.groups.forget(gone)
     s.collect_backbones()
     _finetune_grown(at, len(labelled.tasks))

@@ -47,14 +47,14 @@ def _queue(visit: Visit) -> Response:
 
 def on_their_way(known: Kept) -> int:
     """How many images were sent to the head of the queue and do not stand there yet."""
-    queue = [row.task for row, *_ in known.index.queue(known.live.name, LONGEST)]
+    queue = [row.task for row, *_ in known.index.published.queue(known.live.name, LONGEST)]
     there = len(list(takewhile(known.sent.__contains__, queue)))
     return len(known.sent.keys() & set(known.index.tasks.pool()[0].tolist())) - there
 
 
 def queued(known: Kept) -> list[Picture]:
     """The first SHOWN images of the queue that are not labelled yet, in the order in which Label Studio serves them."""
-    entries = known.index.queue(known.live.name, LONGEST)
+    entries = known.index.published.queue(known.live.name, LONGEST)
     values, found = known.store.get([row.key for row, *_ in entries])
     vectors, seed, head = values.astype(np.float32), known.live.name, known.live.head
     tasks, keys = known.index.tasks.pool()

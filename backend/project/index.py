@@ -7,22 +7,20 @@ another from being taken in; what cannot be used stays here with its reason, and
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from backend.labelstudio.labelling_config import Target
 from backend.labelstudio.redaction import redact
 from backend.labelstudio.task_data import TaskDataError, kind_of, quoted
-from backend.project import accepted, answers
+from backend.project import accepted, answers, published
 from backend.project.accepted import Accepted
 from backend.project.answers import Answers
 from backend.project.consensus import ACCEPTED, LABELLED, SKIPPED, UNLABELLED, UNUSABLE, Consensus, consensus
 from backend.project.index_file import IndexFile, IndexLost
 from backend.project.listed import name_of, task_id
 from backend.project.problems import IMAGE, PARTIAL, TASK, Problem, group
-from backend.project.tasks import Tasks
+from backend.project.published import Published
+from backend.project.tasks import ROW, Row, Tasks
 from model.embedding_store import embedding_key
 
 __all__ = ["ACCEPTED", "LABELLED", "RETRY_SECONDS", "SKIPPED", "UNLABELLED", "UNUSABLE", "Index", "Row"]
@@ -40,10 +38,9 @@ CREATE TABLE tasks (
     error TEXT, retry_at REAL NOT NULL DEFAULT 0, image_note TEXT);
 CREATE INDEX tasks_by_key ON tasks (key);
 CREATE TABLE strays (name TEXT PRIMARY KEY, reason TEXT NOT NULL);
-CREATE TABLE published (version TEXT NOT NULL, task INTEGER NOT NULL, score REAL NOT NULL, slot INTEGER NOT NULL,
-    PRIMARY KEY (version, task));
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+PARTS = answers.SCHEMA + accepted.SCHEMA + published.SCHEMA
 SCHEMA_VERSION = 6  # raise it whenever SCHEMA changes: files of a version that is not in UPGRADES are set aside
 UPGRADES = {5: LOOK_UPS}  # what makes a file of that version one of this
 RETRY_SECONDS = 3600  # an image that could not be read is tried again after so long
@@ -51,32 +48,13 @@ AWAITED_SECONDS = 120  # an image that is tried again sooner may only be out of 
 NEVER = float("inf")
 
 
-class Row(NamedTuple):
-    """A task: its image `reference`, the embedding's key, its state, and its label where it has one.
-
-    error: why its image cannot be read; remark: why its answer cannot be used. redacted: the reference is not the whole one,
-    which holds a secret or is too long to keep: `Session.reference` asks Label Studio for it.
-    """
-
-    task: int
-    reference: str
-    key: int
-    state: str
-    label: str | None
-    error: str | None
-    remark: str = ""
-    redacted: bool = False
-
-
-ROW = "task, reference, key, state, label, error, remark, redacted"  # the columns of a Row
-
-
 class Index:
     """The index of one project, in the file `path`. Every method may raise IndexUnavailable or IndexLost."""
 
     def __init__(self, path: Path) -> None:
-        self._file = IndexFile(path, SCHEMA + LOOK_UPS + answers.SCHEMA + accepted.SCHEMA, SCHEMA_VERSION, UPGRADES)
+        self._file = IndexFile(path, SCHEMA + LOOK_UPS + PARTS, SCHEMA_VERSION, UPGRADES)
         self.answers, self.accepted, self.tasks = Answers(self._file), Accepted(self._file), Tasks(self._file)
+        self.published = Published(self._file)
         self._file.open()
 
     def close(self) -> None:
@@ -144,7 +122,7 @@ class Index:
         with self._file.writing() as db:
             gone = [(task,) for (task,) in db.execute("SELECT task FROM tasks") if task not in keep]
             db.executemany("DELETE FROM tasks WHERE task = ?", gone)
-            db.executemany("DELETE FROM published WHERE task = ?", gone)
+            published.withdraw(db, gone)
             answers.forget(db, gone)
             accepted.forget(db, gone)
             db.execute("DELETE FROM strays")
@@ -228,38 +206,6 @@ class Index:
         with self._file.reading() as db:
             limit = (time.time() + AWAITED_SECONDS,)
             return {task for (task,) in db.execute("SELECT task FROM tasks WHERE error IS NOT NULL AND retry_at < ?", limit)}
-
-    def add_published(
-        self, version: str, tasks: NDArray[np.int64], scores: NDArray[np.float64], slots: NDArray[np.bool_]
-    ) -> None:
-        """Remember what was published: a score for each task, and which of them are random slots."""
-        rows = zip([version] * len(tasks), tasks.tolist(), scores.tolist(), slots.astype(int).tolist(), strict=True)
-        with self._file.writing() as db:
-            db.executemany("INSERT OR REPLACE INTO published VALUES (?, ?, ?, ?)", rows)
-
-    def published(self, version: str) -> dict[int, float]:
-        """Scores published under `version` by task id."""
-        with self._file.reading() as db:
-            return dict(db.execute("SELECT task, score FROM published WHERE version = ?", (version,)).fetchall())
-
-    def published_slots(self, version: str) -> set[int]:
-        """Tasks published under `version` as random slots, without a guess."""
-        with self._file.reading() as db:
-            return {task for (task,) in db.execute("SELECT task FROM published WHERE version = ? AND slot", (version,))}
-
-    def queue(self, version: str, size: int) -> list[tuple[Row, float, bool]]:
-        """The first `size` unlabelled tasks of what was published under `version`, each with its score and whether it is
-        a random slot, in the order in which Label Studio serves them."""
-        statement = f"""SELECT {ROW}, score, slot FROM published JOIN tasks USING (task)
-            WHERE version = ? AND state = ? ORDER BY score, task LIMIT ?"""  # noqa: S608  a constant
-        with self._file.reading() as db:
-            found = db.execute(statement, (version, UNLABELLED, size)).fetchall()
-        return [(Row._make(row), score, bool(slot)) for *row, score, slot in found]
-
-    def forget_published(self, version: str) -> None:
-        """Drop the record of what was published under `version`."""
-        with self._file.writing() as db:
-            db.execute("DELETE FROM published WHERE version = ?", (version,))
 
     def _hint(self, statement: str, values: list[tuple[Any, ...]]) -> None:
         """Write what is no loss where the index was replaced meanwhile."""

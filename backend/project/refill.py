@@ -18,7 +18,7 @@ def next_images(
 
     sent: tasks that people sent to its head, or that check a frozen head, int64 (n,): no part of what the strategy has queued.
     """
-    published = index.published(version.name)
+    published = index.published.scores(version.name)
     queued = {task: place for task, place in published.items() if place < 0.5}
     waiting = index.tasks.published(version.name, UNLABELLED).keys() & queued.keys()
     others = set(sent.tolist())

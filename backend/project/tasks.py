@@ -4,6 +4,7 @@ never made into objects."""
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,26 @@ from backend.project.index_file import IndexFile
 STATES = (UNLABELLED, LABELLED, SKIPPED, UNUSABLE, ACCEPTED)
 NUMBER = f"CASE state {' '.join(f'WHEN {state!r} THEN {number}' for number, state in enumerate(STATES))} END"  # of a state
 COLUMNS = [("task", np.int64), ("key", np.int64), ("state", np.uint8), ("unreadable", np.bool_)]
+
+
+class Row(NamedTuple):
+    """A task: its image `reference`, the embedding's key, its state, and its label where it has one.
+
+    error: why its image cannot be read; remark: why its answer cannot be used. redacted: the reference is not the whole one,
+    which holds a secret or is too long to keep: `Session.reference` asks Label Studio for it.
+    """
+
+    task: int
+    reference: str
+    key: int
+    state: str
+    label: str | None
+    error: str | None
+    remark: str = ""
+    redacted: bool = False
+
+
+ROW = "task, reference, key, state, label, error, remark, redacted"  # the columns of a Row
 
 
 @dataclass(frozen=True, eq=False)

@@ -102,7 +102,7 @@ def _index(projects: Projects, project: int, state: ProjectState) -> tuple[dict[
     try:
         index = Index(path)
         try:
-            published = index.published(state.live)
+            published = index.published.scores(state.live)
             left = sum(place < 0.5 for place in index.tasks.published(state.live, UNLABELLED).values())
             people, accepting = people_values(index), accepting_values(projects.folder(project), index)
             problems = [asdict(problem) | {"text": str(problem)} for problem in index.problems()]

@@ -57,7 +57,7 @@ def choose(house, project, truth, label, odd=2):
     """A group that somebody has chosen: SIZE images of which all but `odd` are of a class, none with a label."""
     folder = house.settings.data_dir / "projects" / str(project)
     index = Index(folder / "index.sqlite")
-    slots = {row.task for row, _, is_slot in index.queue(house.live(project), 1000) if is_slot}
+    slots = {row.task for row, _, is_slot in index.published.queue(house.live(project), 1000) if is_slot}
     index.close()
     left = np.array(sorted(house.open_tasks(project) - slots), np.int64)
     left = left[uniform_hash(left, SEED) >= house.settings.explore].tolist()  # the others may be random slots some day

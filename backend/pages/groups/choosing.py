@@ -43,7 +43,7 @@ class Chooser:
     @cached_property
     def _slots(self) -> set[int]:
         """The random slots of the queue."""
-        queue = self._known.index.queue(self._known.live.name, self._known.index.count())
+        queue = self._known.index.published.queue(self._known.live.name, self._known.index.count())
         return {row.task for row, _, is_slot in queue if is_slot}
 
     def is_drawn(self, task: int) -> bool:

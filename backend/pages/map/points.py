@@ -32,7 +32,7 @@ def points(drawn: Map, index: Index, live: str, several: bool = False) -> bytes:
 
     Of a random slot that nobody has labelled no guess is told, here as everywhere.
     """
-    rows, queue = index.rows(), index.queue(live, ALL)
+    rows, queue = index.rows(), index.published.queue(live, ALL)
     at, there = _positions(np.array([row.task for row in rows], np.int64), drawn.tasks)
     known, tasks = [rows[position] for position in at[there].tolist()], drawn.tasks[there]
     numbers = {name: number for number, name in enumerate(drawn.classes)}

@@ -31,7 +31,7 @@ def test_it_leaves_a_version_that_has_learned_all_labels(project):
 def test_it_leaves_a_queue_of_what_nobody_has_labelled(project):
     (name,) = VersionStore(project / "versions").names()
     index = Index(project / "index.sqlite")
-    queue = index.published(name)
+    queue = index.published.scores(name)
     unlabelled = {row.task for row in index.rows() if row.label is None}
     index.close()
     assert len(queue) == Settings().queue_size

@@ -73,7 +73,7 @@ def test_a_setting_changed_by_hand_is_told(house, change, said):
 
 def test_deleted_predictions_are_told_though_the_index_has_them(house):
     house.label_studio.predictions.clear()
-    published = len(house.session.index.published(house.live))
+    published = len(house.session.index.published.scores(house.live))
     assert f"Label Studio holds 0 predictions of {house.live}, {published} were published" in house.text()
 
 

@@ -127,5 +127,5 @@ def test_the_places_of_many_sendings_stay_apart(place):
         send(place, task)
     assert opened(place) == [*before[1:], before[0]]
     with place.session() as session:
-        published = session.index.published(session.state.live)
+        published = session.index.published.scores(session.state.live)
     assert (np.diff(sorted(published.values())) > 0).all()

@@ -44,7 +44,7 @@ def test_a_round_leaves_groups_of_its_version_with_the_head_s_class(large):
 
 def test_no_random_slot_and_nothing_that_is_labelled_is_in_one(large):
     with large.session() as session:
-        slots = {row.task for row, _, is_slot in session.index.queue(large.live(), IMAGES) if is_slot}
+        slots = {row.task for row, _, is_slot in session.index.published.queue(large.live(), IMAGES) if is_slot}
     offered = {task for group in groups(large) for task in group.tasks}
     assert slots
     assert not offered & (slots | set(large.tasks[:30]))

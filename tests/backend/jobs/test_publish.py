@@ -73,7 +73,7 @@ def test_all_tasks_deleted_meanwhile_is_no_error(label_studio, session):
 def test_a_score_that_is_dropped_without_a_word_costs_itself_alone(label_studio, session, caplog):
     tasks = tasks_of(label_studio, session)[:4]
     assert publish(session, VERSION, ranking(tasks, [0.1, 1.5, 0.2, 0.3]), never) == 3
-    assert set(session.index.published(VERSION)) == set(stored(label_studio, VERSION)) == set(tasks) - {tasks[1]}
+    assert set(session.index.published.scores(VERSION)) == set(stored(label_studio, VERSION)) == set(tasks) - {tasks[1]}
     assert f"1 predictions of {VERSION} not stored (task {tasks[1]}): dropped" in caplog.text
 
 

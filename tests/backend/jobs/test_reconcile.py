@@ -74,7 +74,7 @@ def test_a_damaged_index_costs_neither_the_order_nor_a_round(label_studio, sessi
     _, woken = reconcile(session)
     assert queue(label_studio, session) == before
     assert session.labelled().tasks.tolist() == labels
-    assert set(session.index.published(session.state.live)) >= set(before)
+    assert set(session.index.published.scores(session.state.live)) >= set(before)
     assert "round" not in woken
     assert path.with_name("index.sqlite.damaged").exists()
 
@@ -92,7 +92,7 @@ def test_a_few_deleted_predictions_are_noticed(label_studio, session):
     for number in [n for n, p in label_studio.predictions.items() if p["task"] == first]:
         del label_studio.predictions[number]
     reconcile(session)
-    assert first not in session.index.published(session.state.live)
+    assert first not in session.index.published.scores(session.state.live)
 
 
 def test_retrieved_predictions_are_not_doubled_by_the_refill(label_studio, session):
@@ -246,7 +246,7 @@ def test_a_deleted_task_is_forgotten(label_studio, session):
     first = queue(label_studio, session)[0]
     label_studio.client().request("DELETE", f"/api/tasks/{first}/")
     assert reconcile(session) == ([], [])
-    assert first not in session.index.published(session.state.live)
+    assert first not in session.index.published.scores(session.state.live)
 
 
 def test_publish_errors_are_no_part_of_a_reconcile(label_studio, session):
@@ -262,8 +262,8 @@ def test_publish_errors_are_no_part_of_a_reconcile(label_studio, session):
 def test_places_recalled_from_label_studio_are_its_own(label_studio, session):
     number, row = next((n, p) for n, p in label_studio.predictions.items() if p["score"] > 0)
     row["score"] = None
-    session.index.forget_published(session.state.live)
+    session.index.published.forget(session.state.live)
     reconcile(session)
-    published = session.index.published(session.state.live)
+    published = session.index.published.scores(session.state.live)
     assert published[label_studio.predictions[number]["task"]] == LAST
     assert np.isfinite(list(published.values())).all()

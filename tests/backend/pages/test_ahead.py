@@ -44,7 +44,7 @@ def run_round_with_head(session):
     """A queue that begins with what was sent, as a round or a reconcile would publish it."""
     version = run_round(session)
     sent = session.ahead.tasks()
-    session.index.add_published(version, sent, (sent - sent.min() + 1) * 1e-6, sent < 0)
+    session.index.published.add(version, sent, (sent - sent.min() + 1) * 1e-6, sent < 0)
 
 
 def test_names_of_people_are_shown_as_text(browser, session):

@@ -21,7 +21,7 @@ def entry(page, task):
 
 def slots(session):
     """The random slots of the queue that are not labelled yet."""
-    return [row.task for row, _, is_slot in session.index.queue(session.state.live, 100) if is_slot]
+    return [row.task for row, _, is_slot in session.index.published.queue(session.state.live, 100) if is_slot]
 
 
 def test_the_queue_is_shown_in_the_order_in_which_label_studio_serves_it(browser, session, label_studio):
@@ -76,7 +76,7 @@ def test_an_image_between_two_classes_says_between_which(browser, session):
     with session.edit() as state:
         state.strategy = "margin"
     run_round(session)
-    task = next(row.task for row, _, is_slot in session.index.queue(session.state.live, 8) if not is_slot)
+    task = next(row.task for row, _, is_slot in session.index.published.queue(session.state.live, 8) if not is_slot)
     head = session.versions.load(session.state.live).head
     assert head
     across = head.weights[0] - head.weights[1]
@@ -105,7 +105,7 @@ def test_before_there_are_labels_an_image_says_of_how_many_it_is_typical(label_s
 
 
 def test_near_copies_are_told_and_shown_on_a_click(browser, session):
-    tasks = [row.task for row, *_ in session.index.queue(session.state.live, 8)]
+    tasks = [row.task for row, *_ in session.index.published.queue(session.state.live, 8)]
     spread = np.stack([unit(1.0, *(3.0 * (number == n) for n in range(8))) for number in range(8)])
     first, *_, second, third = tasks
     spread[6], spread[7] = unit(1.0, 3.0, 0.01), unit(1.0, 3.0, 0.02)

@@ -29,7 +29,7 @@ def index(tmp_path):
         index.accepted.set_predicted({5: ("B", Mark("al-1-0a0b0c", 0.02))})
         index.set_errors({index.row(8).key: "not found"})
         scores = np.array([0.1, 0.2, 0.3, 0.4])
-        index.add_published("al-1-0a0b0c", np.array([9, 2, 3, 5]), scores, np.zeros(4, bool))
+        index.published.add("al-1-0a0b0c", np.array([9, 2, 3, 5]), scores, np.zeros(4, bool))
         yield index
 
 

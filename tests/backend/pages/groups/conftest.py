@@ -90,7 +90,7 @@ class Grouped:
 @pytest.fixture
 def project(session: Session, label_studio: LabelStudioInMemory) -> Grouped:
     """Two groups of three images each, the first of class ants, the second of class bees."""
-    queue = session.index.queue(session.state.live, 100)
+    queue = session.index.published.queue(session.state.live, 100)
     slots = [row.task for row, _, is_slot in queue if is_slot]
     tasks = sorted(row.task for row, _, is_slot in queue if not is_slot)
     store = Groups(session.projects.folder(session.project))

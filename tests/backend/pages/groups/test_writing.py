@@ -65,7 +65,7 @@ def test_a_leaf_of_a_taxonomy_is_written_as_its_path(labeller, project):
     live = run_round(session)
     with session.edit() as state:
         state.live = state.followed = live
-    tasks = [row.task for row, *_ in session.index.queue(live, 100) if row.task in (*project.first, *project.second)]
+    tasks = [row.task for row, *_ in session.index.published.queue(live, 100) if row.task in (*project.first, *project.second)]
     project.store.write(live, [Group("g-1", tuple(tasks), "insects / ants", (), "alike")])
     labeller.open()
     labeller.label("insects / ants")

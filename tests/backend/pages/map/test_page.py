@@ -47,7 +47,7 @@ def by_task(about, name):
 
 
 def slots(session):
-    return [row.task for row, _, is_slot in session.index.queue(session.state.live, 100) if is_slot]
+    return [row.task for row, _, is_slot in session.index.published.queue(session.state.live, 100) if is_slot]
 
 
 def test_before_it_is_drawn_the_page_offers_to(browser, session):
@@ -77,7 +77,7 @@ def test_every_image_is_given_with_its_place_label_and_guess(browser, drawn):
     labels = {task: about["names"][number] if number >= 0 else None for task, number in by_task(about, "labels").items()}
     assert labels == {task: row.label for task, row in rows.items()}
     assert by_task(about, "open") == {task: int(row.state == "unlabelled") for task, row in rows.items()}
-    queue = [row.task for row, *_ in drawn.index.queue(drawn.state.live, 100)]
+    queue = [row.task for row, *_ in drawn.index.published.queue(drawn.state.live, 100)]
     places = by_task(about, "places")
     assert [places[task] for task in queue] == list(range(len(queue)))
     guessed = {task for task, number in by_task(about, "guesses").items() if number >= 0}
