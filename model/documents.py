@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -51,6 +52,14 @@ class Documents(ABC):
     def within(self, folder: str) -> "Documents":
         """The documents of a folder below."""
 
+    @abstractmethod
+    def place(self, name: str = "") -> str:
+        """Where the document `name`, or all of them, lie, for people."""
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Remove all that lies here, in folders below too."""
+
     def read_text(self, name: str) -> str:
         """What it holds as text, "" where there is none; bytes that are no text are replaced."""
         return (self.read(name) or b"").decode(errors="replace")
@@ -88,6 +97,7 @@ class DocumentsOnDisk(Documents):
 
     def remove(self, name: str) -> None:
         (self._folder / name).unlink(missing_ok=True)
+        self._lock(name).unlink(missing_ok=True)
 
     def names(self, folder: str = "") -> list[str]:
         return sorted(path.name for path in (self._folder / folder).glob("[!.]*") if path.is_file())
@@ -96,11 +106,20 @@ class DocumentsOnDisk(Documents):
         return sorted(path.name for path in self._folder.glob("[!.]*") if path.is_dir())
 
     def locked(self, name: str) -> AbstractContextManager[object]:
-        path = self._folder / name
-        return locked(path.with_name(f".{path.name}.lock"))
+        return locked(self._lock(name))
 
     def within(self, folder: str) -> "DocumentsOnDisk":
         return DocumentsOnDisk(self._folder / folder)
+
+    def place(self, name: str = "") -> str:
+        return str(self._folder / name)
+
+    def forget(self) -> None:
+        shutil.rmtree(self._folder)
+
+    def _lock(self, name: str) -> Path:
+        path = self._folder / name
+        return path.with_name(f".{path.name}.lock")
 
 
 class Read:
@@ -187,6 +206,15 @@ class DocumentsInBucket(Documents):
 
     def within(self, folder: str) -> "DocumentsInBucket":
         return DocumentsInBucket(self._bucket, self._lock, f"{self._prefix}{folder}/", self._read)
+
+    def place(self, name: str = "") -> str:
+        return f"{self._bucket.url}/{self._prefix}{name}".rstrip("/")
+
+    def forget(self) -> None:
+        paths = self._bucket.objects(self._prefix.rstrip("/"))
+        self._bucket.remove(*paths)
+        for path in paths:
+            self._keep(path, None)
 
     def _keep(self, path: str, content: Content | None) -> None:
         self._read.kept[path] = time.monotonic(), content

@@ -4,16 +4,19 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 
 from backend.bench.child import free_port
 from model.bucket import Bucket
+from model.documents import Documents, DocumentsInBucket, DocumentsOnDisk
 
 WAIT_SECONDS = 60
 
@@ -90,3 +93,12 @@ def object_store() -> Iterator[ObjectStore]:
 def bucket(object_store: ObjectStore) -> Bucket:
     """An empty folder in an object store."""
     return Bucket(object_store.new_folder(), patience=1)
+
+
+@pytest.fixture(params=["disk", "bucket"])
+def documents(request: pytest.FixtureRequest, tmp_path: Path) -> Documents:
+    """No documents yet: on a disk, and in a bucket."""
+    if request.param == "disk":
+        return DocumentsOnDisk(tmp_path)
+    locks: dict[str, threading.Lock] = {}
+    return DocumentsInBucket(request.getfixturevalue("bucket"), lambda name: locks.setdefault(name, threading.Lock()))

@@ -25,6 +25,7 @@ from backend.project.sample import KeptSample
 from backend.settings import Settings
 from model.arithmetic import fastest
 from model.backbone import BackboneSpec, load_backbone
+from model.documents import DocumentsOnDisk
 from model.embedding_store import EmbeddingStore, embedding_key
 from model.images import decode
 from model.version_store import Version, VersionStore
@@ -128,7 +129,7 @@ def requeue(folder: Path, target: Target) -> None:
     settings = Settings()
     index = Index(folder / "index.sqlite")
     try:
-        draw = partial(KeptSample(folder / "random_sample.json").draw, share=settings.explore)
+        draw = partial(KeptSample(DocumentsOnDisk(folder)).draw, share=settings.explore)
         store = EmbeddingStore(folder / "embeddings", DIMENSIONS)
         labelled, pool = labelled_and_pool(index.tasks.arrays(), target.classes, store, draw, all_unseen)
         head, metrics = train(labelled, pool, len(target.classes))

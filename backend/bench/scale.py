@@ -28,6 +28,7 @@ from backend.queue.redis_server import EmbeddedRedis, connect_redis
 from backend.queue.work import Work
 from backend.settings import Settings
 from backend.status.values import status
+from model.documents import DocumentsOnDisk
 from model.embedding_store import EmbeddingStore
 from model.version_store import VersionStore
 
@@ -115,7 +116,7 @@ def take_refill(data_dir: Path) -> float:
     try:
         index.published.forget(live.name)
         started = time.perf_counter()
-        draw = partial(KeptSample(folder / "random_sample.json").draw, share=settings.explore)
+        draw = partial(KeptSample(DocumentsOnDisk(folder)).draw, share=settings.explore)
         store = EmbeddingStore(folder / "embeddings", DIMENSIONS)
         classes = parse_label_config(CONFIG).classes
         labelled, pool = labelled_and_pool(index.tasks.arrays(), classes, store, draw, all_unseen)

@@ -71,7 +71,7 @@ def accept_command(settings: Settings, project: int, error: float | None, dry_ru
     else:
         from backend.project.validation import Validation
 
-        frozen = Validation(connected(settings, project).folder(project)).read()
+        frozen = Validation(connected(settings, project).documents(project)).read()
         _wish(settings, project, ACCEPT, error=error or (frozen.error if frozen else ERROR), form=form)
 
 
@@ -93,7 +93,7 @@ def _told(settings: Settings, project: int, error: float | None) -> str:
 
 def _wish(settings: Settings, project: int, act: str, **values: object) -> None:
     """Have a worker do it, wait, and say what came of it. Raises CommandError where it was refused."""
-    wishes, work = Wishes(connected(settings, project).folder(project)), open_work(settings)
+    wishes, work = Wishes(connected(settings, project).documents(project)), open_work(settings)
     wish = wishes.add(act, **values)
     follow(work, work.wake("accept", project))
     outcome = wishes.outcome(wish)

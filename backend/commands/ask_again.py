@@ -40,7 +40,7 @@ def ask_again_command(settings: Settings, project: int, empty: bool, dry_run: bo
         return
     say(
         f"{outcome.tasks} tasks are asked again"
-        + (f"; copies of their empty answers: {outcome.folder}" if outcome.tasks else "")
+        + (f"; copies of their empty answers: {outcome.place}" if outcome.tasks else "")
     )
     if outcome.tasks:
         open_work(settings).wake("reconcile", project)

@@ -8,14 +8,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.target import ELSEWHERE, EMPTY
 from backend.project.consensus import annotations_of
 from backend.project.session import Session
-from model.files import write_json
+from model.documents import Documents
 
 SPARED = "ground truth, or imported"
 OTHERWISE = "another control is answered"
@@ -24,9 +23,9 @@ CHANGED = "answered meanwhile"
 
 @dataclass
 class AskedAgain:
-    """tasks: how many are served again, or would be; left: why others are not, with their number; folder: where copies are."""
+    """tasks: how many are served again, or would be; left: why others are not, with their number; place: where copies are."""
 
-    folder: Path
+    place: str
     tasks: int = 0
     left: Counter[str] = field(default_factory=Counter)
 
@@ -37,7 +36,8 @@ def ask_again(session: Session, progress: Callable[[int, int], None], dry_run: b
     Raises LabelStudioError where Label Studio is out of order; what it refuses of one task costs that task alone.
     """
     session.sync()
-    outcome = AskedAgain(session.projects.folder(session.project) / "asked-again")
+    copies = session.documents.within("asked-again")
+    outcome = AskedAgain(copies.place())
     tasks = sorted(session.index.troubled(EMPTY) + session.index.troubled(ELSEWHERE))
     for done, task in enumerate(tasks):
         progress(done, len(tasks))
@@ -48,7 +48,7 @@ def ask_again(session: Session, progress: Callable[[int, int], None], dry_run: b
                 outcome.left[reason] += 1
                 continue
             for annotation in [] if dry_run else given:
-                _delete(session, outcome.folder, task, annotation)
+                _delete(session, copies, task, annotation)
         except LabelStudioError as error:
             if not 400 <= error.status < 500 or error.status in (401, 429):
                 raise
@@ -72,9 +72,8 @@ def _why_left(given: list[dict[str, Any]], from_name: str) -> str:
     return ""
 
 
-def _delete(session: Session, folder: Path, task: int, annotation: dict[str, Any]) -> None:
+def _delete(session: Session, copies: Documents, task: int, annotation: dict[str, Any]) -> None:
     """Keep a copy, then delete."""
-    folder.mkdir(parents=True, exist_ok=True)
     copy = {"task": task, "deleted": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "annotation": annotation}
-    write_json(folder / f"annotation-{int(annotation['id'])}.json", copy)
+    copies.write_json(f"annotation-{int(annotation['id'])}.json", copy)
     session.label_studio.delete_annotation(annotation["id"])

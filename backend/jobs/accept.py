@@ -31,7 +31,7 @@ def accept(project: int, generation: int) -> Any:
 
 def _accept(at: JobAtWork) -> dict[str, str]:
     session, said = at.session, {}
-    wishes = Wishes(session.projects.folder(session.project))
+    wishes = Wishes(session.documents)
     while waiting := wishes.waiting():
         wish, refused = waiting[0], False
         session.sync()

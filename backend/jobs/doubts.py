@@ -37,7 +37,7 @@ def _doubt(at: JobAtWork) -> int:
     if not live.head or not s.fits(live):
         return 0
     found = doubts_of(s.labelled(), live.head, pool_sample(s), live.classes)
-    write_found(s.versions.folder / live.name, found)
+    write_found(s.documents, live.name, found)
     return len(found.doubts)
 
 

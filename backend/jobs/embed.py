@@ -62,7 +62,7 @@ def _finish(at: JobAtWork, claims: Claims, tried: int) -> None:
     news = claims.finish() or tried
     if s.state.partial and news:
         at.wake("round", 1)  # much of the pool was not there when the last queue was drawn
-    elif tried and has_map(s.projects.folder(s.project)):
+    elif tried and has_map(s.documents):
         at.wake("map", MAP_LATER)
     if tried:
         at.wake("reconcile", 1)

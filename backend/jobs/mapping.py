@@ -31,15 +31,14 @@ def _draw_map(at: JobAtWork) -> dict[str, Any]:
         live = s.versions.load(s.state.live)
     except VersionError as error:
         return {"ignored": str(error)}
-    folder = s.projects.folder(s.project)
-    store = kept_embeddings(folder, live.backbone)
+    store = kept_embeddings(s.projects.folder(s.project), live.backbone)
     tasks, keys = _embedded(s, store)
-    kept = read_map(folder)
+    kept = read_map(s.documents)
     principal, places, drawn = _places(s, store, tasks, keys, kept, live.backbone)
     guesses, confidences = _guesses(s, store, keys, live)
     classes = [str(name) for name in live.classes]
     found = Map(tasks, keys, places, guesses, confidences, principal, live.backbone, live.name, classes, drawn)
-    found.write(folder)
+    found.write(s.documents)
     return {"images": len(tasks), "drawn": drawn}
 
 

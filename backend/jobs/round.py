@@ -12,6 +12,7 @@ from backend.learning.ahead import rank_behind
 from backend.learning.foresight import foresee
 from backend.learning.rounds import Labelled, train
 from backend.project.consensus import TIE
+from backend.project.doubts import forget_found
 from backend.project.embedding import embed as embed_rows
 from backend.project.embedding import unembedded
 from backend.project.index import UNLABELLED
@@ -78,10 +79,11 @@ def _round(at: JobAtWork) -> dict[str, Any]:
     for gone in s.versions.prune(s.settings.keep_versions, [name, s.state.finetuned.get("version", "")]):
         s.index.published.forget(gone)
         s.groups.forget(gone)
+        forget_found(s.documents, gone)
     s.collect_backbones()
     _finetune_grown(at, len(labelled.tasks))
     at.wake("clean", 5)
-    if has_map(s.projects.folder(s.project)):
+    if has_map(s.documents):
         at.wake("map", 5)  # it shows what the new version guesses
     at.wake("doubts", 1)
     if s.index.troubled(TIE) or has_doubtful(s):

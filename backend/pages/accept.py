@@ -25,13 +25,13 @@ def _accept(visit: Visit) -> Response:
 def _values(visit: Visit) -> dict[str, Any]:
     project = visit.project or 0
     folder, state = visit.house.projects.folder(project), visit.house.projects.read(project)
+    validation, wishes = Validation(visit.documents), Wishes(visit.documents)
     found, accepted, warning = None, 0, ""
     if (folder / "index.sqlite").exists():
         with closing(Index(folder / "index.sqlite")) as index:
-            found = look(Validation(folder), index.tasks)
+            found = look(validation, index.tasks)
             accepted = index.counts()[ACCEPTED]
             warning = audit_text(project, audit_values(index))
-    wishes = Wishes(folder)
     return {
         "live": state.live,
         "trouble": SEVERAL_CHOICES if state.target.get("several") else "",
@@ -42,7 +42,7 @@ def _values(visit: Visit) -> dict[str, Any]:
         "warning": warning,
         "promises": [
             (images(one.images), one.version, percent(one.error), datetime.fromtimestamp(one.when).strftime("%Y-%m-%d %H:%M"))
-            for one in Validation(folder).promises()
+            for one in validation.promises()
         ],
         "errors": ERRORS,
         "percent": percent,
@@ -64,7 +64,7 @@ def _choice(project: int, found: Look, error: float) -> dict[str, Any]:
 def _act(visit: Visit) -> Response:
     """Wish for what the pressed button says; accepting and taking back only once that is confirmed."""
     act, project = visit.text("act"), visit.project or 0
-    wishes = Wishes(visit.house.projects.folder(project))
+    wishes = Wishes(visit.documents)
     error = next((share for share in ERRORS if str(share) == visit.text("error")), None)
     form = visit.text("form")
     if act in (ACCEPT, TAKE_BACK) and not visit.text("confirmed"):

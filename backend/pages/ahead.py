@@ -32,7 +32,7 @@ def _ahead(visit: Visit) -> Response:
     """Send the chosen images, or let them go, and have the queue follow."""
     assert visit.account  # noqa: S101  only who has logged in comes here
     house, project, tasks = visit.house, visit.project or 0, chosen(visit)
-    ahead = Ahead(house.projects.folder(project))
+    ahead = Ahead(visit.documents)
     if visit.text("act") in ("let_go", "let_all_go"):
         ahead.let_go(tasks if visit.text("act") == "let_go" else ahead.tasks().tolist())
         house.work.wake("round", project)  # it gives them the places that they would have had

@@ -36,5 +36,5 @@ def kept(visit: Visit) -> Iterator[Kept | None]:
         yield None
         return
     with closing(Index(folder / "index.sqlite")) as index:
-        sent = {entry.task: entry.who for entry in Ahead(folder).read()}
+        sent = {entry.task: entry.who for entry in Ahead(visit.documents).read()}
         yield Kept(state, index, live, kept_embeddings(folder, live.backbone), sent)

@@ -32,16 +32,16 @@ ADVICE = {
 
 def _progress(visit: Visit) -> Response:
     project = visit.project or 0
-    folder = visit.house.projects.folder(project)
+    kept = VersionStore(visit.house.projects.folder(project) / "versions")
     state = visit.house.projects.read(project)
     try:
-        about = VersionStore(folder / "versions").about(state.live)
+        about = kept.about(state.live)
     except VersionError:
         return visit.page("progress.html", confusion=None)
     confusion, asked = Confusion(about), visit.request.query_params
     if "truth" in asked or "guess" in asked:
         return _images(visit, confusion, asked.get("truth", ""), asked.get("guess", ""))
-    live, versions = summary(about), [entry.model_dump() for entry in History(folder).entries()]
+    live, versions = summary(about), [entry.model_dump() for entry in History(visit.documents, kept).entries()]
     more = outlook(live)
     labels: Counter[str] = Counter()
     for label, count in _known(visit, lambda index: index.tasks.label_counts()):

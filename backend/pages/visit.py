@@ -16,6 +16,7 @@ from backend.pages.thumbnails import Thumbnails
 from backend.project.state import Projects
 from backend.queue.work import Work
 from backend.settings import Settings
+from model.documents import Documents
 
 TABS = (  # of a project: address below it, and what it is called
     ("", "Overview"),
@@ -57,6 +58,11 @@ class Visit:
     def text(self, name: str) -> str:
         """What the form says under `name`, "" for nothing."""
         return self.form.get(name, "")
+
+    @property
+    def documents(self) -> Documents:
+        """What is known of the project besides Label Studio's own records."""
+        return self.house.projects.documents(self.project or 0)
 
     def label_studio(self) -> LabelStudio:
         """Label Studio as this person sees it; to be closed."""

@@ -4,13 +4,12 @@ skipped or let go."""
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.files import locked, read_json, write_json
+from model.documents import Documents
 
 FILE = "ahead.json"
 MOST = 500  # images of a project: random slots, which measure the model, wait behind them
@@ -30,14 +29,14 @@ class Sent:
 
 
 class Ahead:
-    """The head of one project's queue, in a small file of its `folder`, safe for many processes."""
+    """The head of one project's queue, among its `documents`, safe for many processes."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
 
     def read(self) -> list[Sent]:
         """What was sent, first sent first; nothing where the file is damaged."""
-        return _sent_from(read_json(self._path))
+        return _sent_from(self._documents.read_json(FILE))
 
     def tasks(self) -> NDArray[np.int64]:
         """The tasks that were sent, first sent first: int64 (n,)."""
@@ -66,12 +65,12 @@ class Ahead:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._path.unlink(missing_ok=True)
+        self._documents.remove(FILE)
 
     def _change(self, change: Callable[[list[Sent]], list[Sent]]) -> None:
         """Read, change, write, with no other process between."""
-        with locked(self._path.with_name(".ahead.lock")):
-            write_json(self._path, [asdict(sent) for sent in change(self.read())])
+        with self._documents.locked(FILE):
+            self._documents.write_json(FILE, [asdict(sent) for sent in change(self.read())])
 
 
 def _sent_from(content: Any) -> list[Sent]:

@@ -1,17 +1,17 @@
-"""Labels in doubt: what a version doubts, kept beside it, and those of which people have said that they are right."""
+"""Labels in doubt, among a project's documents: what a version doubts, and those of which people have said that they are
+right."""
 
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from pydantic import FiniteFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from model.files import locked, read_json, write_json
+from model.documents import Documents
+from model.version_store import NAME
 
-FILE = "doubts.json"  # in the folder of a version
-RIGHT = "right.json"  # in the project's folder
+RIGHT = "right.json"
 
 
 @dataclass(frozen=True)
@@ -42,48 +42,54 @@ class Found:
 FOUND = TypeAdapter(Found)
 
 
-def write_found(version: Path, found: Found) -> None:
-    """Keep it beside the version in the folder `version`; nothing happens where that has been removed meanwhile."""
-    if version.is_dir():
-        write_json(version / FILE, asdict(found))
+def write_found(documents: Documents, version: str, found: Found) -> None:
+    """Keep it beside `version` among a project's `documents`; nothing happens where that has been removed meanwhile."""
+    if documents.read(f"versions/{version}/version.json") is not None:
+        documents.write_json(_file(version), asdict(found))
 
 
-def read_found(version: Path) -> Found | None:
-    """What the version in the folder `version` doubts; None where that is not known yet, or cannot be read."""
+def read_found(documents: Documents, version: str) -> Found | None:
+    """What `version` doubts; None where that is not known yet, or cannot be read."""
     try:
-        return FOUND.validate_python(read_json(version / FILE))
+        return FOUND.validate_python(documents.read_json(_file(version)))
     except ValidationError:
         return None
 
 
-def latest_found(versions: Path, live: str) -> Found | None:
-    """What the version `live`, in the folder `versions`, doubts; until that is known, what the last version that was looked
-    through does."""
-    own = read_found(versions / live)
-    if own:
+def latest_found(documents: Documents, live: str) -> Found | None:
+    """What the version `live` doubts; until that is known, what the newest version that was looked through does."""
+    if own := read_found(documents, live):
         return own
-    kept = sorted(versions.glob(f"*/{FILE}"), key=_age)
-    return next((found for path in kept if (found := read_found(path.parent))), None)
+    numbers = {name: int(match[1]) for name in documents.within("versions").folders() if (match := NAME.fullmatch(name))}
+    newest_first = sorted(numbers, key=lambda name: -numbers[name])
+    return next((found for name in newest_first if (found := read_found(documents, name))), None)
 
 
-def _age(path: Path) -> float:
-    """Sorts the newest first; what has been removed meanwhile comes last."""
-    try:
-        return -path.stat().st_mtime
-    except OSError:
-        return 0.0
+def forget_found(documents: Documents, version: str) -> None:
+    """Forget what `version` doubts: it is gone."""
+    documents.remove(_file(version))
+
+
+def clear_found(documents: Documents) -> None:
+    """Forget what every version doubts."""
+    for version in documents.within("versions").folders():
+        forget_found(documents, version)
+
+
+def _file(version: str) -> str:
+    return f"versions/{version}/doubts.json"
 
 
 class Right:
-    """Labels that people have looked at and found right, in a small file of the project's `folder`, safe for many processes. A
+    """Labels that people have looked at and found right, among the project's `documents`, safe for many processes. A
     task that is labelled otherwise since may be in doubt again."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / RIGHT
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
 
     def labels(self) -> dict[int, str]:
         """Which label of which task was found right."""
-        found = read_json(self._path)
+        found = self._documents.read_json(RIGHT)
         if not isinstance(found, dict):
             return {}
         return {int(task): str(label) for task, label in found.items() if task.isascii() and task.isdigit()}
@@ -94,8 +100,8 @@ class Right:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._path.unlink(missing_ok=True)
+        self._documents.remove(RIGHT)
 
     def _change(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        with locked(self._path.with_name(".right.lock")):
-            write_json(self._path, change({str(task): label for task, label in self.labels().items()}))
+        with self._documents.locked(RIGHT):
+            self._documents.write_json(RIGHT, change({str(task): label for task, label in self.labels().items()}))

@@ -1,19 +1,19 @@
-"""Groups of look-alikes that may be labelled together, in the project's folder: those that a round has found, and those that
-people have chosen themselves."""
+"""Groups of look-alikes that may be labelled together, among the project's documents: those that a round has found, and those
+that people have chosen themselves."""
 
 import re
 import time
 import uuid
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
-from pathlib import Path
+from contextlib import suppress
 
 from pydantic import FiniteFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from model.files import locked, write_atomically
+from model.documents import Documents
 
-FOLDER = "groups"  # in the project's folder
+FOLDER = "groups"
+ENDING = ".jsonl"
 ASKED = "asked"  # the file of groups that people have chosen; each version has a file of its name
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,80}")  # of versions and groups: no path to anywhere else
 
@@ -37,11 +37,11 @@ LINE = TypeAdapter(Group)
 
 
 class Groups:
-    """The groups of the project in `folder`: a file for each version, one line for each group, so that a damaged line costs
-    itself alone."""
+    """The groups of a project, among its `documents`: one for each version, with a line for each group, so that a damaged line
+    costs itself alone."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / FOLDER
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents.within(FOLDER)
 
     def read(self, version: str) -> list[Group]:
         """The groups to label while the queue follows `version`: first those that people have chosen, the newest before the
@@ -51,7 +51,7 @@ class Groups:
     def write(self, version: str, groups: Sequence[Group]) -> None:
         """Keep what the round of `version` has found, in place of what is there under its name."""
         _check(version)
-        with self._locked():
+        with self._documents.locked(_file(version)):
             self._put(version, groups)
 
     def ask(self, tasks: Sequence[int], who: str) -> Group:
@@ -61,49 +61,35 @@ class Groups:
         if not tasks:
             raise ValueError("a group needs at least one task")
         group = Group(f"{ASKED}-{int(time.time())}-{uuid.uuid4().hex[:6]}", tasks, "", (), f"chosen by {who}")
-        with self._locked():
+        with self._documents.locked(_file(ASKED)):
             self._put(ASKED, [group, *self._lines(ASKED)])
         return group
 
     def let_go(self, name: str) -> None:
         """Forget the group `name`: it is done, or nobody wants it. Nothing happens where there is none."""
-        with self._locked():
-            for path in self._folder.glob("*.jsonl"):
-                groups = self._lines(path.stem)
-                if any(group.name == name for group in groups):
-                    self._put(path.stem, [group for group in groups if group.name != name])
+        for of in (file.removesuffix(ENDING) for file in self._documents.names() if file.endswith(ENDING)):
+            if any(group.name == name for group in self._lines(of)):
+                with self._documents.locked(_file(of)):
+                    self._put(of, [group for group in self._lines(of) if group.name != name])
 
     def forget(self, version: str) -> None:
         """Forget what the round of `version` has found: the version is gone."""
         _check(version)
-        self._path(version).unlink(missing_ok=True)
+        self._documents.remove(_file(version))
 
     def clear(self) -> None:
         """Forget all: the project is another one under the same id."""
-        for path in self._folder.glob("*.jsonl"):
-            path.unlink(missing_ok=True)
-
-    def _path(self, of: str) -> Path:
-        return self._folder / f"{of}.jsonl"
+        self._documents.clear()
 
     def _lines(self, of: str) -> list[Group]:
-        try:
-            lines = self._path(of).read_text(errors="replace").splitlines()
-        except FileNotFoundError:
-            return []
         groups = []
-        for line in lines:
+        for line in self._documents.read_text(_file(of)).splitlines():
             with suppress(ValidationError):
                 groups.append(LINE.validate_json(line))
         return groups
 
     def _put(self, of: str, groups: Sequence[Group]) -> None:
-        text = b"".join(LINE.dump_json(group) + b"\n" for group in groups)
-        write_atomically(self._path(of), lambda beside: _write(beside, text))
-
-    def _locked(self) -> AbstractContextManager[None]:
-        """With no other process between reading and writing."""
-        return locked(self._folder / ".lock")
+        self._documents.write(_file(of), b"".join(LINE.dump_json(group) + b"\n" for group in groups))
 
 
 def _check(version: str) -> None:
@@ -111,5 +97,5 @@ def _check(version: str) -> None:
         raise ValueError(f"{version!r} is no name of a version")
 
 
-def _write(path: Path, text: bytes) -> None:
-    path.write_bytes(text)
+def _file(of: str) -> str:
+    return f"{of}{ENDING}"

@@ -1,15 +1,14 @@
 """How good each version was that the queue has followed, still known once the version itself is not on disk any more."""
 
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, FiniteFloat, NonNegativeInt, ValidationError
 
-from model.files import write_atomically
+from model.documents import Documents
 from model.version_store import VersionError, VersionStore
 
-FILE = "history.jsonl"  # in the project's folder
+FILE = "history.jsonl"
 MOST = 1000  # versions kept: more would not show on a curve
 
 
@@ -65,11 +64,11 @@ def figures_of(metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 class History:
-    """The history of the project in `folder`: one line for each version, so that a damaged line costs itself alone."""
+    """The history of a project, among its `documents`: one line for each version, so that a damaged line costs itself alone."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE
-        self._versions = VersionStore(folder / "versions")
+    def __init__(self, documents: Documents, versions: VersionStore) -> None:
+        self._documents = documents
+        self._versions = versions
 
     def entries(self) -> list[Entry]:
         """The versions that were followed, in that order; those on disk where nothing is kept, as in a project from before
@@ -78,7 +77,10 @@ class History:
 
     def add(self, version: str) -> None:
         """Keep what is known of `version`, which the queue is to follow from now on."""
-        kept = self._kept()
+        with self._documents.locked(FILE):
+            self._add(version, self._kept())
+
+    def _add(self, version: str, kept: list[Entry]) -> None:
         if any(entry.name == version for entry in kept):
             return
         others = kept or [entry for entry in self._on_disk(self._versions.names()) if entry.name != version]
@@ -86,19 +88,15 @@ class History:
         if len(entries) > MOST:
             entries = [*entries[: MOST // 2 : 2], *entries[MOST // 2 :]]
         text = "".join(entry.model_dump_json() + "\n" for entry in entries)
-        write_atomically(self._path, lambda beside: _write(beside, text))
+        self._documents.write(FILE, text.encode())
 
     def clear(self) -> None:
         """Forget all: the project is another one under the same id."""
-        self._path.unlink(missing_ok=True)
+        self._documents.remove(FILE)
 
     def _kept(self) -> list[Entry]:
-        try:
-            lines = self._path.read_text(errors="replace").splitlines()
-        except FileNotFoundError:
-            return []
         entries = []
-        for line in lines:
+        for line in self._documents.read_text(FILE).splitlines():
             with suppress(ValidationError):
                 entries.append(Entry.model_validate_json(line))
         return entries
@@ -109,7 +107,3 @@ class History:
             with suppress(VersionError, ValidationError):
                 entries.append(Entry.model_validate(summary(self._versions.about(name))))
         return entries
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text)

@@ -12,6 +12,7 @@ from backend.project.history import History
 from backend.project.state import ProjectState
 from model.backbone import BackboneSpec
 from model.backbone_store import BackboneStore, noted_backbone
+from model.documents import Documents
 from model.embedding_store import EmbeddingStore
 from model.head import Head
 from model.version_store import Version, VersionError, VersionStore
@@ -21,17 +22,18 @@ log = logging.getLogger(__name__)
 
 
 class Learned:
-    """The versions and backbones in the project's `folder`; `want` says which base is wanted, before anybody asks for them.
+    """The versions and backbones in the project's `folder`, with its history among its `documents`; `want` says which base is
+    wanted, before anybody asks for them.
 
     old_weights: see BackboneStore; mark: what the names of versions written here bear.
     """
 
     backbones: BackboneStore
 
-    def __init__(self, folder: Path, old_weights: Path | None, mark: str) -> None:
+    def __init__(self, folder: Path, documents: Documents, old_weights: Path | None, mark: str) -> None:
         self.folder = folder
         self.versions = VersionStore(folder / "versions", mark)
-        self.history = History(folder)
+        self.history = History(documents, self.versions)
         self.finetuning = folder / "finetune"
         self._old_weights = old_weights
         self._in_use = ""

@@ -1,19 +1,19 @@
 """A project's map as it is kept: where each image lies in two dimensions, and what the live version takes it for.
 
-One small file in the project's folder. It can be lost: the map is drawn again then, and looks another way.
+One of the project's documents. It can be lost: the map is drawn again then, and looks another way.
 """
 
 import json
 import logging
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
-from model.files import write_atomically
+from model.documents import Documents
 from model.principal import Principal
 
 log = logging.getLogger(__name__)
@@ -41,40 +41,44 @@ class Map:
     classes: list[str]
     drawn: int
 
-    def write(self, folder: Path) -> None:
-        """Keep it in the project's `folder`, whole or not at all."""
+    def write(self, documents: Documents) -> None:
+        """Keep it among the project's `documents`, whole or not at all."""
         tensors: dict[str, NDArray] = {name: getattr(self, name) for name in ARRAYS[:5]}
         tensors |= {"mean": self.principal.mean, "components": self.principal.components}
         tensors = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
         names = {"backbone": self.backbone, "version": self.version, "drawn": self.drawn, "classes": self.classes}
-        write_atomically(folder / FILE, lambda beside: save_file(tensors, beside, {"map": json.dumps(names)}))
+        documents.write(FILE, save(tensors, {"map": json.dumps(names)}))
 
 
-def read_map(folder: Path) -> Map | None:
-    """The map in the project's `folder`; None before it is drawn, and where its file is damaged."""
-    path = folder / FILE
-    if not path.exists():
+def read_map(documents: Documents) -> Map | None:
+    """The map among the project's `documents`; None before it is drawn, and where it is damaged."""
+    content = documents.read(FILE)
+    if content is None:
         return None
     try:
-        with safe_open(path, framework="numpy") as opened:
-            values = {name: opened.get_tensor(name) for name in ARRAYS}
-            names = json.loads(opened.metadata()["map"])
-        principal = Principal(values.pop("mean"), values.pop("components"))
-        return Map(principal=principal, **values, **names)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        log.warning("%s cannot be read (%s): the map is drawn again when it is asked for", path, error)
+        found, names = load(content), json.loads(_header(content)["map"])
+        values: dict[str, Any] = {name: found[name] for name in ARRAYS[:5]}
+        return Map(principal=Principal(found["mean"], found["components"]), **values, **names)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        log.warning("%s cannot be read (%s): the map is drawn again when it is asked for", documents.place(FILE), error)
         return None
 
 
-def has_map(folder: Path) -> bool:
+def has_map(documents: Documents) -> bool:
     """Whether somebody has had a map drawn that can be read: told by its header alone."""
+    content = documents.read(FILE) or b""
     try:
-        with safe_open(folder / FILE, framework="numpy") as opened:
-            return "map" in (opened.metadata() or {})
-    except (SafetensorError, OSError):
+        return "map" in _header(content)
+    except (KeyError, TypeError, ValueError):
         return False
 
 
-def forget_map(folder: Path) -> None:
+def forget_map(documents: Documents) -> None:
     """Remove the map."""
-    (folder / FILE).unlink(missing_ok=True)
+    documents.remove(FILE)
+
+
+def _header(content: bytes) -> dict[str, str]:
+    """What safetensors' header says beside its tensors: eight bytes of its length, then JSON."""
+    length = int.from_bytes(content[:8], "little")
+    return dict(json.loads(content[8 : 8 + length])["__metadata__"])

@@ -14,7 +14,7 @@ from backend.learning.rounds import Labelled, Pool, Rules
 from backend.project.accepted import sync_accepted
 from backend.project.ahead import Ahead
 from backend.project.arrays import labelled_and_pool
-from backend.project.doubts import Right
+from backend.project.doubts import Right, clear_found
 from backend.project.first_tasks import sync_first
 from backend.project.groups import Groups
 from backend.project.index import UNLABELLED, Index, Row, image_reference
@@ -68,20 +68,21 @@ class Session:
     def __enter__(self) -> "Session":
         with ExitStack() as held:
             self.projects.prepare()
-            folder = self.projects.folder(self.project)
+            folder, documents = self.projects.folder(self.project), self.projects.documents(self.project)
             self.label_studio = LabelStudio(self.settings)
             held.callback(self.label_studio.http.close)
             self.images = ImageSource(self.settings, self.label_studio)
             held.callback(self.images.close)
             self.index = Index(folder / "index.sqlite")
             held.callback(self.index.close)
-            self.learned = Learned(folder, self.settings.model_weights, self.projects.identity()[:3])
+            self.learned = Learned(folder, documents, self.settings.model_weights, self.projects.identity()[:3])
             self.versions = self.learned.versions
             self.finetuning = self.learned.finetuning
-            self.sample = KeptSample(folder / "random_sample.json")
-            self.groups = Groups(folder)
-            self.ahead, self.validation = Ahead(folder), Validation(folder)
-            self.right = Right(folder)
+            self.sample = KeptSample(documents)
+            self.groups = Groups(documents)
+            self.documents = documents
+            self.ahead, self.validation = Ahead(documents), Validation(documents)
+            self.right = Right(documents)
             self.reread()
             self._held = held.pop_all()
         return self
@@ -181,13 +182,14 @@ class Session:
         known = self.state.created_at
         if moment_of(known) and moment_of(known) != moment_of(created):
             log.warning("Project %s is not the one known here: its old versions and embeddings are removed", self.project)
+            clear_found(self.documents)
             self.learned.clear()
             self.sample.clear()
             self.groups.clear()
             self.ahead.clear()
             self.validation.clear()
-            Wishes(self.projects.folder(self.project)).clear()
-            forget_map(self.projects.folder(self.project))
+            Wishes(self.documents).clear()
+            forget_map(self.documents)
             self.right.clear()
             self.index.clear()
             with self.edit() as state:

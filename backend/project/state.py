@@ -186,12 +186,12 @@ class Projects:
         copy = ProjectState.from_json(documents.read_json(COPY))
         damaged = documents.read(STATE) is not None
         if copy:
-            log.warning("%s is %s: its copy is read", self.folder(project) / STATE, "damaged" if damaged else "gone")
+            log.warning("%s is %s: its copy is read", documents.place(STATE), "damaged" if damaged else "gone")
             return copy
         if not damaged:
             return ProjectState()
         reason = (
-            f"{self.folder(project) / STATE} and its copy are damaged, so nobody knows whether the project is connected: run "
+            f"{documents.place(STATE)} and its copy are damaged, so nobody knows whether the project is connected: run "
             f"`al-backend connect --project {project}`. Labels, versions and embeddings are all there."
         )
         return ProjectState(errors={"": reason})

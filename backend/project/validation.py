@@ -8,18 +8,17 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save
 
 from backend.learning.promise import Checks, Decision, Population, decide
 from backend.project.consensus import ACCEPTED, UNLABELLED
 from backend.project.tasks import Tasks
-from model.files import read_json, write_atomically, write_json
+from model.documents import Documents
 from strategies.arrays.hashing import uniform_hash
 
 FOLDER, FILE = "validation", "validation.json"
@@ -74,15 +73,15 @@ class Answered:
 
 
 class Validation:
-    """The frozen head of one project, in a folder of its own below the project's `folder`; a file is whole or not there."""
+    """The frozen head of one project, in a folder of its own among the project's `documents`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / FOLDER
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents.within(FOLDER)
 
     def read(self) -> Frozen | None:
         """The frozen head, None where there is none, or its file is damaged."""
         try:
-            return Frozen(**(read_json(self._folder / FILE) or {}))
+            return Frozen(**(self._documents.read_json(FILE) or {}))
         except TypeError:
             return None
 
@@ -94,16 +93,16 @@ class Validation:
             "guesses": candidates.guesses,
             "confidences": candidates.confidences,
         }
-        write_atomically(self._folder / frozen.arrays, lambda beside: save_file(arrays, beside))
+        self._documents.write(frozen.arrays, save(arrays))
         self.keep(frozen)
-        for path in self._folder.glob("*.safetensors"):
-            if path.name != frozen.arrays:
-                path.unlink(missing_ok=True)
+        for name in self._documents.names():
+            if name.endswith(".safetensors") and name != frozen.arrays:
+                self._documents.remove(name)
         return frozen
 
     def keep(self, frozen: Frozen) -> Frozen:
         """Write what has changed of it; returns it."""
-        write_json(self._folder / FILE, asdict(frozen))
+        self._documents.write_json(FILE, asdict(frozen))
         return frozen
 
     def ask(self, frozen: Frozen, more: int, wish: str = "") -> Frozen:
@@ -116,9 +115,9 @@ class Validation:
     def candidates(self, frozen: Frozen) -> Population:
         """Its guesses, in the order in which images are asked about; none where the file is gone or damaged."""
         try:
-            found = load_file(self._folder / frozen.arrays)
+            found = load(self._documents.read(frozen.arrays) or b"")
             tasks, guesses, confidences = found["tasks"], found["guesses"], found["confidences"]
-        except (OSError, SafetensorError, KeyError):
+        except (SafetensorError, KeyError):
             return Population(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
         order = np.argsort(uniform_hash(tasks, f"checks {frozen.arrays}"), kind="stable")
         return Population(tasks[order], guesses[order], confidences[order])
@@ -131,36 +130,35 @@ class Validation:
     def promises(self) -> list[Promise]:
         """What was accepted and not taken back, oldest first; those of a lost DATA_DIR are not known."""
         try:
-            return [Promise(**entry) for entry in read_json(self._folder / "promises.json") or []]
+            return [Promise(**entry) for entry in self._documents.read_json("promises.json") or []]
         except TypeError:
             return []
 
     def set_promises(self, promises: Iterable[Promise]) -> None:
         """Keep these."""
-        write_json(self._folder / "promises.json", [asdict(promise) for promise in promises])
+        self._documents.write_json("promises.json", [asdict(promise) for promise in promises])
 
     def decide(self, frozen: Frozen, tasks: list[int], error: float, annotate: bool) -> Decided:
         """Keep what was decided, so that a job that is interrupted ends it as it began; returns it."""
         decided = Decided(frozen.arrays, tasks, error, annotate)
-        write_json(self._folder / "decided.json", asdict(decided))
+        self._documents.write_json("decided.json", asdict(decided))
         return decided
 
     def decided(self, frozen: Frozen) -> Decided | None:
         """The decision about this head that is being carried out, None for none."""
         try:
-            decided = Decided(**(read_json(self._folder / "decided.json") or {}))
+            decided = Decided(**(self._documents.read_json("decided.json") or {}))
         except TypeError:
             return None
         return decided if decided.arrays == frozen.arrays else None
 
     def forget_decided(self) -> None:
         """It is carried out, or taken back."""
-        (self._folder / "decided.json").unlink(missing_ok=True)
+        self._documents.remove("decided.json")
 
     def clear(self) -> None:
         """Forget everything."""
-        for path in self._folder.glob("*"):
-            path.unlink(missing_ok=True)
+        self._documents.clear()
 
 
 def answered(frozen: Frozen, candidates: Population, unlabelled: NDArray[np.int64], labels: Mapping[int, str]) -> Answered:

@@ -3,10 +3,9 @@
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from model.files import locked, read_json, write_json
+from model.documents import Documents
 
 FILE = "wishes.json"
 KEPT = 20  # outcomes
@@ -15,11 +14,11 @@ VALIDATE, ACCEPT, TAKE_BACK = "validate", "accept", "take_back"
 
 
 class Wishes:
-    """The wishes of one project, in a small file of its `folder`, safe for many processes. A wish is a dict with its "act" and
+    """The wishes of one project, among its `documents`, safe for many processes. A wish is a dict with its "act" and
     "id"; what came of it has "said" besides, and "refused": whether nothing was done."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
 
     def waiting(self) -> list[dict[str, Any]]:
         """Those to be worked off, oldest first."""
@@ -55,10 +54,10 @@ class Wishes:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._path.unlink(missing_ok=True)
+        self._documents.remove(FILE)
 
     def _read(self) -> dict[str, list[dict[str, Any]]]:
-        found = read_json(self._path)
+        found = self._documents.read_json(FILE)
         lists = found if isinstance(found, dict) else {}
         return {
             name: [wish for wish in lists.get(name) or [] if isinstance(wish, dict) and {"act", "id"} <= wish.keys()]
@@ -67,8 +66,8 @@ class Wishes:
 
     def _change(self, change: Callable[[dict[str, list[dict[str, Any]]]], str]) -> str:
         """Read, change, write, with no other process between; returns what `change` returns."""
-        with locked(self._path.with_name(".wishes.lock")):
+        with self._documents.locked(FILE):
             kept = self._read()
             value = change(kept)
-            write_json(self._path, kept)
+            self._documents.write_json(FILE, kept)
             return value

@@ -11,7 +11,8 @@ from typing import Any
 
 from backend.labelstudio.accepted import accepted_mark
 from backend.labelstudio.labelling_config import LabelConfigError, parse_label_config
-from backend.project.state import Projects, ProjectState, finetune_depth
+from backend.project.sharing import projects_of
+from backend.project.state import ProjectState, finetune_depth
 from backend.project.wishes import TAKE_BACK, Wishes
 from backend.queue.signs import hear
 from backend.queue.work import Work
@@ -52,7 +53,7 @@ def handle_all(payloads: Sequence[dict[str, Any]], settings: Settings, work: Wor
 
     Alike ones in a row are one act on Redis, which counts their labels together. Raises RedisError.
     """
-    read = lru_cache(maxsize=None)(Projects(settings.data_dir).read)
+    read = lru_cache(maxsize=None)(projects_of(settings).read)
     acts = _Acts()
     changed: set[int] = set()
     planned: list[dict[str, int | str] | Exception] = []
@@ -160,7 +161,7 @@ def _annotations(action: str, payload: dict[str, Any], project: int, state: Proj
 def _taking_back(settings: Settings, project: int) -> bool:
     """Whether accepted labels are being deleted, so that a deletion is none of a person's label, most likely; the reconcile
     sees where one is."""
-    wishes = Wishes(Projects(settings.data_dir).folder(project))
+    wishes = Wishes(projects_of(settings).documents(project))
     return any(wish["act"] == TAKE_BACK for wish in wishes.waiting())
 
 

@@ -1,12 +1,12 @@
 """What there is to know of accepting labels: how far checks are, and what people say of accepted ones."""
 
-from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backend.project.index import Index
+from model.documents import Documents
 
 if TYPE_CHECKING:  # these bring scipy, which the help of commands does without
     from backend.learning.promise import Decision
@@ -15,13 +15,13 @@ if TYPE_CHECKING:  # these bring scipy, which the help of commands does without
 NONE: dict[str, Any] = {"checks": None, "audits": {"answered": 0, "wrong": 0, "promised": 0.0, "contradicted": False}}
 
 
-def accepting_values(folder: Path, index: Index) -> dict[str, Any]:
+def accepting_values(documents: Documents, index: Index) -> dict[str, Any]:
     """checks: of the frozen head its version, the images asked about and those answered, how many it could label itself `now`,
     and which `step` of more checks would allow more; None where none is frozen; audits: what people said of accepted images
     that they were asked about. Raises IndexUnavailable."""
     from backend.project.validation import Validation, look
 
-    seen, checks = look(Validation(folder), index.tasks), None
+    seen, checks = look(Validation(documents), index.tasks), None
     if seen and not seen.frozen.used:
         frozen = seen.frozen
         decision = seen.decide(frozen.error)

@@ -100,13 +100,13 @@ def _index(projects: Projects, project: int, state: ProjectState) -> tuple[dict[
     if not path.exists():
         return NOTHING, {}
     try:
-        index = Index(path)
+        index, documents = Index(path), projects.documents(project)
         try:
             published = index.published.scores(state.live)
             left = sum(place < 0.5 for place in index.tasks.published(state.live, UNLABELLED).values())
-            people, accepting = people_values(index), accepting_values(projects.folder(project), index)
+            people, accepting = people_values(index), accepting_values(documents, index)
             problems = [asdict(problem) | {"text": str(problem)} for problem in index.problems()]
-            sent = index.tasks.known(Ahead(projects.folder(project)).tasks().tolist())
+            sent = index.tasks.known(Ahead(documents).tasks().tolist())
             ahead = sum(what == UNLABELLED for what, _ in sent.values())
             told = {"tasks": index.counts(), "queue_left": left, "ahead": ahead, "people": people}
             told |= {"accepting": accepting, "pace": index.answers.pace(), "problems": problems}

@@ -7,6 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from backend.bench.label_studio import name_of
 from backend.labelstudio.accepted import MARK, VERSION
+from backend.project.state import Projects
 from backend.project.validation import Validation
 from tests.conftest import every_prediction
 from tests.e2e.conftest import Annotator, first, wait_until
@@ -37,7 +38,7 @@ def project(house, annotator, insects):
     said = house.cli("validate", "--project", str(project), "--n", str(CHECKS), "--error", ERROR)
     print(said)
     assert f"{CHECKS} images of which al-" in said
-    validation = Validation(house.settings.data_dir / "projects" / str(project))
+    validation = Validation(Projects(house.settings.data_dir).documents(project))
     asked, frozen = validation.asked().tolist(), validation.read()
     population = validation.candidates(frozen)
     guesses = dict(zip(population.tasks.tolist(), population.guesses.tolist(), strict=True))

@@ -10,6 +10,7 @@ from backend.bench.label_studio import name_of
 from backend.learning.slots import SEED
 from backend.project.groups import Groups
 from backend.project.index import Index
+from model.documents import DocumentsOnDisk
 from strategies.arrays.hashing import uniform_hash
 from tests.e2e.conftest import Annotator, first, wait_until
 from tests.e2e.editor import Editor
@@ -63,7 +64,7 @@ def choose(house, project, truth, label, odd=2):
     left = left[uniform_hash(left, SEED) >= house.settings.explore].tolist()  # the others may be random slots some day
     right = [task for task in left if truth[task] == label][: SIZE - odd]
     wrong = [task for task in left if truth[task] != label][:odd]
-    Groups(folder).ask([*right, *wrong], "a test")
+    Groups(DocumentsOnDisk(folder)).ask([*right, *wrong], "a test")
     return right, wrong
 
 

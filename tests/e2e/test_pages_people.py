@@ -8,6 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from backend.bench.label_studio import name_of
 from backend.project.doubts import read_found
 from backend.project.index import Index
+from backend.project.state import Projects
 from tests.e2e.conftest import Annotator, first, wait_until
 from tests.e2e.person import DESK, PHONE, Person
 
@@ -47,10 +48,10 @@ def doubted(house, insects, tasks, ann):
     for number, task in enumerate(list(by_id.values())[:LABELS]):
         truth = insects[name_of(task)][0]
         ann.label(task, OTHER[truth] if number == 3 else truth)
-    folder = house.settings.data_dir / "projects" / str(project) / "versions"
+    documents = Projects(house.settings.data_dir).documents(project)
 
     def judged():
-        found = read_found(folder / house.live(project))
+        found = read_found(documents, house.live(project))
         return found if found and found.judged >= LABELS else None
 
     found = wait_until(judged, 180, "doubts of all labels")

@@ -14,6 +14,7 @@ from PIL import Image
 from backend.bench import label_studio as ls
 from backend.pages.visit import TABS
 from backend.project.map import has_map
+from backend.project.state import Projects
 from backend.queue.work import Work
 from backend.simulate.folder import images_by_class
 from tests.conftest import ROOT
@@ -71,7 +72,7 @@ def project(explorer, shapes, people):
             before = explorer.live(project)
             wait_until(lambda old=before: explorer.live(project) != old, 300, "a version that has learned them")
     Work(explorer.redis, AT_ONCE).wake("map", project)
-    wait_until(lambda: has_map(explorer.settings.data_dir / "projects" / str(project)), 300, "the map")
+    wait_until(lambda: has_map(Projects(explorer.settings.data_dir).documents(project)), 300, "the map")
     return project
 
 

@@ -6,15 +6,7 @@ import pytest
 
 import model.documents as module
 from model.bucket import Bucket, Changed, StoreUnavailable
-from model.documents import DocumentsInBucket, DocumentsOnDisk
-
-
-@pytest.fixture(params=["disk", "bucket"])
-def documents(request, tmp_path):
-    if request.param == "disk":
-        return DocumentsOnDisk(tmp_path)
-    lock = threading.Lock()
-    return DocumentsInBucket(request.getfixturevalue("bucket"), lambda _: lock)
+from model.documents import DocumentsInBucket
 
 
 def test_what_is_written_is_read_and_what_is_removed_is_gone(documents):

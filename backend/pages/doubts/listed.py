@@ -2,12 +2,12 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 from backend.project.agreement import last_by_each
 from backend.project.answers import Answer
 from backend.project.doubts import Doubt, Found, Right, latest_found
 from backend.project.index import Index
+from model.documents import Documents
 
 SHOWN = 24  # of each kind
 
@@ -38,18 +38,18 @@ class Listed:
     disagreements_in_all: int
 
 
-def look(index: Index, folder: Path, live: str, asked: Collection[int] = ()) -> Listed:
-    """What is in doubt in the project in `folder` while the queue follows `live`. Ground truth never is, and what was found
-    right is not until it is labelled otherwise.
+def look(index: Index, documents: Documents, live: str, asked: Collection[int] = ()) -> Listed:
+    """What is in doubt in the project of these `documents` while the queue follows `live`. Ground truth never is, and what was
+    found right is not until it is labelled otherwise.
 
     asked: tasks that one person more was asked about a moment ago, which the index does not say yet. Raises IndexUnavailable.
     """
-    found = latest_found(folder / "versions", live) if live else None
+    found = latest_found(documents, live) if live else None
     disputed = index.answers.disputed()
     doubted = [doubt.task for doubt in found.doubts] if found else []
     rows = {task: row for task in [*disputed, *doubted] if (row := index.row(task))}
     said = {task: index.answers.of(task) for task in rows}
-    right, sureness = Right(folder).labels(), index.answers.sureness()
+    right, sureness = Right(documents).labels(), index.answers.sureness()
 
     def is_settled(task: int) -> bool:
         return any(answer.truth for answer in said[task]) or (task in right and right[task] == rows[task].label)

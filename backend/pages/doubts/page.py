@@ -23,7 +23,7 @@ def _doubts(visit: Visit) -> Response:
     listed, names = Listed(None, [], 0, [], 0), names_for(visit)
     if (folder / "index.sqlite").exists():
         with closing(Index(folder / "index.sqlite")) as index:
-            listed = look(index, folder, state.live, asked)
+            listed = look(index, visit.documents, state.live, asked)
     return visit.page(
         "doubts.html",
         live=state.live,
@@ -51,7 +51,7 @@ def _act(visit: Visit) -> Response:
     if visit.text("act") == RIGHT:
         if row.label is None or row.label != visit.text("label"):
             return visit.page("trouble.html", 409, text=f"Task {task} has another label by now: load Doubts again.")
-        Right(folder).add(task, row.label)
+        Right(visit.documents).add(task, row.label)
         return visit.go(back)
     if wanted is None or not wanted.is_open:
         people = {answer.person for answer in said if not answer.skipped}

@@ -33,8 +33,7 @@ class Desk:
         self._explore = visit.house.settings.explore
         redis, project = visit.house.work.redis, visit.project or 0
         self.name = visit.account.name
-        folder = visit.house.projects.folder(project)
-        self.groups, self.ahead = Groups(folder), Ahead(folder)
+        self.groups, self.ahead = Groups(visit.documents), Ahead(visit.documents)
         self.holds = Holds(redis, project)
         self.decisions = Decisions(redis, project, self.person)
 

@@ -25,7 +25,7 @@ RELAXED = {"script-src": "'self' 'unsafe-eval'", "style-src": "'self' 'unsafe-in
 
 def _map(visit: Visit) -> Response:
     project = visit.project or 0
-    there = has_map(visit.house.projects.folder(project))
+    there = has_map(visit.documents)
     answer = visit.page(
         "map.html",
         there=there,
@@ -53,7 +53,7 @@ def _draw(visit: Visit) -> Response:
 def _points(visit: Visit) -> Response:
     project = visit.project or 0
     folder = visit.house.projects.folder(project)
-    drawn = read_map(folder)
+    drawn = read_map(visit.documents)
     if drawn is None:
         return Response("There is no map yet.", 404)
     with closing(Index(folder / "index.sqlite")) as index:

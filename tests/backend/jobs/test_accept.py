@@ -34,15 +34,15 @@ def place(make_place, monkeypatch):
 
 def wish(place, act, **values):
     """Wish for something and have it done; returns what was said."""
-    wishes = Wishes(folder(place))
+    wishes = Wishes(documents(place))
     number = wishes.add(act, **values)
     place.run(accept)
     return wishes.outcome(number)["said"]
 
 
-def folder(place):
+def documents(place):
     with place.session() as session:
-        return session.projects.folder(place.project)
+        return session.documents
 
 
 def validate(place, n=CHECKS, **values):
@@ -238,7 +238,7 @@ def test_one_command_takes_them_all_back(checked, form):
 
 def test_what_was_interrupted_is_ended_as_it_was_decided(checked):
     checked.studio.faults.append(Fault("POST", "/api/dm/actions", 400))
-    Wishes(folder(checked)).add(ACCEPT, error=ERROR, form="annotations")
+    Wishes(documents(checked)).add(ACCEPT, error=ERROR, form="annotations")
     with pytest.raises(LabelStudioError):
         checked.run(accept)
     decided = sorted(checked.predictions(VERSION))
@@ -265,7 +265,7 @@ def test_answers_that_contradict_the_promise_warn(checked):
     answer(checked, audits, wrong=audits)
     with checked.session() as session:
         session.sync()
-        audits_said = accepting_values(folder(checked), session.index)["audits"]
+        audits_said = accepting_values(session.documents, session.index)["audits"]
     assert audits_said == {
         "answered": len(audits),
         "wrong": len(audits),

@@ -6,7 +6,7 @@ import pytest
 from backend.jobs.doubts import doubt, doubts_of
 from backend.jobs.round import run_round
 from backend.learning.rounds import Labelled
-from backend.project.doubts import FILE, Right, read_found
+from backend.project.doubts import Right, read_found
 from model.files import write_json
 from model.head import fit_head
 from model.learner import Learner
@@ -22,7 +22,8 @@ def folder_of(place):
 
 def doubts(place):
     """What the live version doubts."""
-    return read_found(folder_of(place))
+    with place.session() as session:
+        return read_found(session.documents, place.live())
 
 
 @pytest.fixture
@@ -92,24 +93,23 @@ def test_before_the_first_version_there_is_nothing_to_do(place):
 
 def test_what_is_kept_goes_with_its_version(labelled):
     labelled.run(doubt)
-    old = folder_of(labelled)
     with labelled.session() as session:
-        session.versions.remove(old.name)
-    assert read_found(old) is None
+        session.versions.remove(labelled.live())
+        assert read_found(session.documents, labelled.live()) is None
 
 
 @pytest.mark.parametrize("damaged", [None, {"doubts": 3}, {"doubts": [{"task": "x"}], "judged": 1, "learned": 0}])
 def test_a_damaged_file_is_no_file(labelled, damaged):
-    write_json(folder_of(labelled) / FILE, damaged)
+    write_json(folder_of(labelled) / "doubts.json", damaged)
     assert doubts(labelled) is None
 
 
-def test_what_is_found_right_stays_known(tmp_path):
-    Right(tmp_path).add(3, "ants")
-    Right(tmp_path).add(4, "bees")
-    assert Right(tmp_path).labels() == {3: "ants", 4: "bees"}
-    Right(tmp_path).clear()
-    assert Right(tmp_path).labels() == {}
+def test_what_is_found_right_stays_known(documents):
+    Right(documents).add(3, "ants")
+    Right(documents).add(4, "bees")
+    assert Right(documents).labels() == {3: "ants", 4: "bees"}
+    Right(documents).clear()
+    assert Right(documents).labels() == {}
 
 
 def test_embeddings_that_are_not_finite_cost_themselves_alone(labelled):

@@ -24,7 +24,7 @@ def large(make_place, monkeypatch):
 
 
 def groups(place, version=None):
-    return Groups(Projects(place.settings.data_dir).folder(place.project)).read(version or place.live())
+    return Groups(Projects(place.settings.data_dir).documents(place.project)).read(version or place.live())
 
 
 def colour(place, task):

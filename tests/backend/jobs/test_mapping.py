@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("two_versions")
 
 def kept(place):
     with place.session() as session:
-        return read_map(session.projects.folder(place.project))
+        return read_map(session.documents)
 
 
 def woken(place):

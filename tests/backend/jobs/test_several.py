@@ -102,7 +102,8 @@ def test_a_class_that_was_left_out_is_doubted(several):
         answer(several, number, [] if number == 10 else truth(number))
     several.run(run_round)
     assert several.run(doubt) >= 1
-    found = read_found(several.settings.data_dir / "projects" / str(several.project) / "versions" / several.live())
+    with several.session() as session:
+        found = read_found(session.documents, several.live())
     assert (found.doubts[0].task, found.doubts[0].label) == (several.tasks[10], "[]")
     assert "red" in names_of(found.doubts[0].suggested)
 
@@ -132,7 +133,7 @@ def test_the_map_guesses_no_class_where_none_is_more_likely_than_not(several):
     several.run(run_round)
     several.run(draw_map)
     with several.session() as session:
-        drawn = read_map(session.projects.folder(several.project))
+        drawn = read_map(session.documents)
         head = session.versions.load(several.live()).head
         values, _ = session.store.get(drawn.keys.tolist())
     likely = head.probabilities(values)

@@ -13,6 +13,7 @@ from backend.project.arrays import labelled_and_pool
 from backend.project.index import Index
 from backend.project.sample import KeptSample
 from model import head, stored_embeddings
+from model.documents import DocumentsOnDisk
 from model.embedding_store import EmbeddingStore
 from model.stored_embeddings import StoredEmbeddings
 from strategies import REGISTRY
@@ -31,7 +32,7 @@ def folder(tmp_path_factory):
 def read(folder):
     """The project's labelled images and its pool."""
     classes = parse_label_config(CONFIG).classes
-    draw = partial(KeptSample(folder / "random_sample.json").draw, share=0.1)
+    draw = partial(KeptSample(DocumentsOnDisk(folder)).draw, share=0.1)
     with closing(Index(folder / "index.sqlite")) as index:
         store = EmbeddingStore(folder / "embeddings", DIMENSIONS)
         return labelled_and_pool(index.tasks.arrays(), classes, store, draw, all_unseen)

@@ -22,7 +22,7 @@ def path(session):
 @pytest.fixture
 def wishes(session):
     """What was wished for."""
-    return Wishes(session.projects.folder(session.project))
+    return Wishes(session.documents)
 
 
 @pytest.fixture

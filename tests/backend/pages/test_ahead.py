@@ -18,7 +18,7 @@ def path(session, page):
 
 
 def kept(session):
-    return Ahead(session.projects.folder(session.project))
+    return Ahead(session.documents)
 
 
 def test_ticked_images_of_more_like_this_are_sent_by_whom_it_was(browser, session):

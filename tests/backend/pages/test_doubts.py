@@ -32,7 +32,7 @@ def put_in_doubt(session, *rows, learned=0):
     """Let the live version doubt these."""
     others = {"ants": "bees", "bees": "ants"}
     doubts = [Doubt(row.task, row.label, 0.031, others[row.label], 0.952) for row in rows]
-    write_found(session.versions.folder / session.state.live, Found(doubts, 4, learned))
+    write_found(session.documents, session.state.live, Found(doubts, 4, learned))
 
 
 def entry(page, task):
@@ -119,7 +119,7 @@ def test_a_label_that_has_changed_since_is_not_said_to_be_right(browser, session
     put_in_doubt(session, row)
     browser.get(path)
     assert browser.send(path, task=str(row.task), act="right", label="wasps").status_code == 409
-    assert Right(session.projects.folder(session.project)).labels() == {}
+    assert Right(session.documents).labels() == {}
 
 
 def test_a_label_changed_in_label_studio_is_in_doubt_no_more(browser, session, label_studio, path):
@@ -182,13 +182,14 @@ def test_while_a_new_version_is_looked_through_the_page_shows_what_the_last_one_
     assert "Labelled" in entry(browser.get(path), row.task)
     new = session.versions.folder / "v9-that-is-new"
     new.mkdir()
-    write_found(new, Found([], 4, 0))
+    (new / "version.json").write_text("{}")
+    write_found(session.documents, new.name, Found([], 4, 0))
     assert "None of 4 labels is in doubt" in browser.get(path)
 
 
 def test_before_the_first_version_and_before_the_job_the_page_says_what_comes(browser, session, path):
     assert "some seconds after each round" in browser.get(path)
-    write_found(session.versions.folder / session.state.live, Found([], 0, 0))
+    write_found(session.documents, session.state.live, Found([], 0, 0))
     assert "this takes 20 of them" in browser.get(path)
     with session.edit() as state:
         state.live = ""

@@ -48,7 +48,7 @@ def test_progress_is_by_class_and_says_why_there_is_no_confusion_matrix(browser,
 
 def test_groups_say_that_images_are_labelled_one_by_one_here(browser, several):
     tasks = tuple(row.task for row in several.index.rows() if row.state == "unlabelled")
-    Groups(several.projects.folder(several.project)).write(several.state.live, [Group("g", tasks, "ants", (), "alike")])
+    Groups(several.documents).write(several.state.live, [Group("g", tasks, "ants", (), "alike")])
     page = browser.get(f"/projects/{several.project}/groups")
     assert "label them one by one" in page
     assert "<form" not in page.partition("<main")[2] or 'id="group"' not in page
@@ -57,7 +57,7 @@ def test_groups_say_that_images_are_labelled_one_by_one_here(browser, several):
 def test_a_set_in_doubt_is_told_as_people_read_it(browser, several):
     task = next(row.task for row in several.index.rows() if row.label == '["ants", "bees"]')
     found = Found([Doubt(task, '["ants", "bees"]', 0.1, "[]", 0.9)], 30, 0)
-    write_found(several.versions.folder / several.state.live, found)
+    write_found(several.documents, several.state.live, found)
     page = browser.get(f"/projects/{several.project}/doubts")
     assert "Labelled <strong>ants, bees</strong>" in page
     assert "looks like <strong>none of these</strong>" in page

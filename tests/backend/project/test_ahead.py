@@ -2,12 +2,12 @@
 
 import pytest
 
-from backend.project.ahead import MOST, Ahead, TooManyAhead
+from backend.project.ahead import FILE, MOST, Ahead, TooManyAhead
 
 
 @pytest.fixture
-def ahead(tmp_path):
-    return Ahead(tmp_path)
+def ahead(documents):
+    return Ahead(documents)
 
 
 def test_what_was_sent_first_stands_first(ahead):
@@ -34,8 +34,8 @@ def test_the_head_takes_no_more_than_it_says(ahead):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"task": 1}', '[{"task": "x", "who": "ann", "when": 1}]', "7"])
-def test_a_damaged_file_is_an_empty_head(ahead, tmp_path, content):
-    (tmp_path / "ahead.json").write_text(content)
+def test_a_damaged_file_is_an_empty_head(ahead, documents, content):
+    documents.write(FILE, content.encode())
     assert ahead.tasks().tolist() == []
     ahead.send([4], "ann")
     assert ahead.tasks().tolist() == [4]

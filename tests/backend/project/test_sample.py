@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from backend.learning.slots import slot_order
-from backend.project.sample import KeptSample
+from backend.project.sample import FILE, KeptSample
 
 
 def project(n, labels, start=1):
@@ -24,22 +24,20 @@ def after_an_import(kept, between=lambda: None):
     return before, kept.draw(*both, share=0.1).weights
 
 
-def test_an_import_leaves_the_sample_as_it_is(tmp_path):
-    before, after = after_an_import(KeptSample(tmp_path / "random_sample.json"))
+def test_an_import_leaves_the_sample_as_it_is(documents):
+    before, after = after_an_import(KeptSample(documents))
     assert (before > 0).sum() == 30
     assert after[:1000].tolist() == before.tolist()
     assert not after[1000:].any()
 
 
 @pytest.mark.parametrize("content", [None, "", "{", '[{"last": "x"}]', "[3]", "\0"])
-def test_a_record_that_is_lost_or_damaged_begins_anew(tmp_path, content):
-    path = tmp_path / "random_sample.json"
-
+def test_a_record_that_is_lost_or_damaged_begins_anew(documents, content):
     def damage():
-        path.unlink()
+        documents.remove(FILE)
         if content is not None:
-            path.write_text(content)
+            documents.write(FILE, content.encode())
 
-    _, after = after_an_import(KeptSample(path), damage)
+    _, after = after_an_import(KeptSample(documents), damage)
     assert np.unique(after[after > 0]).size <= 1
-    assert path.read_text().startswith("[")
+    assert documents.read_text(FILE).startswith("[")

@@ -1,4 +1,4 @@
-"""A frozen head on disk, what people said of its images, and the wishes that a job works off."""
+"""A frozen head as it is kept, what people said of its images, and the wishes that a job works off."""
 
 from contextlib import closing
 
@@ -10,7 +10,7 @@ from backend.labelstudio.labelling_config import parse_label_config
 from backend.learning.promise import Population
 from backend.project.accepting import NotNow, check_target
 from backend.project.index import Index
-from backend.project.validation import Promise, Validation, answered, look
+from backend.project.validation import FILE, FOLDER, Promise, Validation, answered, look
 from backend.project.wishes import ACCEPT, TAKE_BACK, VALIDATE, Wishes
 from tests.backend.project.made_up import TARGET, annotation, task
 
@@ -19,9 +19,9 @@ POPULATION = Population(TASKS, TASKS % 3, np.linspace(0.9, 0.99, 20).astype(np.f
 
 
 @pytest.fixture
-def validation(tmp_path):
+def validation(documents):
     """That of a project."""
-    return Validation(tmp_path)
+    return Validation(documents)
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def frozen(validation):
     return validation.ask(validation.freeze("al-3-0a0b0c", TARGET.as_dict(), 0.02, POPULATION), 5)
 
 
-def test_what_is_frozen_is_read_again_in_an_order_of_its_own(validation, frozen):
-    again = Validation(validation._folder.parent)
+def test_what_is_frozen_is_read_again_in_an_order_of_its_own(frozen, documents):
+    again = Validation(documents)
     found = again.candidates(again.read())
     assert again.read() == frozen
     assert sorted(found.tasks.tolist()) == TASKS.tolist() != found.tasks.tolist()
@@ -51,11 +51,11 @@ def test_one_wish_asks_once_however_often_it_is_begun(validation, frozen):
     assert validation.ask(validation.read(), 2, "b").asked == 9
 
 
-def test_freezing_anew_draws_others_and_leaves_one_file(validation, frozen):
+def test_freezing_anew_draws_others_and_leaves_one_file(validation, frozen, documents):
     before = validation.asked().tolist()
     validation.ask(validation.freeze(frozen.version, frozen.target, 0.02, POPULATION), 5)
     assert validation.asked().tolist() != before
-    assert len(list(validation._folder.glob("*.safetensors"))) == 1
+    assert len([name for name in documents.names(FOLDER) if name.endswith(".safetensors")]) == 1
 
 
 def said(validation, frozen, *answers):
@@ -92,12 +92,12 @@ def test_a_look_takes_unlabelled_and_accepted_images_for_open_and_all_others_for
     assert found.open_checks == 2
 
 
-def test_a_damaged_file_is_nothing_frozen(validation, frozen):
-    (validation._folder / frozen.arrays).write_bytes(b"\0" * 40)
+def test_a_damaged_file_is_nothing_frozen(validation, frozen, documents, tmp_path):
+    documents.write(f"{FOLDER}/{frozen.arrays}", b"\0" * 40)
     assert not len(validation.asked())
-    (validation._folder / "validation.json").write_text("{")
+    documents.write(f"{FOLDER}/{FILE}", b"{")
     assert validation.read() is None
-    with closing(Index(validation._folder / "index.sqlite")) as index:
+    with closing(Index(tmp_path / "index.sqlite")) as index:
         assert look(validation, index.tasks) is None
 
 
@@ -124,8 +124,8 @@ def test_labels_of_several_classes_are_refused_and_those_of_a_tree_are_not():
     check_target(parse_label_config(f'<View>{image}<Taxonomy name="c" toName="image">{choices}</Taxonomy></View>'))
 
 
-def test_wishes_are_worked_off_in_order_and_the_same_twice_is_one(tmp_path):
-    wishes = Wishes(tmp_path)
+def test_wishes_are_worked_off_in_order_and_the_same_twice_is_one(documents):
+    wishes = Wishes(documents)
     first = wishes.add(VALIDATE, n=5, error=0.02)
     assert wishes.add(VALIDATE, n=5, error=0.02) == first
     second = wishes.add(ACCEPT, error=0.02)
@@ -137,7 +137,7 @@ def test_wishes_are_worked_off_in_order_and_the_same_twice_is_one(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"waiting": [3, {"act": "accept"}], "done": null}'])
-def test_a_damaged_list_of_wishes_is_none(tmp_path, content):
-    (tmp_path / "wishes.json").write_text(content)
-    assert Wishes(tmp_path).waiting() == []
-    assert Wishes(tmp_path).add(TAKE_BACK)
+def test_a_damaged_list_of_wishes_is_none(documents, content):
+    documents.write("wishes.json", content.encode())
+    assert Wishes(documents).waiting() == []
+    assert Wishes(documents).add(TAKE_BACK)

@@ -63,7 +63,7 @@ def test_labels_accepted_from_the_model_wake_nothing(send, work):
 
 
 def test_while_accepted_labels_are_taken_back_deletions_start_no_rounds(send, work):
-    wishes = Wishes(Projects(send.settings.data_dir).folder(1))
+    wishes = Wishes(Projects(send.settings.data_dir).documents(1))
     wishes.add(TAKE_BACK)
     assert kind(send("ANNOTATIONS_DELETED", annotations=[{"id": 1}])) == "reconcile"
     wishes.settle(wishes.waiting()[0], "done", refused=False)

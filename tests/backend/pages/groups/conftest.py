@@ -93,7 +93,7 @@ def project(session: Session, label_studio: LabelStudioInMemory) -> Grouped:
     queue = session.index.published.queue(session.state.live, 100)
     slots = [row.task for row, _, is_slot in queue if is_slot]
     tasks = sorted(row.task for row, _, is_slot in queue if not is_slot)
-    store = Groups(session.projects.folder(session.project))
+    store = Groups(session.documents)
     first, second = tuple(tasks[:3]), tuple(tasks[3:6])
     store.write(
         session.state.live,
