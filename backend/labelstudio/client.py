@@ -131,14 +131,14 @@ class LabelStudio:
         """Change project settings. Each call sends the webhook PROJECT_UPDATED."""
         return self.request("PATCH", f"/api/projects/{project}", dict, json=changes)
 
-    def tasks(self, project: int, since: str = "", lost: dict[int, str] | None = None) -> Iterator[list[dict[str, Any]]]:
-        """Pages of tasks with their annotations: all, or those changed at about `since` (an `updated_at`) or later.
-
-        Tasks that Label Studio itself fails to list go into `lost`, by their ids, with the reason.
-        """
+    def tasks(
+        self, project: int, since: str = "", lost: dict[int, str] | None = None, overlap: timedelta = OVERLAP
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Pages of tasks with their annotations: all, or those changed after `since` (an `updated_at`), or up to `overlap`
+        before. Tasks that Label Studio itself fails to list go into `lost`, by their ids, with the reason."""
         query: dict[str, Any] = {"ordering": ["tasks:id"]}
         if since:
-            moment = (datetime.fromisoformat(since) - OVERLAP).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            moment = (datetime.fromisoformat(since) - overlap).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
             item = {"filter": "filter:tasks:updated_at", "operator": "greater", "type": "Datetime", "value": moment}
             query["filters"] = {"conjunction": "and", "items": [item]}
         return self._pages(project, TASK_FIELDS, query, lost)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.client import OVERLAP, LabelStudio, LabelStudioError
+from backend.labelstudio.installation import ask_installation
 from backend.labelstudio.labelling_config import Target
 from backend.project.index import Index
 from backend.project.problems import TASK
@@ -15,6 +16,8 @@ log = logging.getLogger(__name__)
 EARLY = timedelta(hours=1)  # that Label Studio's clock may be ahead of ours
 OLDEST = datetime(2000, 1, 1, tzinfo=UTC)  # before there was any Label Studio
 SYNCED_TO = "synced_to"  # the note of how far an index got that has all tasks
+SETTLED = "settled"  # the same, once no slow transaction can still add to what was read
+CLOCK_SECONDS = 10.0  # that Label Studio has to say what time it is
 
 
 def sync_index(
@@ -36,16 +39,22 @@ def sync_index(
         index.set_unlistable(still)
 
     def read(since: str) -> None:
-        """How far it got counts only once the last page is in."""
-        done, newest = 0, since
+        """How far it got counts only once the last page is in. What changes meanwhile may be on a page that was read before, so
+        that it got no further than to its own beginning."""
+        began, done, newest = _clock(label_studio), 0, since
+        overlap = timedelta(0) if since and since == index.note(SETTLED) else OVERLAP
         lost: dict[int, str] = {}
-        for page in label_studio.tasks(project, since, lost):
+        for page in label_studio.tasks(project, since, lost, overlap):
             index.update(page, target)
             newest = newest_change(page, newest)
             done += len(page)
             progress("reading tasks", done, max(done, 0 if since else task_number))
         index.set_unlistable(lost)
+        last = moment_of(newest)
+        if last and began and last > began:
+            last, newest = began, began.isoformat()
         index.set_note(SYNCED_TO, newest)
+        index.set_note(SETTLED, newest if last and began and began - last > OVERLAP else "")
 
     read(newest_change([], index.note(SYNCED_TO)))
     if index.count() != task_number:
@@ -55,6 +64,15 @@ def sync_index(
             read("")
     for problem in index.problems():
         log.warning("Project %s: %s", project, problem)
+
+
+def _clock(label_studio: LabelStudio) -> datetime | None:
+    """What time it is for Label Studio, by the earlier of its clock and ours; None where it does not say."""
+    try:
+        moment = ask_installation(label_studio.url, CLOCK_SECONDS).moment
+    except LabelStudioError:
+        return None
+    return min(moment, datetime.now(UTC)) if moment else None
 
 
 def follow_target(index: Index, target: Target) -> None:

@@ -38,6 +38,60 @@ def test_tasks_deleted_in_label_studio_are_forgotten(session, label_studio):
     assert session.index.count() == 11
 
 
+def import_at(label_studio, seconds_ago):
+    """Let all tasks have been imported so long ago, at one moment."""
+    for task in label_studio.tasks.values():
+        task["updated_at"] = (datetime.now(UTC) - timedelta(seconds=seconds_ago)).isoformat()
+
+
+def read_by(session):
+    """How many tasks the next sync reads."""
+    told = []
+    session.progress = lambda _, done, __: told.append(done)
+    session.sync()
+    return told[-1]
+
+
+def test_tasks_imported_together_are_not_read_again_each_time(session, label_studio):
+    import_at(label_studio, seconds_ago=300)
+    assert [read_by(session), read_by(session)] == [12, 0]
+    label_studio.label(label_studio.task_ids(session.project)[3], "B")
+    assert read_by(session) == 1
+    assert session.index.counts()["labelled"] == 1
+
+
+@pytest.mark.parametrize("ahead", [300, 0], ids=["a Label Studio whose clock is ahead", "the same clock"])
+def test_what_was_imported_just_now_is_read_again_since_some_of_it_may_appear_later(session, label_studio, ahead):
+    label_studio.clock_off = ahead
+    import_at(label_studio, seconds_ago=20)
+    session.sync()
+    late = label_studio.task_ids(session.project)[3]
+    label_studio.label(late, "B")
+    label_studio.tasks[late]["updated_at"] = (datetime.now(UTC) - timedelta(seconds=40)).isoformat()
+    assert read_by(session) == 12
+    assert session.index.counts()["labelled"] == 1
+
+
+def test_a_label_given_while_tasks_are_read_is_not_lost(session, label_studio, monkeypatch):
+    import_at(label_studio, seconds_ago=300)
+    first, *_, last = label_studio.task_ids(session.project)
+    whole = session.label_studio.tasks
+
+    def slow(*arguments):
+        (page,) = list(whole(*arguments))
+        yield page[:-1]
+        label_studio.label(first, "A")  # is on the page that was read
+        label_studio.label(last, "B")
+        label_studio.tasks[last]["updated_at"] = (datetime.now(UTC) + timedelta(seconds=120)).isoformat()
+        yield session.label_studio.tasks_named(session.project, [last])
+
+    monkeypatch.setattr(session.label_studio, "tasks", slow)
+    session.sync()
+    monkeypatch.setattr(session.label_studio, "tasks", whole)
+    session.sync()
+    assert [row.label for row in session.index.rows() if row.label] == ["A", "B"]
+
+
 @pytest.mark.parametrize(
     "odd",
     [
