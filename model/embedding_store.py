@@ -2,6 +2,7 @@
 
 A shard is a safetensors file with `keys`, int64 of shape (n,), and `embeddings`, float16 of shape (n, D). A key stands for
 one image of one task. A shard that is gone or broken, or a row that is not finite, only means that images are embedded again.
+Where several machines share a bucket, the shards lie there, and here are copies of them: one that broke is fetched again.
 """
 
 import hashlib
@@ -17,16 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from model.bucket import StoreUnavailable
 from model.embedding_checks import Checks
 from model.embedding_places import Places
 from model.embedding_shard import DAMAGED, ShardError, finite_rows, read_keys, read_parts
 from model.files import write_atomically
+from model.mirror import Mirror
 
 Keys = Sequence[int] | NDArray[np.int64]
 
 log = logging.getLogger(__name__)
 COMPACT_ABOVE = 64  # shards in a store before `compact` merges the small ones
 SMALL = 1024  # rows
+SUFFIX = ".safetensors"
 
 # Parts of a link's query that say who may read and until when. They are others whenever the link is renewed.
 SIGNED = re.compile(
@@ -74,17 +78,21 @@ def unsigned(reference: str) -> str:
 
 
 class EmbeddingStore:
-    """The embeddings of one project under one backbone, in `folder`: as many as it has length, as of the last `refresh`."""
+    """The embeddings of one project under one backbone, in `folder`: as many as it has length, as of the last `refresh`.
 
-    def __init__(self, folder: Path, dimensions: int) -> None:
+    mirror: of `folder`, where other machines add shards too; every method that reads or writes may then raise StoreUnavailable.
+    """
+
+    def __init__(self, folder: Path, dimensions: int, mirror: Mirror | None = None) -> None:
         self.folder = folder
         self.dimensions = dimensions
+        self._mirror = mirror
         self._places = Places.none()
         self._read: set[Path] = set()
         self._checks = Checks(folder)
 
     def add(self, keys: Sequence[int], embeddings: NDArray[np.floating]) -> None:
-        """Write one shard of `embeddings`, finite, of shape (len(keys), D), rounded to float16."""
+        """Write one shard of `embeddings`, finite, of shape (len(keys), D), rounded to float16. All machines see it after."""
         if len(keys) != len(embeddings) or embeddings.shape[1:] != (self.dimensions,):
             raise ValueError(f"{len(keys)} keys do not fit embeddings of shape {embeddings.shape}")
         if not keys:
@@ -93,12 +101,19 @@ class EmbeddingStore:
             "keys": np.asarray(keys, np.int64),
             "embeddings": np.ascontiguousarray(embeddings, np.float16),
         }
-        shard = self.folder / f"{uuid.uuid4().hex}.safetensors"
-        write_atomically(shard, lambda beside: save_file(tensors, beside))
+        shard = self.folder / f"{uuid.uuid4().hex}{SUFFIX}"
 
-    def refresh(self) -> None:
-        """Take note of shards that were added or removed since the last call."""
-        shards = set(self.folder.glob("[!.]*.safetensors"))
+        def write(beside: Path) -> None:
+            save_file(tensors, beside)
+            if self._mirror:
+                self._mirror.put(shard.name, beside)
+
+        write_atomically(shard, write)
+
+    def refresh(self, age: float = 0, certain: bool = False) -> None:
+        """Take note of shards that were added or removed since the last call, here and, until `age` seconds ago, on other
+        machines. certain: see `Mirror.listing`."""
+        shards = self._shards(age, certain)
         if self._read - shards:
             self._places, self._read = Places.none(), set()
         new = shards - self._read
@@ -106,8 +121,10 @@ class EmbeddingStore:
         added, fine = {}, set()
         for shard in sorted(new):
             try:
-                added[shard] = keys = read_keys(shard, self.dimensions, shard in checked)
+                added[shard] = keys = self._keys(shard, shard in checked)
             except (ShardError, OSError) as error:
+                if isinstance(error, StoreUnavailable):
+                    raise
                 self._drop(shard, error)
                 continue
             if damaged := int((keys == DAMAGED).sum()):
@@ -118,6 +135,35 @@ class EmbeddingStore:
             self._checks.add(fine)
         self._places = self._places.with_shards(added)
         self._read |= set(added)
+
+    def _shards(self, age: float, certain: bool) -> set[Path]:
+        """All shards there are; what was not here has been fetched."""
+        here = set(self.folder.glob(f"[!.]*{SUFFIX}"))
+        if not self._mirror:
+            return here
+        names, current = self._mirror.listing(age, certain)
+        there = {self.folder / name for name in names if name.endswith(SUFFIX)}
+        if current and not age:  # what was here before that was listed, and is not there, is gone
+            for shard in here - there:
+                shard.unlink(missing_ok=True)
+        else:
+            there |= here
+        self._mirror.fetch(shard.name for shard in sorted((there - here) | (there - self._read)))
+        return {shard for shard in there if shard in here or shard.exists()}
+
+    def _keys(self, shard: Path, checked: bool) -> NDArray[np.int64]:
+        """The keys of a shard, see `read_keys`. A damaged copy is fetched again, for single rows once in this process."""
+        try:
+            keys = read_keys(shard, self.dimensions, checked)
+            if not self._mirror or shard in _damaged or not (keys == DAMAGED).any():
+                return keys
+            _damaged.add(shard)
+        except ShardError:
+            if not self._mirror:
+                raise
+        if not self._mirror.fetch_again(shard.name):
+            raise FileNotFoundError(shard)
+        return read_keys(shard, self.dimensions)
 
     def __len__(self) -> int:
         return len(self._places.keys)
@@ -152,6 +198,7 @@ class EmbeddingStore:
         for _ in range(2):
             whole, read_all = True, np.zeros(len(asked), bool)
             for shard, positions, rows in self._places.by_shard(asked[left]):
+                damaged = False
                 try:
                     for where, read in read_parts(shard, rows, self.dimensions):
                         into, finite = left[positions[where]], finite_rows(read)
@@ -159,18 +206,25 @@ class EmbeddingStore:
                         if not finite.all():  # damaged since the shard was looked at
                             self._checks.remove(shard)
                             self._places = self._places.without(np.isin(self._places.keys, asked[into[~finite]]))
+                            if self._mirror and shard not in _damaged:
+                                read_all[into[~finite]], damaged = False, True
                         yield (into, read) if finite.all() else (into[finite], read[finite])  # to choose would copy them all
                 except (ShardError, OSError) as error:
-                    self._drop(shard, error)
+                    whole, damaged = False, self._mirror is not None
+                    if not damaged:
+                        self._drop(shard, error)
+                if damaged:
+                    self._fetch_anew(shard)
                     whole = False
             if whole:
                 return
             left = left[~read_all[left]]
-            self.refresh()  # another process merged shards meanwhile
+            self.refresh()  # another process merged shards meanwhile, or a copy is to be fetched again
 
     def compact(self) -> None:
-        """Merge small shards once there are many, so that a year of single images stays quick to read."""
-        self.refresh()
+        """Merge small shards once there are many, so that a year of single images stays quick to read. Where two do so at once,
+        nothing is lost: each removes what it has merged itself."""
+        self.refresh(certain=True)
         sizes = np.bincount(self._places.numbers, minlength=len(self._places.shards)).tolist()
         small = {shard for shard, size in zip(self._places.shards, sizes, strict=True) if size < SMALL} & self._read
         if len(self._read) <= COMPACT_ABOVE or len(small) < 2:
@@ -178,19 +232,32 @@ class EmbeddingStore:
         keys = np.concatenate([self._places.keys[self._places.in_shard(shard)] for shard in sorted(small)])
         values, found = self.get(keys)
         self.add(keys[found].tolist(), values[found])
+        if self._mirror:
+            self._mirror.remove(*(shard.name for shard in small))
         for shard in small:
             with suppress(OSError):
                 shard.unlink()
         self.refresh()
 
+    def _fetch_anew(self, shard: Path) -> None:
+        """Throw away a copy that is damaged or gone: the next `refresh` fetches it."""
+        self._forget(shard)
+        _damaged.add(shard)
+        shard.unlink(missing_ok=True)
+
     def _drop(self, shard: Path, error: ShardError | OSError) -> None:
         if not isinstance(error, FileNotFoundError):  # gone shards were merged or removed on purpose
             self._say_once(shard, f"it cannot be read ({error}): its images will be embedded again")
-        self._places = self._places.without(self._places.in_shard(shard))
-        self._read.discard(shard)
+        self._forget(shard)
         if isinstance(error, ShardError):  # an OSError may pass; broken content never heals
+            if self._mirror:
+                self._mirror.remove(shard.name)
             with suppress(OSError):
                 shard.unlink()
+
+    def _forget(self, shard: Path) -> None:
+        self._places = self._places.without(self._places.in_shard(shard))
+        self._read.discard(shard)
 
     @staticmethod
     def _say_once(shard: Path, problem: str) -> None:
@@ -201,3 +268,4 @@ class EmbeddingStore:
 
 
 _said: set[tuple[Path, str]] = set()
+_damaged: set[Path] = set()  # copies of which single rows were damaged, and that were fetched again for it
