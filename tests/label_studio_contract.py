@@ -64,7 +64,7 @@ def project(studio: LabelStudio) -> Iterator[int]:
 @pytest.fixture
 def tasks(studio: LabelStudio, project: int) -> list[int]:
     """Its tasks."""
-    return sorted(studio.task_ids(project))
+    return sorted(task["id"] for page in studio.tasks(project) for task in page)
 
 
 def prediction(task: int, score: float | None, choice: str = "ants", version: str = "al-1-0a0b0c") -> dict:
@@ -281,6 +281,18 @@ def test_the_first_and_the_last_task_are_told_without_a_list(studio, project, ta
     assert [task["id"] for task in studio.outermost_tasks(project)] == [min(tasks), max(tasks)]
 
 
+def test_tasks_are_listed_and_counted_by_a_range_of_ids(studio, project, tasks):
+    annotate(studio, tasks[1])
+    (page,) = studio.tasks_between(project, tasks[0] + 1, tasks[1])
+    assert [(task["id"], len(task["annotations"])) for task in page] == [(tasks[1], 1)]
+    assert studio.count_between(project, tasks[0], tasks[1]) == 2
+    assert studio.count_between(project, tasks[2] + 1, tasks[2] + 9) == 0
+
+
+def test_which_of_some_tasks_are_there_is_told(studio, project, tasks):
+    assert studio.there(project, [tasks[2], 10**9, tasks[0]]) == {tasks[0], tasks[2]}
+
+
 def test_a_project_counts_its_labels_and_not_its_skips(studio, project, tasks):
     annotate(studio, tasks[0], was_cancelled=True)
     assert studio.project(project)["total_annotations_number"] == 0
@@ -302,7 +314,7 @@ def test_a_task_whose_data_cannot_be_encoded_fails_its_page_and_not_the_list_of_
     lost: dict[int, str] = {}
     (page,) = studio.tasks(project, lost=lost)
     assert [found["id"] for found in page] == tasks
-    assert set(lost) == studio.task_ids(project) - set(tasks)
+    assert set(lost) == {task["id"] for task in studio.outermost_tasks(project)} - set(tasks)
     assert len(lost) == 1
 
 

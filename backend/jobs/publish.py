@@ -106,7 +106,7 @@ def import_each(session: Session, version: str, predictions: list[dict[str, Any]
     said of a prediction alone. Raises LabelStudioError where that is no matter of one prediction."""
     refused: dict[int, str] = {}
     waiting = [predictions] if predictions else []
-    known: set[int] | None = None  # tasks that are there, asked for once it matters
+    known: set[int] | None = None  # those of the tasks that are there, asked for once it matters
     while waiting:
         part = [sent for sent in waiting.pop() if known is None or sent["task"] in known]
         try:
@@ -116,9 +116,10 @@ def import_each(session: Session, version: str, predictions: list[dict[str, Any]
             if error.status not in REFUSALS or len(refused) >= MANY:
                 raise
             if known is None:
-                known = session.label_studio.task_ids(session.project)
-                session.index.keep_only(known)
-                refused |= {sent["task"]: GONE for sent in predictions if sent["task"] not in known}
+                tasks = [sent["task"] for sent in predictions]
+                known = session.label_studio.there(session.project, tasks)
+                session.index.forget(set(tasks) - known)
+                refused |= {task: GONE for task in tasks if task not in known}
                 waiting.append(part)
             elif len(part) == 1:
                 refused[part[0]["task"]] = str(error)

@@ -5,12 +5,13 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import httpx
 
+from backend.labelstudio import queries
 from backend.labelstudio.answers import problem, unlike_label_studio
 from backend.labelstudio.errors import LabelStudioError, unreachable
 from backend.labelstudio.pages import Listing
@@ -33,6 +34,7 @@ TRIES = 4
 LONGEST_WAIT = 30.0  # between tries, whatever Label Studio asks for
 OUTAGE_SECONDS = 10.0
 PROJECTS_A_PAGE = 100
+TOGETHER = 100  # ids in one request, whose address holds them
 
 
 class LabelStudio:
@@ -136,38 +138,46 @@ class LabelStudio:
     ) -> Iterator[list[dict[str, Any]]]:
         """Pages of tasks with their annotations: all, or those changed after `since` (an `updated_at`), or up to `overlap`
         before. Tasks that Label Studio itself fails to list go into `lost`, by their ids, with the reason."""
-        query: dict[str, Any] = {"ordering": ["tasks:id"]}
-        if since:
-            moment = (datetime.fromisoformat(since) - overlap).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-            item = {"filter": "filter:tasks:updated_at", "operator": "greater", "type": "Datetime", "value": moment}
-            query["filters"] = {"conjunction": "and", "items": [item]}
+        query = queries.changed_since(since, overlap) if since else queries.EVERY
         return self._pages(project, TASK_FIELDS, query, lost)
+
+    def tasks_between(
+        self, project: int, first: int, last: int, lost: dict[int, str] | None = None
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Pages of the tasks whose ids lie from `first` to `last`, with their annotations; `lost` as for `tasks`."""
+        return self._pages(project, TASK_FIELDS, queries.between(first, last), lost)
+
+    def count_between(self, project: int, first: int, last: int) -> int:
+        """How many tasks have ids from `first` to `last`."""
+        return int(_member(self._one_task(project, queries.between(first, last)), "total", int))
 
     def tasks_named(self, project: int, tasks: list[int], lost: dict[int, str] | None = None) -> list[dict[str, Any]]:
         """Those of `tasks` that are there, with their annotations; `lost` as for `tasks`."""
-        return [task for page in self._pages(project, TASK_FIELDS, _named(tasks), lost) for task in page]
+        return [task for page in self._pages(project, TASK_FIELDS, queries.named(tasks), lost) for task in page]
 
     def answers_of(self, project: int) -> Iterator[list[dict[str, Any]]]:
         """Pages of all tasks with their annotations and who made each, without the tasks' data."""
-        return self._pages(project, ANSWER_FIELDS, {"ordering": ["tasks:id"]}, {})
-
-    def task_ids(self, project: int) -> set[int]:
-        """Ids of all tasks."""
-        pages = self._pages(project, "id", {"ordering": ["tasks:id"]})
-        return {task["id"] for page in pages for task in page}
+        return self._pages(project, ANSWER_FIELDS, queries.EVERY, {})
 
     def outermost_tasks(self, project: int) -> list[dict[str, Any]]:
         """The tasks of the lowest and of the highest id, of which only the ids are given; none where there is no task."""
-        found = []
-        for order in ("tasks:id", "-tasks:id"):
-            params = {"project": project, "fields": "all", "query": json.dumps({"ordering": [order]}), "include": "id"}
-            answer = self.request("GET", "/api/tasks", dict, params=params | {"page": 1, "page_size": 1})
-            found += _member(answer, "tasks", list)
-        return found
+        asked = (self._one_task(project, {"ordering": [order]}) for order in ("tasks:id", "-tasks:id"))
+        return [task for answer in asked for task in _member(answer, "tasks", list)]
+
+    def _one_task(self, project: int, query: queries.Query) -> dict[str, Any]:
+        """What is listed by `query`: the id of the first task, and how many there are in all."""
+        params = {"project": project, "fields": "all", "query": json.dumps(query), "include": "id", "page": 1, "page_size": 1}
+        return self.request("GET", "/api/tasks", dict, params=params)
+
+    def there(self, project: int, tasks: list[int]) -> set[int]:
+        """Those of `tasks` that are there."""
+        parts = (tasks[start : start + TOGETHER] for start in range(0, len(tasks), TOGETHER))
+        pages = (page for part in parts for page in self._pages(project, "id", queries.named(part)))
+        return {task["id"] for page in pages for task in page}
 
     def task_data(self, project: int, tasks: list[int]) -> dict[int, Any]:
         """The data of those of `tasks` that are there, by their ids."""
-        return {task["id"]: task["data"] for page in self._pages(project, "id,data", _named(tasks)) for task in page}
+        return {task["id"]: task["data"] for page in self._pages(project, "id,data", queries.named(tasks)) for task in page}
 
     def _pages(
         self, project: int, include: str, query: dict[str, Any], lost: dict[int, str] | None = None
@@ -213,10 +223,7 @@ class LabelStudio:
         that another model has made for every task cost nothing."""
         if not versions:
             return []
-        name = {"filter": "filter:tasks:predictions_model_versions", "operator": "contains", "type": "String"}
-        filters = {"conjunction": "and", "items": [name | {"value": list(versions)}]}
-        query = {"ordering": ["tasks:id"], "filters": filters}
-        pages = self._pages(project, "id,predictions", query)
+        pages = self._pages(project, "id,predictions", queries.with_predictions_of(versions))
         found = {one["id"]: one for page in pages for task in page for one in task["predictions"]}
         return [one for one in found.values() if one["model_version"] in versions]
 
@@ -267,12 +274,6 @@ def called(person: dict[str, Any]) -> str:
     """What to call a person of Label Studio's."""
     names = (str(person.get(part) or "") for part in ("first_name", "last_name"))
     return " ".join(filter(None, names)) or str(person.get("email") or person.get("username") or f"user {person['id']}")
-
-
-def _named(tasks: list[int]) -> dict[str, Any]:
-    """The query that lists `tasks` by their ids."""
-    item = {"filter": "filter:tasks:id", "operator": "in_list", "type": "Number", "value": tasks}
-    return {"ordering": ["tasks:id"], "filters": {"conjunction": "and", "items": [item]}}
 
 
 def _member(answer: dict[str, Any], name: str, wants: type) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.client import TOGETHER, LabelStudio
 from backend.labelstudio.labelling_config import Target
 from backend.learning.slots import slot_order
 from backend.project.index import Index
@@ -20,7 +20,6 @@ from backend.project.sync import SYNCED_TO, follow_target
 
 MANY = 5_000  # tasks; fewer are read at once
 DENSE = 0.1  # share of the ids that are the project's; where it is less, too many would be asked for in vain
-TOGETHER = 100  # ids in one request, whose address holds them
 BEGUN = "first_tasks"  # the note of an index that has only these
 
 

@@ -17,7 +17,7 @@ from backend.project.accepted import Accepted
 from backend.project.answers import Answers
 from backend.project.consensus import ACCEPTED, LABELLED, SKIPPED, UNLABELLED, UNUSABLE, Consensus, consensus
 from backend.project.index_file import IndexFile, IndexLost
-from backend.project.listed import name_of, task_id
+from backend.project.listed import LONGEST_ID, name_of, task_id
 from backend.project.problems import IMAGE, PARTIAL, TASK, Problem, group
 from backend.project.published import Published
 from backend.project.tasks import ROW, Row, Tasks
@@ -116,11 +116,17 @@ class Index:
                 rows,
             )
 
-    def keep_only(self, tasks: Iterable[int]) -> None:
-        """Forget all tasks but these: the others are gone from Label Studio."""
+    def keep_only(self, tasks: Iterable[int], first: int = 0, last: int = LONGEST_ID - 1) -> None:
+        """Forget all tasks of ids from `first` to `last` but these: the others are gone from Label Studio."""
         keep = set(tasks)
+        with self._file.reading() as db:
+            known = {task for (task,) in db.execute("SELECT task FROM tasks WHERE task BETWEEN ? AND ?", (first, last))}
+        self.forget(known - keep)
+
+    def forget(self, tasks: Iterable[int]) -> None:
+        """Forget `tasks`, which are gone from Label Studio."""
+        gone = [(task,) for task in tasks]
         with self._file.writing() as db:
-            gone = [(task,) for (task,) in db.execute("SELECT task FROM tasks") if task not in keep]
             db.executemany("DELETE FROM tasks WHERE task = ?", gone)
             published.withdraw(db, gone)
             answers.forget(db, gone)
@@ -133,10 +139,10 @@ class Index:
             for table in ("tasks", "strays", "notes", "accepted", *answers.TABLES):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608  constants
 
-    def count(self) -> int:
-        """Tasks known."""
+    def count(self, first: int = 0, last: int = LONGEST_ID - 1) -> int:
+        """How many tasks of ids from `first` to `last` are known."""
         with self._file.reading() as db:
-            return int(db.execute("SELECT count(*) FROM tasks").fetchone()[0])
+            return int(db.execute("SELECT count(*) FROM tasks WHERE task BETWEEN ? AND ?", (first, last)).fetchone()[0])
 
     def counts(self) -> dict[str, int]:
         """Tasks in each state, and under "unreadable" those whose image cannot be read."""

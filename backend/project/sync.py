@@ -11,6 +11,7 @@ from backend.labelstudio.installation import ask_installation
 from backend.labelstudio.labelling_config import Target
 from backend.project.index import Index
 from backend.project.problems import TASK
+from backend.project.recount import recount
 
 log = logging.getLogger(__name__)
 EARLY = timedelta(hours=1)  # that Label Studio's clock may be ahead of ours
@@ -58,10 +59,7 @@ def sync_index(
 
     read(newest_change([], index.note(SYNCED_TO)))
     if index.count() != task_number:
-        there = label_studio.task_ids(project)
-        index.keep_only(there)
-        if index.count() < len(there):
-            read("")
+        recount(index, label_studio, project, target)
     for problem in index.problems():
         log.warning("Project %s: %s", project, problem)
 

@@ -75,6 +75,9 @@ class Labelling(Rows):
             if (item["filter"], item["operator"]) == ("filter:tasks:id", "in_list"):
                 tasks = [t for t in tasks if t["id"] in item["value"]]
                 continue
+            if (item["filter"], item["operator"]) == ("filter:tasks:id", "in"):
+                tasks = [t for t in tasks if item["value"]["min"] <= t["id"] <= item["value"]["max"]]
+                continue
             if (item["filter"], item["operator"]) == ("filter:tasks:predictions_model_versions", "contains"):
                 named = [p for p in self.predictions.values() if any(name in p["model_version"] for name in item["value"])]
                 tasks = [t for t in tasks if t["id"] in {p["task"] for p in named}]
