@@ -1,17 +1,18 @@
 """The backbones of one project, each with its embeddings: the wanted base, earlier bases, and those retrained on its labels."""
 
-import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.backbone import BackboneSpec, backbone_name
-from model.backbone_note import BackboneNote, note_file, read_note, write_note
+from model.backbone_files import BackboneFiles
+from model.backbone_note import BackboneNote
+from model.documents import FRESH_SECONDS
 from model.embedding_store import EmbeddingStore
-from model.files import sync
+from model.mirror import Mirror
 from model.networks import network
 from model.weights_file import WeightsError
 
@@ -24,46 +25,64 @@ class About:
     tasks: tuple[int, ...] = ()
 
 
-def noted_backbone(folder: Path, name: str, old_weights: Path | None = None) -> BackboneSpec:
+def noted_backbone(folder: Path, name: str, old_weights: Path | None = None, mirror: Mirror | None = None) -> BackboneSpec:
     """What `load_backbone` takes to load the backbone `name` of the project in `folder`, as the note on it says.
 
-    old_weights: the file, None for torchvision's, of a ResNet50 whose embeddings are from before notes were kept. Raises
-    WeightsError where its weights are gone, or are others by now.
+    old_weights: the file, None for torchvision's, of a ResNet50 whose embeddings are from before notes were kept; mirror: of
+    `folder`. Raises WeightsError where its weights are gone, or are others by now.
     """
-    noted, own = read_note(note_file(folder, name)), _weights_file(folder, name)
+    files = BackboneFiles(folder, mirror)
+    noted = files.note(name)
     note = noted or BackboneNote()
-    if own.is_file():
-        return BackboneSpec(note.network, own, note.preprocessing, note.arithmetic)
     weights = (Path(note.weights) if note.weights else None) if noted else old_weights
     spec = BackboneSpec(note.network, weights, note.preprocessing, note.arithmetic)
-    if note.depth or backbone_name(spec) != name:
-        raise WeightsError(f"The weights of backbone {name} are gone: retrain.")
-    return spec
+    if not note.depth and _is_named(spec, name):
+        return spec
+    if own := files.weights(name):
+        return replace(spec, weights=own)
+    raise WeightsError(f"The weights of backbone {name} are gone: retrain.")
 
 
-def kept_embeddings(folder: Path, name: str) -> EmbeddingStore:
-    """The embeddings of the backbone `name` of the project in `folder`, for those who only read: its weights may be gone."""
-    store = EmbeddingStore(folder / "embeddings" / name, (read_note(note_file(folder, name)) or BackboneNote()).width)
-    store.refresh()
+def kept_embeddings(folder: Path, name: str, mirror: Mirror | None = None) -> EmbeddingStore:
+    """The embeddings of the backbone `name` of the project in `folder`, for those who only read: its weights may be gone.
+
+    mirror: of `folder`.
+    """
+    store = _embeddings(folder, name, BackboneFiles(folder, mirror).note(name), mirror)
+    store.refresh(age=FRESH_SECONDS)
     return store
 
 
 class BackboneStore:
     """Backbones under `folder`. Embeddings of two are never mixed.
 
-    wanted, wanted_name: the base that new versions are to have; old_weights: see `noted_backbone`.
+    wanted, wanted_name: the base that new versions are to have; old_weights: see `noted_backbone`; mirror: of `folder`, where
+    other machines work on the same project: every method may then raise StoreUnavailable.
     """
 
-    def __init__(self, folder: Path, wanted: BackboneSpec, old_weights: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, wanted: BackboneSpec, old_weights: Path | None = None, mirror: Mirror | None = None
+    ) -> None:
         self._folder = folder
-        self._files = folder / "backbones"
-        self._embeddings = folder / "embeddings"
+        self._mirror = mirror
+        self._files = BackboneFiles(folder, mirror)
         self._old_weights = old_weights
-        self.wanted = wanted
-        self.wanted_name = backbone_name(wanted)
+        self.wanted = self._with_kept_weights(wanted)
+        self.wanted_name = backbone_name(self.wanted)
+
+    def _with_kept_weights(self, wanted: BackboneSpec) -> BackboneSpec:
+        """The same base with the weights that another machine keeps for all, where its file is not on this one."""
+        if not self._mirror or not wanted.weights or wanted.weights.is_file():
+            return wanted
+        notes = {name: note for name in self._files.names() if (note := self._files.note(name))}
+        named = [name for name, note in notes.items() if note == _note_of(wanted)]
+        kept = self._files.weights(named[0]) if len(named) == 1 else None  # of two, nobody knows which it holds by now
+        return replace(wanted, weights=kept) if kept else wanted
 
     def has(self, name: str) -> bool:
-        """Whether it can be loaded: its weights are here."""
+        """Whether it can be loaded: its weights are here, or where all machines find them."""
+        if self._mirror and name != self.wanted_name and self._files.has_weights(name):
+            return True
         try:
             self.spec(name)
         except WeightsError:
@@ -72,11 +91,13 @@ class BackboneStore:
 
     def spec(self, name: str) -> BackboneSpec:
         """What `load_backbone` takes to load it. Raises WeightsError where its weights are gone, or are others by now."""
-        return self.wanted if name == self.wanted_name else noted_backbone(self._folder, name, self._old_weights)
+        if name == self.wanted_name:
+            return self.wanted
+        return noted_backbone(self._folder, name, self._old_weights, self._mirror)
 
     def note(self, name: str) -> BackboneNote | None:
         """From what it was made, None where nothing was noted."""
-        return read_note(note_file(self._folder, name))
+        return self._files.note(name)
 
     def about(self, name: str) -> About:
         """How it was retrained."""
@@ -91,21 +112,31 @@ class BackboneStore:
     def embeddings(self, name: str) -> EmbeddingStore:
         """Its embeddings of this project's images. Whoever asks may add to them, so what they are made from is noted first."""
         note = self.note(name)
-        moved = note and name == self.wanted_name and note.weights != _path(self.wanted)
-        if (not note and self.has(name)) or moved:
-            note = _note_of(self.spec(name))
-            write_note(note_file(self._folder, name), note)
-        store = EmbeddingStore(self._embeddings / name, (note or BackboneNote()).width)
-        store.refresh()
+        if (not note and self.has(name)) or (note and name == self.wanted_name and self._is_elsewhere(note)):
+            note = self.keep(name)
+        store = _embeddings(self._folder, name, note, self._mirror)
+        store.refresh(age=FRESH_SECONDS)
         return store
+
+    def keep(self, name: str) -> BackboneNote:
+        """Note from what the base `name` is made, for all machines, and keep its file of weights for them; returns the note."""
+        spec = self.spec(name)
+        self._files.write(name, note := _note_of(spec), spec.weights)
+        return note
+
+    def _is_elsewhere(self, note: BackboneNote) -> bool:
+        """Whether the wanted base's weights are not where its note says, or not yet where other machines find them."""
+        if self._mirror:
+            return self.wanted.weights is not None and not self._files.has_weights(self.wanted_name)
+        return note.weights != _path(self.wanted)
 
     def unseen(self, name: str, tasks: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of `tasks`, int64 of shape (n,), it has never seen: only on those it can be judged."""
         return ~np.isin(tasks, np.array(self.about(name).tasks, np.int64))
 
     def adopt(self, file: Path, name: str, about: About, base: BackboneSpec | None = None) -> None:
-        """Take in a backbone that was retrained from `base`, or from the wanted one: `file` is moved, and there for good once
-        this returns."""
+        """Take in a backbone that was retrained from `base`, or from the wanted one: `file` is moved, and there for good,
+        for all machines, once this returns."""
         base = base or self.wanted
         note = BackboneNote(
             network=base.network,
@@ -116,29 +147,23 @@ class BackboneStore:
             tasks=about.tasks,
             base=backbone_name(base),
         )
-        write_note(note_file(self._folder, name), note)
-        file.replace(_weights_file(self._folder, name))
-        sync(self._files)
+        self._files.adopt(name, note, file)
 
     def collect(self, needed: Iterable[str]) -> list[str]:
         """Remove weights and embeddings of all backbones but those `needed`; returns their names. Files of bases stay."""
-        keep = set(needed)
-        gone = {path.stem for path in self._files.glob("[!.]*")} | {path.name for path in self._embeddings.glob("[!.]*")}
-        for name in gone - keep:
-            _weights_file(self._folder, name).unlink(missing_ok=True)
-            note_file(self._folder, name).unlink(missing_ok=True)
-            shutil.rmtree(self._embeddings / name, ignore_errors=True)
-        return sorted(gone - keep)
+        gone = sorted(self._files.all_names() - set(needed))
+        for name in gone:
+            self._files.remove(name)
+        return gone
 
     def clear(self) -> None:
         """Remove everything: the project is another one."""
-        shutil.rmtree(self._files, ignore_errors=True)
-        shutil.rmtree(self._embeddings, ignore_errors=True)
+        self._files.clear()
 
 
-def _weights_file(folder: Path, name: str) -> Path:
-    """Where a backbone's own weights lie, those of one that was retrained."""
-    return folder / "backbones" / f"{name}.safetensors"
+def _embeddings(folder: Path, name: str, note: BackboneNote | None, mirror: Mirror | None) -> EmbeddingStore:
+    width, below = (note or BackboneNote()).width, f"embeddings/{name}"
+    return EmbeddingStore(folder / below, width, mirror and mirror.within(below))
 
 
 def _note_of(spec: BackboneSpec) -> BackboneNote:
@@ -147,3 +172,11 @@ def _note_of(spec: BackboneSpec) -> BackboneNote:
 
 def _path(spec: BackboneSpec) -> str:
     return str(spec.weights.resolve()) if spec.weights else ""
+
+
+def _is_named(spec: BackboneSpec, name: str) -> bool:
+    """Whether the weights of `spec` can be had and are those of the backbone `name`."""
+    try:
+        return backbone_name(spec) == name
+    except WeightsError:
+        return False

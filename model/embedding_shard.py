@@ -27,6 +27,10 @@ class ShardError(ValueError):
     """A file that holds no embeddings as they must be. It never heals."""
 
 
+class OtherWidth(ShardError):
+    """A shard whose embeddings are of another width than those that are asked for."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where in the file keys and embeddings begin, in bytes, and how many rows there are."""
@@ -116,7 +120,7 @@ def _layout(file: int, dimensions: int) -> Layout:
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         raise ShardError(f"its header is not that of a shard ({error!r})") from error
     if shapes != [("I64", [rows]), ("F16", [rows, dimensions])] or rows < 0:
-        raise ShardError(f"it holds {shapes}, not keys and embeddings that are {dimensions} wide")
+        raise OtherWidth(f"it holds {shapes}, not keys and embeddings that are {dimensions} wide")
     size, end = os.fstat(file).st_size, max(keys_at + 8 * rows, embeddings_at + HALF * rows * dimensions)
     if min(keys_at, embeddings_at) < 8 + length or end > size:
         raise ShardError(f"it is cut short: {size} of {end} bytes")

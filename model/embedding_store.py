@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 from model.bucket import StoreUnavailable
 from model.embedding_checks import Checks
 from model.embedding_places import Places
-from model.embedding_shard import DAMAGED, ShardError, finite_rows, read_keys, read_parts
+from model.embedding_shard import DAMAGED, OtherWidth, ShardError, finite_rows, read_keys, read_parts
 from model.files import write_atomically
 from model.mirror import Mirror
 
@@ -250,6 +250,8 @@ class EmbeddingStore:
             self._say_once(shard, f"it cannot be read ({error}): its images will be embedded again")
         self._forget(shard)
         if isinstance(error, ShardError):  # an OSError may pass; broken content never heals
+            if self._mirror and isinstance(error, OtherWidth):
+                return  # who reads it may be wrong, and nobody else must lose it for that
             if self._mirror:
                 self._mirror.remove(shard.name)
             with suppress(OSError):

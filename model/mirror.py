@@ -101,10 +101,8 @@ class Mirror:
 
     def fetch(self, names: Iterable[str]) -> None:
         """See that copies of `names` are here, each whole or not at all; one that is gone from the bucket is passed over."""
-        names, missing = list(names), []
-        for name in names:
-            if not _used(self.folder / name):
-                missing.append(name)
+        _, known = self._seen.listings.get(self._prefix, (0, {}))
+        missing = [name for name in names if not _used(self.folder / name, known.get(name))]
         if not missing:
             return
         began = time.monotonic()
@@ -140,12 +138,14 @@ class Mirror:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _used(path: Path) -> bool:
-    """Note that a copy is in use, by its time of access; returns whether it is here. Its time of change stays: shards are told
-    by it."""
+def _used(path: Path, listed: Listed | None) -> bool:
+    """Note that a copy is in use, by its time of access; returns whether it is here, in its full length. Its time of change
+    stays: shards are told by it."""
     now = time.time_ns()
     try:
         status = path.stat()
+        if listed and status.st_size != listed.size:
+            return False
         if now - status.st_atime_ns > USED_SECONDS * 1e9:
             os.utime(path, ns=(now, status.st_mtime_ns))
     except FileNotFoundError:

@@ -216,3 +216,14 @@ def test_a_shard_of_another_process_here_stays_though_it_is_newer_than_what_was_
     one.refresh(age=60)
     assert one.get([1])[1].all()
     assert len(shards(other)) == 1
+
+
+def test_who_reads_with_a_wrong_width_takes_nothing_from_others(machine, bucket):
+    here = opened(machine, "here")
+    add(here, 1)
+    wrong = EmbeddingStore(here.folder, WIDTH + 1, here._mirror)
+    wrong.refresh()
+    assert wrong.missing([1]) == [1]
+    assert len(bucket.objects()) == 1
+    here.refresh()
+    assert here.get([1])[1].all()

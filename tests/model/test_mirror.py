@@ -50,12 +50,14 @@ def test_what_is_put_here_is_seen_at_once(machines):
     assert list(here.listing().names) == ["a"]
 
 
-def test_a_copy_is_read_without_the_bucket_and_gone_with_the_original(machines):
+def test_a_copy_of_full_length_is_taken_as_it_is_and_gone_with_the_original(machines):
     here, there = machines
     put(here, "a")
     assert there.copy("a").read_bytes() == b"1"
-    there.copy("a").write_bytes(b"of mine")
-    assert there.copy("a").read_bytes() == b"of mine"
+    there.copy("a").write_bytes(b"2")
+    assert there.copy("a").read_bytes() == b"2"
+    there.copy("a").write_bytes(b"")
+    assert there.copy("a").read_bytes() == b"1"
     here.remove("a")
     there.listing(age=0)
     assert there.copy("a") is None
