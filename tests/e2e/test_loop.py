@@ -29,7 +29,8 @@ class Served:
     def __init__(self, house, project, annotator):
         self.before = house.live(project)
         open_tasks = house.open_tasks(project)
-        self.task = annotator.next(project)
+        # Label Studio takes one of the first few at random for each of several people, and none where others have those open
+        self.task = annotator.next(project) or wait_until(lambda: annotator.next(project), 30, "a task that nobody has open")
         self.after = house.live(project)
         queue = [t for t in house.queue(project, self.after) if t in open_tasks]
         self.rank = queue.index(self.task["id"]) if self.task["id"] in queue else -1
