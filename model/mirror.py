@@ -57,12 +57,12 @@ class Mirror:
     ) -> None:
         self.folder = folder
         self.place = f"{bucket.url}/{prefix}".rstrip("/")  # for people
-        self._bucket, self._prefix, self._report = bucket, prefix, report
+        self.bucket, self._prefix, self._report = bucket, prefix, report
         self._seen = seen or Seen()
 
     def within(self, name: str, report: Report | None = None) -> "Mirror":
         """The folder `name` below."""
-        return Mirror(self._bucket, self.folder / name, f"{self._prefix}{name}/", report or self._report, self._seen)
+        return Mirror(self.bucket, self.folder / name, f"{self._prefix}{name}/", report or self._report, self._seen)
 
     def listing(self, age: float = FRESH_SECONDS, certain: bool = False) -> Listing:
         """What lies in the bucket, as of at most `age` seconds ago. Where the bucket is out of reach, and this process has
@@ -76,7 +76,7 @@ class Mirror:
                 return Listing(known, False)
         lenient = at is not None and not certain
         try:
-            found = self._bucket.objects(self._prefix.rstrip("/"), at_once=lenient)
+            found = self.bucket.objects(self._prefix.rstrip("/"), at_once=lenient)
         except StoreUnavailable as error:
             if not lenient:
                 raise
@@ -118,16 +118,16 @@ class Mirror:
 
     def fetch_again(self, name: str) -> bool:
         """Fetch `name` even where a copy is here, which may be damaged; returns whether there is such a file."""
-        return self._bucket.download(self._prefix + name, self.folder / name)
+        return self.bucket.download(self._prefix + name, self.folder / name)
 
     def put(self, name: str, path: Path | None = None) -> None:
         """Put the file in `path`, by default that at its place in `folder`, into the bucket as `name`."""
-        self._bucket.write(self._prefix + name, path or self.folder / name)
+        self.bucket.write(self._prefix + name, path or self.folder / name)
         self._seen.outdated(self._prefix)
 
     def remove(self, *names: str) -> None:
         """Remove these files, in this order, and their copies; what is gone already is fine."""
-        self._bucket.remove(*(self._prefix + name for name in names))
+        self.bucket.remove(*(self._prefix + name for name in names))
         self._seen.outdated(self._prefix)
         for name in names:
             (self.folder / name).unlink(missing_ok=True)

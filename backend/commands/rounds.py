@@ -53,9 +53,9 @@ def rollback_command(settings: Settings, project: int, version: str) -> None:
     Example:
       al-backend rollback --project 1 --to al-3-0a1b2c
     """
-    from model.version_store import VersionStore
+    from backend.project.kept import versions_of
 
-    VersionStore(connected(settings, project).folder(project) / "versions").about(version)
+    versions_of(connected(settings, project), project).about(version)
     work = open_work(settings)
     if not follow(work, work.roll_back(project, version)):
         raise CommandError(f"Not rolled back: {WHY}.")

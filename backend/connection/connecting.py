@@ -18,8 +18,10 @@ from backend.connection.differences import SAMPLING, WANTED, wanted_settings
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfig, read_label_config
 from backend.labelstudio.wiring import TAB, TITLE, Wiring
+from backend.project.kept import keep_weights, versions_of
 from backend.project.state import Projects, ProjectState
 from backend.project.sync import moment_of
+from backend.project.wanted import wanted_base
 from backend.queue.sightings import expect
 from backend.queue.work import Work
 from backend.settings import Settings
@@ -79,8 +81,10 @@ def connect(settings: Settings, work: Work, project: int, say: Say, wait: Wait, 
     checks.check_worker(work, say)
     if line := checks.check_images(settings, label_studio, project, config.target):
         say(line)
-    versions = VersionStore(projects.folder(project) / "versions", projects.identity()[:3])
+    versions = versions_of(projects, project, projects.identity()[:3])
     previous = {name: info.get(name) for name in WANTED} | {"model_version": _not_ours(info.get("model_version"), versions)}
+    if wishes.backbone and keep_weights(projects, project, wanted_base(settings, wishes.backbone, projects.arithmetic())):
+        say(f"Backbone: the weights of {backbone} are kept for all machines, which need not have the file")
     with taking_back(say) as undo:
         now = _note(projects, project, state, wishes, previous, undo)
         expect(work.redis, project)

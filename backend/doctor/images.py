@@ -68,7 +68,7 @@ def embedded(patient: Patient) -> Finding:
     if alike < ALIKE:
         return wrong(
             f"{spec.network} makes of task {task['id']} something else than is kept of it (cosine {alike:.2f})",
-            f"see whether its image was replaced; if not, remove {session.learned.folder / 'embeddings'} and start "
+            f"see whether its image was replaced; if not, remove {session.documents.place('embeddings')} and start "
             "`al-backend up` again: all images are embedded anew",
         )
     return ok(f"{spec.network} makes of task {task['id']} what is kept of it")

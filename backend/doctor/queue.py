@@ -9,7 +9,7 @@ from backend.doctor.case import Patient
 from backend.doctor.finding import Finding, ok, warning, wrong
 from backend.labelstudio.wiring import TITLE
 from backend.learning.places import LAST
-from model.version_store import VersionStore
+from backend.project.kept import versions_of
 
 
 def sampling(patient: Patient) -> Finding:
@@ -26,7 +26,7 @@ def sampling(patient: Patient) -> Finding:
 def model_version(patient: Patient) -> Finding:
     """Label Studio follows the live version, which is on disk, and not the ML backend's title."""
     named, state = patient.info["model_version"], patient.state
-    versions = VersionStore(patient.house.projects.folder(patient.number) / "versions").names()
+    versions = versions_of(patient.house.projects, patient.number).names()
     if state.live not in versions:
         return wrong(f"{state.live} is not on disk any more", f"`al-backend retrain --project {patient.number}` makes another")
     if named == state.live:

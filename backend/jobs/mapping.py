@@ -31,7 +31,7 @@ def _draw_map(at: JobAtWork) -> dict[str, Any]:
         live = s.versions.load(s.state.live)
     except VersionError as error:
         return {"ignored": str(error)}
-    store = kept_embeddings(s.projects.folder(s.project), live.backbone)
+    store = kept_embeddings(s.projects.folder(s.project), live.backbone, s.projects.mirror(s.project, s.progress))
     tasks, keys = _embedded(s, store)
     kept = read_map(s.documents)
     principal, places, drawn = _places(s, store, tasks, keys, kept, live.backbone)

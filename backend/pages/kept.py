@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from backend.pages.visit import Visit
 from backend.project.ahead import Ahead
 from backend.project.index import Index
+from backend.project.kept import versions_of
 from backend.project.state import ProjectState
 from model.backbone_store import kept_embeddings
 from model.embedding_store import EmbeddingStore
-from model.version_store import Version, VersionError, VersionStore
+from model.version_store import Version, VersionError
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,10 @@ def kept(visit: Visit) -> Iterator[Kept | None]:
     projects, project = visit.house.projects, visit.project or 0
     folder, state = projects.folder(project), projects.read(project)
     try:
-        live = VersionStore(folder / "versions").load(state.live)
+        live = versions_of(projects, project).load(state.live)
     except VersionError:
         yield None
         return
     with closing(Index(folder / "index.sqlite")) as index:
         sent = {entry.task: entry.who for entry in Ahead(visit.documents).read()}
-        yield Kept(state, index, live, kept_embeddings(folder, live.backbone), sent)
+        yield Kept(state, index, live, kept_embeddings(folder, live.backbone, projects.mirror(project)), sent)

@@ -15,10 +15,11 @@ from backend.pages.visit import Page, Visit
 from backend.project.history import History, summary
 from backend.project.index import Index
 from backend.project.index_file import IndexUnavailable
+from backend.project.kept import versions_of
 from backend.status.figures import HARDLY, UNSURE, WORTH_IT, accuracy, f1, outlook
 from backend.status.stopping import stopping_text
 from backend.status.values import status
-from model.version_store import VersionError, VersionStore
+from model.version_store import VersionError
 
 T = TypeVar("T")
 MOST = 100  # images of a cell that one page shows
@@ -32,7 +33,7 @@ ADVICE = {
 
 def _progress(visit: Visit) -> Response:
     project = visit.project or 0
-    kept = VersionStore(visit.house.projects.folder(project) / "versions")
+    kept = versions_of(visit.house.projects, project)
     state = visit.house.projects.read(project)
     try:
         about = kept.about(state.live)

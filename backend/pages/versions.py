@@ -3,14 +3,15 @@
 from starlette.responses import Response
 
 from backend.pages.visit import Page, Visit
+from backend.project.kept import versions_of
 from backend.status.figures import f1
 from backend.status.values import version_values
-from model.version_store import VersionError, VersionStore
+from model.version_store import VersionError
 
 
 def _versions(visit: Visit) -> Response:
     project = visit.project or 0
-    live, kept = visit.house.projects.read(project).live, VersionStore(visit.house.projects.folder(project) / "versions")
+    live, kept = visit.house.projects.read(project).live, versions_of(visit.house.projects, project)
     known = [version_values(kept, name) for name in kept.names()]
     entries = [version | {"f1": f1(version), "is_live": version["name"] == live} for version in known]
     return visit.page("versions.html", versions=entries[::-1])
@@ -20,7 +21,7 @@ def _go_to(visit: Visit) -> Response:
     """Let the queue follow the version that the form names."""
     project = visit.project or 0
     try:
-        VersionStore(visit.house.projects.folder(project) / "versions").about(visit.text("version"))
+        versions_of(visit.house.projects, project).about(visit.text("version"))
     except VersionError as error:
         return visit.page("trouble.html", 400, text=str(error))
     visit.house.work.roll_back(project, visit.text("version"))

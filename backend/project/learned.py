@@ -1,4 +1,4 @@
-"""What was learned of a project, on disk: its versions, and its backbones with their embeddings, one of them in use."""
+"""What was learned of a project: its versions, and its backbones with their embeddings, one of them in use."""
 
 import logging
 import shutil
@@ -15,6 +15,7 @@ from model.backbone_store import BackboneStore, noted_backbone
 from model.documents import Documents
 from model.embedding_store import EmbeddingStore
 from model.head import Head
+from model.mirror import Mirror
 from model.version_store import Version, VersionError, VersionStore
 from model.weights_file import WeightsError
 
@@ -25,28 +26,31 @@ class Learned:
     """The versions and backbones in the project's `folder`, with its history among its `documents`; `want` says which base is
     wanted, before anybody asks for them.
 
-    old_weights: see BackboneStore; mark: what the names of versions written here bear.
+    old_weights: see BackboneStore; mark: what the names of versions written here bear; mirror: of `folder`.
     """
 
     backbones: BackboneStore
 
-    def __init__(self, folder: Path, documents: Documents, old_weights: Path | None, mark: str) -> None:
+    def __init__(
+        self, folder: Path, documents: Documents, old_weights: Path | None, mark: str, mirror: Mirror | None = None
+    ) -> None:
         self.folder = folder
-        self.versions = VersionStore(folder / "versions", mark)
+        self.versions = VersionStore(folder / "versions", mark, mirror and mirror.within("versions"))
         self.history = History(documents, self.versions)
         self.finetuning = folder / "finetune"
-        self._old_weights = old_weights
+        self._old_weights, self._mirror = old_weights, mirror
         self._in_use = ""
         self._stores: dict[str, EmbeddingStore] = {}
 
     def want(self, base: BackboneSpec) -> None:
         """Have `base` as the wanted base: what a first version is made with, and what others are to come to."""
-        self.backbones = BackboneStore(self.folder, base, self._old_weights)
+        self.backbones = BackboneStore(self.folder, base, self._old_weights, self._mirror)
 
     def stay_with(self, version: str) -> bool:
         """Have the backbone of `version` as the wanted one; returns whether it can be loaded."""
         try:
-            self.want(noted_backbone(self.folder, str(self.versions.about(version)["backbone"])))
+            name = str(self.versions.about(version)["backbone"])
+            self.want(noted_backbone(self.folder, name, mirror=self._mirror))
         except (VersionError, WeightsError):
             return False
         return True
@@ -116,17 +120,17 @@ class Learned:
         return name
 
     def collect(self, state: ProjectState) -> list[str]:
-        """Remove the backbones and embeddings that no version on disk, and nothing in `state`, needs; returns their names."""
+        """Remove the backbones and embeddings that no version, and nothing in `state`, needs; returns their names."""
         live = self.backbone_of(state.live)
         needed = {self.backbone, live} | state.backbones() | (set() if self.is_wanted(live) else {self.backbones.wanted_name})
-        for name in self.versions.names():
+        for name in self.versions.names(certain=True):
             with suppress(VersionError):
                 needed.add(self.versions.about(name)["backbone"])
         return self.backbones.collect(needed)
 
     def clear(self) -> None:
         """Remove everything: the project is another one under the same id."""
-        shutil.rmtree(self.versions.folder, ignore_errors=True)
+        self.versions.clear()
         shutil.rmtree(self.finetuning, ignore_errors=True)
         self.history.clear()
         self.backbones.clear()

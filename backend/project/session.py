@@ -75,7 +75,8 @@ class Session:
             held.callback(self.images.close)
             self.index = Index(folder / "index.sqlite")
             held.callback(self.index.close)
-            self.learned = Learned(folder, documents, self.settings.model_weights, self.projects.identity()[:3])
+            mark, mirror = self.projects.identity()[:3], self.projects.mirror(self.project, self.progress)
+            self.learned = Learned(folder, documents, self.settings.model_weights, mark, mirror)
             self.versions = self.learned.versions
             self.finetuning = self.learned.finetuning
             self.sample = KeptSample(documents)

@@ -23,6 +23,7 @@ from starlette.middleware import Middleware
 from backend.connection.answering import PLUGIN
 from backend.labelstudio.labelling_config import LabelConfigError, parse_label_config
 from backend.pages.app import create_pages, owns
+from backend.project.kept import versions_of
 from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
 from backend.queue.sightings import expected, sight, trouble_with
@@ -34,7 +35,7 @@ from backend.server.bodies import NO_RESULT, BadRequest, project_id, read_json, 
 from backend.server.events import handle_all
 from backend.server.together import Together
 from backend.settings import Settings, get_settings
-from model.version_store import NO_VERSION, VersionStore
+from model.version_store import NO_VERSION
 
 if TYPE_CHECKING:
     from backend.server.plugin import ActiveLearningBackend
@@ -133,7 +134,7 @@ def _let_in(settings: Settings, work: Work, project: int) -> None:
 
 def _versions(projects: Projects, named: Any) -> list[str]:
     known = [project_id(named)] if named not in (None, "") else projects.ids()
-    return [name for project in known for name in VersionStore(projects.folder(project) / "versions").names()]
+    return [name for project in known for name in versions_of(projects, project).names()]
 
 
 def _tasks(body: dict[str, Any]) -> list[Any]:

@@ -5,7 +5,6 @@ import time
 from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from rq import Worker
@@ -16,6 +15,7 @@ from backend.project.ahead import Ahead
 from backend.project.history import summary
 from backend.project.index import UNLABELLED, Index
 from backend.project.index_file import IndexUnavailable
+from backend.project.kept import note_of, versions_of
 from backend.project.state import DataDirError, Projects, ProjectState, finetune_depth
 from backend.queue.sightings import sighted, trouble_with
 from backend.queue.signs import unfit_of
@@ -24,7 +24,7 @@ from backend.settings import Settings
 from backend.status.accepting import NONE, accepting_values
 from backend.status.jobs import jobs_values
 from backend.status.people import NOBODY, people_values
-from model.backbone_note import BackboneNote, note_file, read_note, title_of
+from model.backbone_note import title_of
 from model.version_store import VersionError, VersionStore
 
 NOTHING: dict[str, Any] = {
@@ -70,7 +70,7 @@ def _project(settings: Settings, work: Work, projects: Projects, comparer: Compa
         state = projects.read(project)
     except DataDirError as error:  # a damaged file costs its own project alone
         return {"project": project, "unknown": str(error)}
-    versions = VersionStore(projects.folder(project) / "versions")
+    versions = versions_of(projects, project)
     indexed, published = _index(projects, project, state)
     tasks = sum(indexed["tasks"][name] for name in ("unlabelled", "labelled", "skipped", "unusable", "accepted"))
     return {
@@ -84,7 +84,7 @@ def _project(settings: Settings, work: Work, projects: Projects, comparer: Compa
         **indexed,
         "pending_labels": work.pending(project),
         "jobs": jobs_values(work.active(project)),
-        "backbone": _backbone(projects.folder(project), versions, state),
+        "backbone": _backbone(projects, project, versions, state),
         "migration": state.migration or None,
         "finetune": finetune_depth(state, settings) or "off",
         "finetuned": state.finetuned or None,
@@ -118,13 +118,13 @@ def _index(projects: Projects, project: int, state: ProjectState) -> tuple[dict[
         return NOTHING | {"problems": [trouble]}, {}
 
 
-def _backbone(folder: Path, versions: VersionStore, state: ProjectState) -> dict[str, Any] | None:
+def _backbone(projects: Projects, project: int, versions: VersionStore, state: ProjectState) -> dict[str, Any] | None:
     """The backbone of the live version, None before the first."""
     try:
         name = versions.about(state.live)["backbone"]
     except VersionError:
         return None
-    note = read_note(note_file(folder, name)) or BackboneNote()
+    note = note_of(projects, project, name)
     return {
         "name": name,
         "title": title_of(note.network, note.weights),
