@@ -3,9 +3,14 @@
 import ctypes
 import os
 import signal
+from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)  # loaded here: between fork and exec another thread of the parent may hold the loader's lock
 
@@ -40,3 +45,42 @@ def runs(pid: int) -> bool:
     except PermissionError:  # another user's
         return True
     return True
+
+
+class Lost(OSError):
+    """A process that was to do something ended without a word, or took too long."""
+
+
+def apart(function: Callable[..., T], *arguments: Any, seconds: float | None = None) -> T:
+    """What `function` returns in a process of its own, a fork of this one, so that what it starts is gone afterwards, such as
+    threads of a library that do not survive a fork. Raises what it raises, and Lost where it dies or takes longer than
+    `seconds`."""
+    context = get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_tell, args=(sender, function, arguments), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        if not receiver.poll(seconds):
+            raise Lost(f"{function.__name__} was given up after {seconds:g} s")
+        error, value = receiver.recv()
+    except EOFError:
+        raise Lost(f"{function.__name__} was ended by something else") from None
+    finally:
+        process.kill()
+        process.join()
+        receiver.close()
+    if error:
+        raise error
+    result: T = value
+    return result
+
+
+def _tell(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    die_with_parent()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        sender.send((None, function(*arguments)))
+    except Exception as error:  # noqa: BLE001  whatever it is: the caller gets it
+        sender.send((error, None))

@@ -43,6 +43,13 @@ class Listed(NamedTuple):
     tag: str
 
 
+class Folder(NamedTuple):
+    """Names of the objects and of the folders right in a folder, in order."""
+
+    names: list[str]
+    folders: list[str]
+
+
 class Bucket:
     """The objects under `url`, such as "s3://bucket/folder"; names are relative to it.
 
@@ -59,15 +66,16 @@ class Bucket:
     def read(self, name: str, known: str = "", at_once: bool = False) -> Content | None:
         """The object `name`; None where there is none. Raises Unchanged where its tag is `known`.
 
-        at_once: rather fail than wait longer than AT_ONCE_SECONDS.
+        at_once: rather fail than wait for a store that does not answer within AT_ONCE_SECONDS.
         """
         import obstore
         from obstore.exceptions import NotModifiedError
 
         with _said(self.url):
             try:
-                store = self._at_once if at_once else self._store
-                found = obstore.get(store, name, options={"if_none_match": known} if known else {})
+                if at_once and obstore.head(self._at_once, name)["e_tag"] == known:
+                    raise Unchanged(name)
+                found = obstore.get(self._store, name, options={"if_none_match": known} if known else {})
             except NotModifiedError:
                 raise Unchanged(name) from None
             except FileNotFoundError:
@@ -117,13 +125,14 @@ class Bucket:
             found = (meta for part in obstore.list(self._at_once if at_once else self._store, prefix or None) for meta in part)
             return {str(meta["path"]): Listed(int(meta["size"]), str(meta["e_tag"])) for meta in found}
 
-    def folders(self, prefix: str = "") -> list[str]:
-        """Names of the folders right below the folder `prefix`."""
+    def folder(self, prefix: str = "", at_once: bool = False) -> Folder:
+        """What lies right in the folder `prefix`. at_once: as for `read`."""
         import obstore
 
         with _said(self.url):
-            found = obstore.list_with_delimiter(self._store, prefix or None)["common_prefixes"]
-        return [str(folder).rstrip("/").rpartition("/")[2] for folder in found]
+            found = obstore.list_with_delimiter(self._at_once if at_once else self._store, prefix or None)
+        names = [str(meta["path"]) for meta in found["objects"]], [str(path) for path in found["common_prefixes"]]
+        return Folder(*(sorted(path.rstrip("/").rpartition("/")[2] for path in paths) for paths in names))
 
     def remove(self, *names: str) -> None:
         """Remove these objects; those that are gone already are fine."""
@@ -138,6 +147,18 @@ class Bucket:
         for name in names:
             with _said(self.url), suppress(FileNotFoundError):
                 obstore.delete(self._store, name)
+
+    def clear(self, prefix: str) -> list[str]:
+        """Remove all objects whose names begin with the folder `prefix`, those right in it last; returns their names."""
+        import obstore
+
+        names = list(self.objects(prefix))
+        deep = [name for name in names if "/" in name.removeprefix(f"{prefix}/")]
+        with _said(self.url):
+            for part in (deep, [name for name in names if name not in set(deep)]):
+                with suppress(FileNotFoundError):
+                    obstore.delete(self._store, part)
+        return names
 
 
 class Unchanged(Exception):

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from model.bucket import Bucket, Content, StoreUnavailable, Unchanged
+from model.bucket import Bucket, Content, Folder, StoreUnavailable, Unchanged
 from model.files import locked, write_atomically
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,10 @@ class Documents(ABC):
     @abstractmethod
     def read(self, name: str) -> bytes | None:
         """What the document holds; None where there is none."""
+
+    @abstractmethod
+    def has(self, name: str) -> bool:
+        """Whether there is such a document, or was one a moment ago."""
 
     @abstractmethod
     def write(self, name: str, content: bytes) -> None:
@@ -92,6 +96,9 @@ class DocumentsOnDisk(Documents):
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
 
+    def has(self, name: str) -> bool:
+        return (self._folder / name).is_file()
+
     def write(self, name: str, content: bytes) -> None:
         write_atomically(self._folder / name, lambda beside: _fill(beside, content))
 
@@ -131,26 +138,32 @@ class Read:
 
     def __init__(self) -> None:
         self.kept: dict[str, tuple[float, Content | None]] = {}
+        self.folders: dict[str, tuple[float, Folder]] = {}
         self.away_until = 0.0
         self.held = threading.local()  # .tags: of the documents that this thread has locked, as it has read them
 
 
 class DocumentsInBucket(Documents):
     """Those under `prefix` in `bucket`. lock: holds off other machines; where it fails them, as after a loss of its memory, the
-    bucket itself refuses what was written by an older state: `write` raises Changed then.
+    bucket itself refuses what was written by an older state: `write` raises Changed then. hurried: rather fail than wait for a
+    bucket that does not answer.
 
     Every method may raise StoreUnavailable.
     """
 
-    def __init__(self, bucket: Bucket, lock: Lock, prefix: str = "", read: Read | None = None) -> None:
-        self._bucket, self._lock, self._prefix = bucket, lock, prefix
+    def __init__(self, bucket: Bucket, lock: Lock, prefix: str = "", read: Read | None = None, hurried: bool = False) -> None:
+        self._bucket, self._lock, self._prefix, self._hurried = bucket, lock, prefix, hurried
         self._read = read or Read()
+
+    def in_a_hurry(self) -> "DocumentsInBucket":
+        """The same, for whoever rather fails than waits for a bucket that does not answer."""
+        return DocumentsInBucket(self._bucket, self._lock, self._prefix, self._read, hurried=True)
 
     def read(self, name: str) -> bytes | None:
         path, now = self._prefix + name, time.monotonic()
         tags = self._tags()
         if path in tags:  # to be changed: as it is now
-            content = self._bucket.read(path)
+            content = self._bucket.read(path, at_once=self._hurried)
             tags[path] = content.tag if content else ""
             self._keep(path, content)
             return content.data if content else None
@@ -162,17 +175,34 @@ class DocumentsInBucket(Documents):
     def _read_again(self, path: str, content: Content | None, known: bool) -> bytes | None:
         """Ask the bucket for what was read before as `content`, if it is `known`."""
         try:
-            content = self._bucket.read(path, content.tag if content else "", at_once=known)
+            with self._may_be_away(known):
+                content = self._bucket.read(path, content.tag if content else "", at_once=known or self._hurried)
         except Unchanged:
             pass
-        except StoreUnavailable as error:
+        except StoreUnavailable:
             if not known:
                 raise
-            self._read.away_until = time.monotonic() + AWAY_SECONDS
-            log.warning("What was read before is used for now: %s", error)
             return content.data if content else None
         self._keep(path, content)
         return content.data if content else None
+
+    @contextmanager
+    def _may_be_away(self, known: bool) -> Iterator[None]:
+        """An act after whose failure the bucket counts as away, so that nobody in a hurry asks it again at once. known: what is
+        asked for was read before."""
+        if self._hurried and not known and time.monotonic() < self._read.away_until:
+            raise StoreUnavailable(f"STORE={self._bucket.url} did not answer a moment ago: see whether it does")
+        try:
+            yield
+        except StoreUnavailable as error:
+            self._read.away_until = time.monotonic() + AWAY_SECONDS
+            if known:
+                log.warning("What was read before is used for now: %s", error)
+            raise
+
+    def has(self, name: str) -> bool:
+        _, content = self._read.kept.get(self._prefix + name, (0.0, None))
+        return content is not None or self.read(name) is not None
 
     def write(self, name: str, content: bytes) -> None:
         path, tags = self._prefix + name, self._tags()
@@ -186,12 +216,31 @@ class DocumentsInBucket(Documents):
         self._keep(self._prefix + name, None)
 
     def names(self, folder: str = "") -> list[str]:
-        prefix = f"{self._prefix}{folder}/" if folder else self._prefix
-        found = (path.removeprefix(prefix) for path in self._bucket.objects(prefix.rstrip("/")))
-        return sorted(name for name in found if "/" not in name)
+        return list(self._folder(f"{self._prefix}{folder}".rstrip("/")).names)
 
     def folders(self) -> list[str]:
-        return sorted(self._bucket.folders(self._prefix.rstrip("/")))
+        return list(self._folder(self._prefix.rstrip("/")).folders)
+
+    def clear(self, folder: str = "") -> None:
+        self._read.folders.clear()
+        super().clear(folder)
+
+    def _folder(self, path: str) -> Folder:
+        """What lies in a folder, with the same patience as what a document holds."""
+        at, found = self._read.folders.get(path, (None, Folder([], [])))
+        now = time.monotonic()
+        if at is not None and not self._tags() and now < max(at + FRESH_SECONDS, self._read.away_until):
+            return found
+        known = at is not None and not self._tags()
+        try:
+            with self._may_be_away(known):
+                found = self._bucket.folder(path, at_once=known or self._hurried)
+        except StoreUnavailable:
+            if not known:
+                raise
+            return found
+        self._read.folders[path] = now, found
+        return found
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:
@@ -205,18 +254,19 @@ class DocumentsInBucket(Documents):
                 del tags[path]
 
     def within(self, folder: str) -> "DocumentsInBucket":
-        return DocumentsInBucket(self._bucket, self._lock, f"{self._prefix}{folder}/", self._read)
+        return DocumentsInBucket(self._bucket, self._lock, f"{self._prefix}{folder}/", self._read, self._hurried)
 
     def place(self, name: str = "") -> str:
         return f"{self._bucket.url}/{self._prefix}{name}".rstrip("/")
 
     def forget(self) -> None:
-        paths = self._bucket.objects(self._prefix.rstrip("/"))
-        self._bucket.remove(*paths)
-        for path in paths:
+        for path in self._bucket.clear(self._prefix.rstrip("/")):
             self._keep(path, None)
 
     def _keep(self, path: str, content: Content | None) -> None:
+        _, before = self._read.kept.get(path, (0.0, None))
+        if (before is None) != (content is None):
+            self._read.folders.clear()
         self._read.kept[path] = time.monotonic(), content
 
     def _tags(self) -> dict[str, str]:

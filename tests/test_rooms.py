@@ -1,6 +1,7 @@
 """Imports go down the house, never up: who reads a room needs to know those below it alone."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,3 +53,16 @@ def test_a_file_imports_from_floors_below_its_own(path):
 def test_every_room_has_a_floor():
     rooms = {room(".".join(path.with_suffix("").parts).removesuffix(".__init__")) for path in FILES} - {"backend"}
     assert rooms == set(FLOOR)
+
+
+def test_where_projects_lie_is_settled_in_one_place():
+    files = [*FILES, *(path.relative_to(ROOT) for path in (ROOT / "tools").rglob("*.py"))]
+    own = (
+        "backend/project/sharing.py",
+        "backend/bench/",
+        "tools/demo.py",
+    )  # the others have a DATA_DIR of their own, and no STORE
+    elsewhere = [path for path in map(str, files) if not path.startswith(own)]
+    assert [
+        path for path in elsewhere if re.search(r"\bProjects\(", (ROOT / path).read_text().replace("class Projects:", ""))
+    ] == []

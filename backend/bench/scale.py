@@ -129,7 +129,7 @@ def take_refill(data_dir: Path) -> float:
 
 def take_status(data_dir: Path) -> float:
     """Seconds until `status` knows all that it tells, but for what Label Studio says."""
-    settings, projects = Settings(data_dir=data_dir), Projects(data_dir)
+    settings, projects = Settings(data_dir=data_dir, store=""), Projects(data_dir)
     projects.prepare()
     with projects.edit(PROJECT) as state:
         state.live, state.connected = VersionStore(projects.folder(PROJECT) / "versions").names()[-1], True

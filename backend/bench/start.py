@@ -29,7 +29,7 @@ def measure(bench: Bench) -> Iterator[Row]:
     port = free_port()
     values = {"DATA_DIR": str(bench.folder / "data"), "PORT": str(port), "LABEL_STUDIO_API_KEY": "none", "LOG_LEVEL": "WARNING"}
     values |= {"MODEL_WEIGHTS": str(bench.weights.resolve())} if bench.weights else {}
-    settings = Settings(data_dir=bench.folder / "data")
+    settings = Settings(data_dir=bench.folder / "data", store="")
     redis = EmbeddedRedis(settings.data_dir)
     redis.start()
     try:

@@ -35,7 +35,7 @@ SIDE = 1000  # of the matrices that are multiplied meanwhile
 
 def measure(bench: Bench) -> Iterator[Row]:
     """Milliseconds from opening the connection to the whole answer, percentiles over all posts."""
-    settings = Settings(data_dir=bench.folder / "data")
+    settings = Settings(data_dir=bench.folder / "data", store="")
     projects = Projects(settings.data_dir)
     projects.prepare()
     with projects.edit(PROJECT) as state:

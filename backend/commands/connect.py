@@ -7,7 +7,8 @@ from backend.commands.shared import CommandError, open_work, project_option, say
 from backend.connection import connecting
 from backend.connection.connecting import Wait, Wishes
 from backend.labelstudio.client import LabelStudio, LabelStudioError
-from backend.project.state import Projects, new_failure
+from backend.project.sharing import projects_of
+from backend.project.state import new_failure
 from backend.queue.work import DEPTHS, Work
 from backend.settings import Settings
 
@@ -73,7 +74,7 @@ def forget_command(settings: Settings, project: int, yes: bool) -> None:
     Example:
       al-backend forget --project 4
     """
-    projects = Projects(settings.data_dir)
+    projects = projects_of(settings, hurried=True)
     if project not in projects.ids():
         known = ", ".join(map(str, projects.ids())) or "none"
         raise CommandError(f"Nothing is kept of project {project}. Known here: {known}.")
@@ -88,7 +89,7 @@ def forget_command(settings: Settings, project: int, yes: bool) -> None:
 
 def waiting(settings: Settings, work: Work, project: int) -> Wait:
     """Waits for a job at the terminal, and no longer than until it has failed once: its retries would take minutes."""
-    projects = Projects(settings.data_dir)
+    projects = projects_of(settings, hurried=True)
     return lambda job_id: follow(work, job_id, failed=new_failure(projects, project, job_id))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from backend.commands.shared import CommandError, project_option, say, with_settings
-from backend.project.state import Projects
+from backend.project.sharing import projects_of
 from backend.settings import Settings
 from backend.terminal import ProgressLine
 
@@ -37,7 +37,7 @@ def export_command(settings: Settings, project: int, to: Path | None, name: str,
       al-backend export --project 1 --to ants-and-bees --labels folder
       al-backend export --project 1 --version al-3-0a1b2c --labels none
     """
-    known = Projects(settings.data_dir).ids()
+    known = projects_of(settings, hurried=True).ids()
     if project not in known:
         raise CommandError(f"Nothing is kept of project {project}. Known here: {', '.join(map(str, known)) or 'none'}.")
     from backend.export.exporting import export  # both bring torch, which the help of commands does without

@@ -14,7 +14,7 @@ from rq import Worker
 from backend.commands.shared import CommandError, known_queues, queues_argument, say, with_settings
 from backend.connection.answering import local_url, why_not_ours
 from backend.processes import runs
-from backend.project.state import Projects
+from backend.project.sharing import projects_of
 from backend.queue.clock import now
 from backend.queue.redis_server import connect_redis
 from backend.settings import Settings
@@ -45,7 +45,7 @@ def health_command(settings: Settings, part: str, queues: tuple[str, ...]) -> No
 def check_server(settings: Settings) -> str:
     """A sentence about the server of these settings. Raises CommandError where it is not well."""
     url = local_url(settings.host, settings.port)
-    if trouble := why_not_ours(url, Projects(settings.data_dir).identity(), ANSWER_SECONDS):
+    if trouble := why_not_ours(url, projects_of(settings, hurried=True).identity(), ANSWER_SECONDS):
         raise CommandError(f"The server is not well: {url}: {trouble}.")
     return f"The server answers at {url}."
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from backend.misspelt import misspelt
+from backend.project.sharing import projects_of
 from backend.project.state import DataDirError, Projects
 from backend.queue.redis_server import connect_redis
 from backend.queue.work import FINETUNE, QUEUES, Work
@@ -94,7 +95,7 @@ def open_work(settings: Settings) -> Work:
 def connected(settings: Settings, project: int) -> Projects:
     """The projects, of which `project` must be a connected one. Raises CommandError, DataDirError."""
     _check(settings.data_dir)
-    projects = Projects(settings.data_dir)
+    projects = projects_of(settings, hurried=True)
     if not projects.read(project).connected:
         raise CommandError(f"Project {project} is not connected: `al-backend connect --project {project}`.")
     return projects

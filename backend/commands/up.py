@@ -18,7 +18,7 @@ from backend.commands.listening import check_port
 from backend.commands.shared import CHILD_OF_UP, with_settings
 from backend.connection.answering import local_url, who_answers
 from backend.processes import die_with_parent
-from backend.project.state import Projects
+from backend.project.sharing import projects_of
 from backend.project.wanted import check_settings
 from backend.queue.redis_server import EmbeddedRedis, RedisUnavailable, connect_redis
 from backend.queue.work import EMBED, FINETUNE, HOUSEKEEPING, TRAIN
@@ -55,7 +55,7 @@ def up_command(settings: Settings) -> None:
 
 def up(settings: Settings) -> None:
     """Run until SIGINT or SIGTERM. Raises an error of our own where it cannot begin."""
-    projects = Projects(settings.data_dir)
+    projects = projects_of(settings)
     projects.prepare()
     check_settings(settings)
     check_port(settings, projects.identity())

@@ -4,7 +4,6 @@ Everything is checked before anything is changed. What was changed is taken back
 that nothing is left half made.
 """
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfig, read_label_config
 from backend.labelstudio.wiring import TAB, TITLE, Wiring
 from backend.project.kept import keep_weights, versions_of
+from backend.project.sharing import projects_of
 from backend.project.state import Projects, ProjectState
 from backend.project.sync import moment_of
 from backend.project.wanted import wanted_base
@@ -62,7 +62,7 @@ def connect(settings: Settings, work: Work, project: int, say: Say, wait: Wait, 
     if wishes.strategy:
         checks.check_strategy(wishes.strategy)
     label_studio = LabelStudio(settings)
-    projects = Projects(settings.data_dir)
+    projects = projects_of(settings)
     projects.prepare()
     info = label_studio.project(project)
     state = _known(projects, project, info.get("created_at") or "")
@@ -121,7 +121,7 @@ def connect(settings: Settings, work: Work, project: int, say: Say, wait: Wait, 
 def disconnect(settings: Settings, work: Work, project: int, say: Say) -> None:
     """Put the settings back, remove ML backend, webhook and tab; versions and labels stay. Raises LabelStudioError."""
     label_studio = LabelStudio(settings)
-    projects = Projects(settings.data_dir)
+    projects = projects_of(settings)
     if project not in projects.ids():  # nothing is kept of what may be a slip of the keys
         label_studio.project(project)
     with projects.edit(project) as state:
@@ -274,8 +274,8 @@ def _not_ours(version: str | None, versions: VersionStore) -> str:
 
 def forget(settings: Settings, work: Work, project: int) -> None:
     """Remove all that is kept of `project` here: versions, embeddings, index, state, waiting jobs."""
-    projects = Projects(settings.data_dir)
+    projects = projects_of(settings)
     with projects.edit(project) as state:
         state.connected = False
     work.forget(project)
-    shutil.rmtree(projects.folder(project))
+    projects.forget(project)

@@ -11,7 +11,8 @@ from backend.labelstudio.installation import Installation, ask_installation
 from backend.labelstudio.labelling_config import LabelConfig, read_label_config
 from backend.labelstudio.wiring import Row, Wiring
 from backend.project.index import Index
-from backend.project.state import Projects, ProjectState
+from backend.project.sharing import projects_of
+from backend.project.state import ProjectState
 from backend.queue.redis_server import connect_redis
 from backend.queue.waiting import JobFailed, result_of
 from backend.queue.work import Work
@@ -40,7 +41,7 @@ class House:
 
     def __init__(self, settings: Settings, doubts: list[str], wait: Wait = wait_for) -> None:
         self.settings, self.doubts, self.wait = settings, doubts, wait
-        self.projects = Projects(settings.data_dir)
+        self.projects = projects_of(settings, hurried=True)
         self.numbers: list[int] = []  # connected projects, once they were looked for
 
     @cached_property

@@ -15,6 +15,7 @@ from backend.labelstudio.labelling_config import LabelConfigError
 from backend.project.fitting import why_unfit
 from backend.project.index_file import IndexUnavailable
 from backend.project.session import Progress, Session
+from backend.project.sharing import projects_of
 from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
 from backend.queue.work import Work
@@ -69,7 +70,7 @@ def perform(kind: str, project: int, generation: int, body: Callable[[JobAtWork]
     """
     settings = get_settings()
     work = Work(connect_redis(settings), settings.retrain_after)
-    report = _Report(Projects(settings.data_dir), project, kind)
+    report = _Report(projects_of(settings, hurried=True), project, kind)
     if why := why_unfit(settings, work.redis):
         return report.later(f"the worker that took it must not: {why}")
     try:

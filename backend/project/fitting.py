@@ -7,7 +7,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from backend import __version__
-from backend.project.state import Projects
+from backend.project.sharing import projects_of
 from backend.project.wanted import wanted_base
 from backend.queue.clock import follow
 from backend.queue.signs import announce, announced
@@ -26,19 +26,28 @@ def base_of(settings: Settings) -> str:
 
 
 def why_unfit(settings: Settings, redis: Redis) -> str:
-    """Why a worker of these settings must not take jobs, for people; "" where it fits, or no server has said what it is."""
-    version, base = announced(redis)
-    if not version:
+    """Why a worker of these settings must not take jobs, for people; "" where it fits, or no server has said what it is.
+
+    STORE is not asked: a worker's own process must not use it, since each job is a fork of that.
+    """
+    server = announced(redis)
+    if not server.version:
         return ""
-    if version != __version__:
-        return f"it is of version {__version__}, the server of {version}: install one version on both, and start them again"
+    if server.version != __version__:
+        return (
+            f"it is of version {__version__}, the server of {server.version}: install one version on both, and start them again"
+        )
+    if server.store != settings.store:
+        here, there = settings.store or "not set", server.store or "not set"
+        return f"STORE is {here} there, and {there} where the server runs: give both the same"
     try:
-        if base and base != base_of(settings):
+        if server.base and server.base != base_of(settings):
             return (
-                f"BACKBONE and MODEL_WEIGHTS name {base_of(settings)} there, and {base} where the server runs: give both the "
-                "same network and the same file of weights"
+                f"BACKBONE and MODEL_WEIGHTS name {base_of(settings)} there, and {server.base} where the server runs: give "
+                "both the same network and the same file of weights"
             )
-        check_available(Projects(settings.data_dir).arithmetic())
+        if arithmetic := server.arithmetic if settings.store else projects_of(settings).arithmetic():
+            check_available(arithmetic)
     except WeightsError as error:
         return str(error)
     return ""
@@ -50,10 +59,11 @@ def keep_announcing(settings: Settings, redis: Redis, end: Event) -> None:
         base = base_of(settings)
     except WeightsError:  # the jobs tell
         base = ""
+    projects = projects_of(settings, hurried=True)
     while True:
         try:
             follow(redis)
-            announce(redis, base)
+            announce(redis, base, settings.store, projects.settled_arithmetic())
         except (RedisError, OSError) as error:
             log.debug("Not announced: %s", error)
         if end.wait(ANNOUNCE_SECONDS):

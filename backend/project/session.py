@@ -23,7 +23,8 @@ from backend.project.learned import Learned
 from backend.project.map import forget_map
 from backend.project.references import References
 from backend.project.sample import KeptSample
-from backend.project.state import NETWORKS, Projects, ProjectState
+from backend.project.sharing import projects_of
+from backend.project.state import NETWORKS, ProjectState
 from backend.project.sync import moment_of, sync_index
 from backend.project.validation import Validation
 from backend.project.wanted import wanted_base
@@ -47,7 +48,8 @@ class Session:
     It holds the parts and says what they are about; what they do stands with each: `Learned`, `Index`, `KeptSample`,
     `sync_index`, `labelled_and_pool`, `References`.
 
-    has_wanted: whether the backbone that the project is to have can be had; where not, it stays with its own.
+    hurried: see `projects_of`; has_wanted: whether the backbone that the project is to have can be had; where not, it stays
+    with its own.
     """
 
     state: ProjectState
@@ -56,11 +58,13 @@ class Session:
     images: ImageSource
     index: Index
 
-    def __init__(self, settings: Settings, project: int, progress: Progress = lambda *_, **__: None) -> None:
+    def __init__(
+        self, settings: Settings, project: int, progress: Progress = lambda *_, **__: None, hurried: bool = False
+    ) -> None:
         self.settings = settings
         self.project = project
         self.progress = progress
-        self.projects = Projects(settings.data_dir)
+        self.projects = projects_of(settings, hurried)
         self.info: dict[str, Any] = {}
         self._target: Target | None = None
         self._held = ExitStack()

@@ -12,7 +12,7 @@ from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
 from backend.settings import Settings
 from model.bucket import Bucket, StoreUnavailable
-from model.documents import Documents, DocumentsInBucket, Lock
+from model.documents import DocumentsInBucket, Lock
 from model.mirror import Mirror
 
 COPIES = "copies"
@@ -20,11 +20,13 @@ LOCK = "al:lock:{}"
 LOCK_SECONDS = 120  # after which a lock is taken from whoever has gone silent; an act on the store may take as long
 
 
-def projects_of(settings: Settings) -> Projects:
-    """The projects of these settings. Raises StoreUnavailable where STORE cannot be used at all."""
+def projects_of(settings: Settings, hurried: bool = False) -> Projects:
+    """The projects of these settings. hurried: for whoever rather fails than waits for a STORE that does not answer. Raises
+    StoreUnavailable where STORE cannot be used at all."""
     if not settings.store:
         return Projects(settings.data_dir)
     documents = _in_bucket(settings.store, _Locks(settings))
+    documents = documents.in_a_hurry() if hurried else documents
     return Projects(settings.data_dir, documents, _copies(settings.store, settings.data_dir))
 
 
@@ -45,7 +47,7 @@ def _bucket(url: str) -> Bucket:
 
 
 @lru_cache
-def _in_bucket(url: str, lock: Lock) -> Documents:
+def _in_bucket(url: str, lock: Lock) -> DocumentsInBucket:
     """One for all of a process, so that what was read a moment ago is not read again."""
     return DocumentsInBucket(_bucket(url), lock)
 

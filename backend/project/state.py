@@ -1,6 +1,7 @@
 """What is known of a connected project besides Label Studio's own records: a small file each, safe for many processes."""
 
 import logging
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -147,6 +148,10 @@ class Projects:
         all that share this DATA_DIR, since embeddings of two kinds must not meet."""
         return self._once(ARITHMETIC, "arithmetic", _fastest)
 
+    def settled_arithmetic(self) -> str:
+        """The same where somebody has asked already, "" where not."""
+        return self._value(ARITHMETIC, "arithmetic")
+
     def _once(self, document: str, name: str, choose: Callable[[], str]) -> str:
         """The value `name` in `document`, chosen by the first process that asks."""
         if not (known := self._value(document, name)):
@@ -164,11 +169,16 @@ class Projects:
         """Ids of the projects known here."""
         folders = self.shared.within(PROJECTS)
         names = [name for name in folders.folders() if name.isascii() and name.isdigit()]
-        return sorted(int(name) for name in names if {STATE, COPY} & {*folders.names(name)})
+        return sorted(int(name) for name in names if any(folders.has(f"{name}/{document}") for document in (STATE, COPY)))
 
     def folder(self, project: int) -> Path:
         """Where this machine keeps what it has read and made of `project`."""
         return self.root / str(project)
+
+    def forget(self, project: int) -> None:
+        """Remove all that is kept of `project`, for all machines, and from this one's disk."""
+        self.documents(project).forget()
+        shutil.rmtree(self.folder(project), ignore_errors=True)
 
     def documents(self, project: int) -> Documents:
         """Where what is known of `project` lies."""

@@ -5,7 +5,7 @@ The latter costs the server one SET for each PROJECT_UPDATED, which Label Studio
 """
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis import Redis
 
@@ -14,7 +14,17 @@ from backend import __version__
 HEARD = "al:heard:{}"  # by project: "nanoseconds version", of the server that heard
 HEARD_SECONDS = 86_400
 VERSION, UNFIT = "al_version", "al_unfit"  # beside what RQ itself writes of a worker, and gone with it
-SERVER = "al:server"  # a hash: version, and base, the network and weights of its settings
+SERVER = "al:server"  # a hash of what a server is
+
+
+class Server(NamedTuple):
+    """What a server is. base: the network and weights of its settings; store: where what is known of projects lies, "" for its
+    DATA_DIR; arithmetic: in which networks compute there, "" where that is not settled yet."""
+
+    version: str
+    base: str = ""
+    store: str = ""
+    arithmetic: str = ""
 
 
 def hear(redis: Redis, project: int) -> None:
@@ -48,15 +58,14 @@ def unfit_of(redis: Redis, worker: str) -> str:
     return text(redis.hget(worker, UNFIT))
 
 
-def announce(redis: Redis, base: str) -> None:
-    """The server says of which version it is, and which network and weights it has."""
-    redis.hset(SERVER, mapping={"version": __version__, "base": base})
+def announce(redis: Redis, base: str, store: str = "", arithmetic: str = "") -> None:
+    """The server says what it is."""
+    redis.hset(SERVER, mapping=dict(zip(Server._fields, (__version__, base, store, arithmetic), strict=True)))
 
 
-def announced(redis: Redis) -> tuple[str, str]:
-    """Version and base of the server that began last; "" twice where none has said so."""
-    version, base = redis.hmget(SERVER, "version", "base")
-    return text(version), text(base)
+def announced(redis: Redis) -> Server:
+    """What the server that began last is; "" all over where none has said so."""
+    return Server(*map(text, redis.hmget(SERVER, Server._fields)))
 
 
 def text(found: Any) -> str:

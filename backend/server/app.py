@@ -24,6 +24,7 @@ from backend.connection.answering import PLUGIN
 from backend.labelstudio.labelling_config import LabelConfigError, parse_label_config
 from backend.pages.app import create_pages, owns
 from backend.project.kept import versions_of
+from backend.project.sharing import projects_of
 from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
 from backend.queue.sightings import expected, sight, trouble_with
@@ -51,9 +52,9 @@ Body = Annotated[dict[str, Any], Depends(read_json)]
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The ASGI application. Raises RedisUnavailable where there is no Redis, DataDirError on a foreign DATA_DIR."""
     settings = settings or get_settings()
-    projects = Projects(settings.data_dir)
+    projects = projects_of(settings)
     projects.prepare()
-    identity = projects.identity()
+    identity, projects = projects.identity(), projects_of(settings, hurried=True)
     work = Work(connect_redis(settings, REDIS_SECONDS), settings.retrain_after)
     app = FastAPI(
         title="Active learning for Label Studio",

@@ -15,7 +15,8 @@ from backend.connection.connecting import connect
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfigError
 from backend.labelstudio.wiring import Wiring
-from backend.project.state import DataDirError, Projects, new_failure
+from backend.project.sharing import projects_of
+from backend.project.state import DataDirError, new_failure
 from backend.queue.redis_server import RedisUnavailable, connect_redis
 from backend.queue.sightings import begin, end
 from backend.queue.waiting import JobFailed, result_of
@@ -41,7 +42,7 @@ def _take_up(settings: Settings, project: int) -> None:
     trouble = ""
     try:
         work = Work(connect_redis(settings), settings.retrain_after)  # with more patience than a webhook has
-        projects = Projects(settings.data_dir)
+        projects = projects_of(settings)
 
         def wait(job_id: str) -> object:
             return result_of(work, job_id, failed=new_failure(projects, project, job_id))

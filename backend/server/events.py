@@ -53,7 +53,7 @@ def handle_all(payloads: Sequence[dict[str, Any]], settings: Settings, work: Wor
 
     Alike ones in a row are one act on Redis, which counts their labels together. Raises RedisError.
     """
-    read = lru_cache(maxsize=None)(projects_of(settings).read)
+    read = lru_cache(maxsize=None)(projects_of(settings, hurried=True).read)
     acts = _Acts()
     changed: set[int] = set()
     planned: list[dict[str, int | str] | Exception] = []
@@ -161,7 +161,7 @@ def _annotations(action: str, payload: dict[str, Any], project: int, state: Proj
 def _taking_back(settings: Settings, project: int) -> bool:
     """Whether accepted labels are being deleted, so that a deletion is none of a person's label, most likely; the reconcile
     sees where one is."""
-    wishes = Wishes(projects_of(settings).documents(project))
+    wishes = Wishes(projects_of(settings, hurried=True).documents(project))
     return any(wish["act"] == TAKE_BACK for wish in wishes.waiting())
 
 

@@ -60,7 +60,7 @@ class ActiveLearningBackend(LabelStudioMLBase):
     def _predict_project(self, project: int, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Results for tasks of one project; what goes wrong there costs no other project."""
         try:
-            with Session(self.settings, project) as session:
+            with Session(self.settings, project, hurried=True) as session:
                 session.use_config(self.label_config)
                 return _predict(session, tasks)
         except LabelConfigError:

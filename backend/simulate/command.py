@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from backend.learning.promise import candidates
-from backend.project.state import Projects
+from backend.project.sharing import projects_of
 from backend.project.wanted import wanted_bases
 from backend.settings import Settings
 from backend.simulate.accepting import Accepted, Run, freeze, play
@@ -56,7 +56,7 @@ class Simulation:
     def __init__(self, options: Options, settings: Settings, say: Callable[[str], None]) -> None:
         self.options, self.settings, self.say = options, settings, say
         self.line = StepLine()
-        arithmetic = Projects(settings.data_dir).arithmetic()
+        arithmetic = projects_of(settings).arithmetic()
         self.specs = wanted_bases(settings, options.backbone, arithmetic, options.weights)
         if options.finetune and (fixed := [spec.network for spec in self.specs.values() if not network(spec.network).tunable]):
             raise OptionsError(

@@ -16,6 +16,7 @@ from backend.project.history import summary
 from backend.project.index import UNLABELLED, Index
 from backend.project.index_file import IndexUnavailable
 from backend.project.kept import note_of, versions_of
+from backend.project.sharing import projects_of
 from backend.project.state import DataDirError, Projects, ProjectState, finetune_depth
 from backend.queue.sightings import sighted, trouble_with
 from backend.queue.signs import unfit_of
@@ -41,7 +42,7 @@ NOTHING: dict[str, Any] = {
 def status(settings: Settings, work: Work, only: Collection[int] | None = None, compared: bool = True) -> dict[str, Any]:
     """Everything, as plain values for JSON, of all projects or `only` of these. Asks Label Studio, and does without it where it
     does not answer; unless `compared`, each project counts as being there as it was made: a list of many would take long."""
-    projects, comparer = Projects(settings.data_dir), Comparer(settings) if compared else None
+    projects, comparer = projects_of(settings, hurried=True), Comparer(settings) if compared else None
     workers = [w for w in Worker.all(connection=work.redis) if set(w.queue_names()) & {*QUEUES, FINETUNE}]
     known = [
         _project(settings, work, projects, comparer, project) for project in projects.ids() if only is None or project in only

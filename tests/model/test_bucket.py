@@ -44,7 +44,7 @@ def test_objects_and_folders_below_one_are_listed(bucket):
         bucket.write(name, b"12")
     assert {name: found.size for name, found in bucket.objects("a").items()} == {"a/1": 2, "a/b/2": 2}
     assert sorted(bucket.objects()) == ["4", "a/1", "a/b/2", "c/3"]
-    assert (bucket.folders(), bucket.folders("a"), bucket.folders("none")) == (["a", "c"], ["b"], [])
+    assert [bucket.folder(path) for path in ("", "a", "none")] == [(["4"], ["a", "c"]), (["1"], ["b"]), ([], [])]
 
 
 def test_what_is_removed_is_gone_and_may_be_removed_again(bucket):
@@ -76,3 +76,19 @@ def test_a_fork_of_a_process_that_has_used_it_is_told_so(bucket):
             os._exit(7)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_a_folder_is_cleared_and_its_neighbours_stay(bucket):
+    for name in ("a/1", "a/b/2", "ab/3", "4"):
+        bucket.write(name, b"1")
+    assert sorted(bucket.clear("a")) == ["a/1", "a/b/2"]
+    assert sorted(bucket.objects()) == ["4", "ab/3"]
+    assert bucket.clear("a") == []
+
+
+def test_whoever_does_not_wait_is_told_the_same(bucket):
+    assert bucket.read("a", at_once=True) is None
+    tag = bucket.write("a", b"1")
+    assert bucket.read("a", at_once=True) == (b"1", tag)
+    with pytest.raises(Unchanged):
+        bucket.read("a", tag, at_once=True)

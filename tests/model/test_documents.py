@@ -83,3 +83,35 @@ def test_a_bucket_out_of_reach_leaves_what_was_read_before_and_takes_no_change(o
             documents._bucket.read("b", at_once=True)
     documents.write("a", b"2")
     assert documents.read("a") == b"2"
+
+
+def test_what_lies_in_a_folder_is_known_while_the_bucket_is_out_of_reach_and_whoever_hurries_does_not_wait(object_store):
+    documents = DocumentsInBucket(Bucket(object_store.new_folder(), patience=30), lambda _: nullcontext())
+    documents.write("3/a", b"1")
+    hurried = documents.in_a_hurry()
+    assert (hurried.names("3"), hurried.folders(), hurried.has("3/a")) == (["a"], ["3"], True)
+    with object_store.away():
+        time.sleep(module.FRESH_SECONDS)
+        begun = time.monotonic()
+        assert (hurried.names("3"), hurried.folders(), hurried.has("3/a"), hurried.read("3/a")) == (["a"], ["3"], True, b"1")
+        for _ in range(5):
+            with pytest.raises(StoreUnavailable, match="STORE=s3://"):
+                hurried.read("3/unknown")
+        with pytest.raises(StoreUnavailable), hurried.locked("3/a"):
+            pytest.fail("nobody knows what it holds now")
+        assert time.monotonic() - begun < 10  # two waits of three seconds
+
+
+def test_names_follow_what_was_written_and_removed_a_moment_ago(documents):
+    assert documents.names() == []
+    documents.write("a", b"1")
+    assert documents.names() == ["a"]
+    documents.remove("a")
+    assert (documents.names(), documents.has("a")) == ([], False)
+
+
+def test_all_of_a_folder_is_forgotten_and_its_neighbours_stay(documents):
+    for name in ("3/a", "3/b/c", "33/a"):
+        documents.write(name, b"1")
+    documents.within("3").forget()
+    assert [documents.read(name) for name in ("3/a", "3/b/c", "33/a")] == [None, None, b"1"]

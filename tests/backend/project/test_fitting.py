@@ -7,8 +7,9 @@ import pytest
 from backend import __version__
 from backend.project import fitting
 from backend.project.fitting import base_of, keep_announcing, why_unfit
-from backend.project.state import ARITHMETIC
+from backend.project.state import ARITHMETIC, Projects
 from backend.queue.signs import SERVER, announce, announced
+from model.arithmetic import fastest
 from model.files import write_json
 from tests.backend.queue.test_worker import wait_for
 
@@ -62,6 +63,21 @@ def test_one_that_cannot_compute_as_the_embeddings_were_made_does_not(settings, 
     assert "There is no arithmetic 'float7'" in why_unfit(settings, redis)
 
 
+def test_one_with_another_store_does_not(settings, redis):
+    announce(redis, base_of(settings), "s3://theirs/al")
+    assert why_unfit(settings, redis) == "STORE is not set there, and s3://theirs/al where the server runs: give both the same"
+    mine = settings.model_copy(update={"store": "s3://mine/al"})
+    assert why_unfit(mine, redis).startswith("STORE is s3://mine/al there, and s3://theirs/al where the server runs")
+
+
+def test_with_a_store_the_server_says_in_which_arithmetic_networks_compute(settings, redis):
+    mine = settings.model_copy(update={"store": "s3://mine/al"})  # which is not asked, since it is not there
+    announce(redis, base_of(settings), "s3://mine/al", fastest())
+    assert why_unfit(mine, redis) == ""
+    announce(redis, base_of(settings), "s3://mine/al", "float7")
+    assert "There is no arithmetic 'float7'" in why_unfit(mine, redis)
+
+
 def test_a_server_whose_own_weights_are_gone_is_asked_for_its_version_alone(settings, redis):
     announce(redis, "")
     assert why_unfit(settings, redis) == ""
@@ -72,8 +88,9 @@ def test_the_server_says_it_again_to_a_redis_that_has_lost_everything(settings, 
     end = threading.Event()
     announcing = threading.Thread(target=keep_announcing, args=(settings, redis, end))
     announcing.start()
-    wait_for(lambda: announced(redis)[0], 10)
+    wait_for(lambda: announced(redis).version, 10)
     redis.flushall()
-    wait_for(lambda: announced(redis) == (__version__, base_of(settings)), 10)
+    Projects(settings.data_dir).arithmetic()
+    wait_for(lambda: announced(redis) == (__version__, base_of(settings), "", fastest()), 10)
     end.set()
     announcing.join()

@@ -41,7 +41,7 @@ def test_what_was_heard_is_forgotten_after_a_day(redis):
 
 
 def test_the_server_that_began_last_says_what_it_is(redis):
-    assert announced(redis) == ("", "")
+    assert announced(redis) == ("", "", "", "")
     announce(redis, "resnet50-V1")
-    announce(redis, "resnet50-0a1b2c")
-    assert announced(redis) == (__version__, "resnet50-0a1b2c")
+    announce(redis, "resnet50-0a1b2c", "s3://bucket/al", "bfloat16")
+    assert announced(redis) == (__version__, "resnet50-0a1b2c", "s3://bucket/al", "bfloat16")
