@@ -59,6 +59,13 @@ class Settings(BaseSettings):
         "machines need no disk in common: s3://BUCKET/FOLDER, gs:// or abfs://. Its credentials come from AWS_*, GOOGLE_* or "
         "AZURE_*; DATA_DIR then holds copies of what this machine reads. Needs REDIS_URL.",
     )
+    store_cache_gb: float = Field(
+        50,
+        gt=0,
+        le=1_000_000,
+        description="GB that copies of what lies in STORE may take in DATA_DIR; those not used for longest make room. A "
+        "project of a million images takes some 4.",
+    )
     backbone: str = Field(
         "resnet50",
         description="Network whose embeddings are learned from: a classifier of torchvision, or timm:NAME with the extra timm; "

@@ -22,6 +22,7 @@ def serve_command(settings: Settings) -> None:
     import uvicorn
 
     from backend.project.fitting import keep_announcing
+    from backend.project.sharing import keep_trimming
     from backend.queue.redis_server import connect_redis
     from backend.server.app import create_app
     from backend.server.protocol import config
@@ -30,5 +31,7 @@ def serve_command(settings: Settings) -> None:
         app = create_app(settings)
         announcing = (settings, connect_redis(settings, seconds=5), threading.Event())
         threading.Thread(target=keep_announcing, args=announcing, daemon=True, name="announce").start()
+        if settings.store:
+            threading.Thread(target=keep_trimming, args=(settings, threading.Event()), daemon=True, name="trim").start()
         gc.freeze()  # what is there for good: looking through it again held up webhooks for 200 ms, now and then
         uvicorn.Server(config(app)).run(sockets=[listening])

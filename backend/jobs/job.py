@@ -15,7 +15,7 @@ from backend.labelstudio.labelling_config import LabelConfigError
 from backend.project.fitting import why_unfit
 from backend.project.index_file import IndexUnavailable
 from backend.project.session import Progress, Session
-from backend.project.sharing import projects_of
+from backend.project.sharing import projects_of, trim_copies
 from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
 from backend.queue.work import Work
@@ -69,6 +69,15 @@ def perform(kind: str, project: int, generation: int, body: Callable[[JobAtWork]
     RQ try later, while Label Studio is out of order. Raises what else goes wrong: RQ logs it, and tries again some times.
     """
     settings = get_settings()
+    try:
+        return _perform(settings, kind, project, generation, body, fenced)
+    finally:
+        trim_copies(settings)
+
+
+def _perform(
+    settings: Settings, kind: str, project: int, generation: int, body: Callable[[JobAtWork], Any], fenced: bool
+) -> Any:
     work = Work(connect_redis(settings), settings.retrain_after)
     report = _Report(projects_of(settings, hurried=True), project, kind)
     if why := why_unfit(settings, work.redis):

@@ -33,6 +33,7 @@ from backend.project.wishes import Wishes
 from backend.settings import Settings
 from model.backbone import kept_name
 from model.backbone_store import BackboneStore
+from model.copies import in_use
 from model.embedding_store import EmbeddingStore, embedding_key
 from model.head import Head
 from model.version_store import Version
@@ -80,6 +81,8 @@ class Session:
             self.index = Index(folder / "index.sqlite")
             held.callback(self.index.close)
             mark, mirror = self.projects.identity()[:3], self.projects.mirror(self.project, self.progress)
+            if mirror:
+                held.enter_context(in_use(folder))
             self.learned = Learned(folder, documents, self.settings.model_weights, mark, mirror)
             self.versions = self.learned.versions
             self.finetuning = self.learned.finetuning

@@ -1,22 +1,27 @@
 """Where what all machines know of the projects lies: in DATA_DIR, a disk that they share, or in the object store STORE."""
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from threading import Event
 
 from redis.exceptions import LockError, RedisError
 
-from backend.project.state import Projects
+from backend.project.state import PROJECTS, Projects
 from backend.queue.redis_server import connect_redis
 from backend.settings import Settings
 from model.bucket import Bucket, StoreUnavailable
+from model.copies import trim
 from model.documents import DocumentsInBucket, Lock
 from model.mirror import Mirror
 
+log = logging.getLogger(__name__)
 COPIES = "copies"
 LOCK = "al:lock:{}"
+TRIM_SECONDS = 600  # between looks at how much copies take
 LOCK_SECONDS = 120  # after which a lock is taken from whoever has gone silent; an act on the store may take as long
 
 
@@ -34,6 +39,25 @@ def copies_in(data_dir: Path, url: str) -> Path:
     """The folder in DATA_DIR with copies of what lies in the store `url`, apart from those of another store, and from what
     DATA_DIR itself holds without a store."""
     return data_dir / COPIES / hashlib.sha256(url.encode()).hexdigest()[:12]
+
+
+def trim_copies(settings: Settings) -> None:
+    """Have copies of what lies in STORE take no more of this machine's disk than the settings say."""
+    if not settings.store:
+        return
+    try:
+        freed = trim(copies_in(settings.data_dir, settings.store) / PROJECTS, settings.store_cache_gb * 1e9)
+    except OSError as error:
+        log.warning("Copies of what lies in STORE are not trimmed: %s", error)
+        return
+    if freed:
+        log.info("STORE_CACHE_GB=%g: %.2f GB of copies were thrown away", settings.store_cache_gb, freed / 1e9)
+
+
+def keep_trimming(settings: Settings, end: Event) -> None:
+    """Trim copies now and again until `end`, on a machine where no job does."""
+    while not end.wait(TRIM_SECONDS):
+        trim_copies(settings)
 
 
 def bucket_of(settings: Settings) -> Bucket:
