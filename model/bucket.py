@@ -82,6 +82,16 @@ class Bucket:
                 return None
             return Content(bytes(found.bytes()), str(found.meta["e_tag"]))
 
+    def tag(self, name: str, at_once: bool = False) -> str:
+        """The tag of the object `name`, "" where there is none. at_once: see `read`."""
+        import obstore
+
+        with _said(self.url):
+            try:
+                return str(obstore.head(self._at_once if at_once else self._store, name)["e_tag"])
+            except FileNotFoundError:
+                return ""
+
     def write(self, name: str, data: bytes | Path, expected: str | None = None) -> str:
         """Make `data`, or what the file holds, the object `name`; returns its tag.
 

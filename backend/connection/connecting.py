@@ -18,9 +18,9 @@ from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfig, read_label_config
 from backend.labelstudio.wiring import TAB, TITLE, Wiring
 from backend.project.kept import keep_weights, versions_of
+from backend.project.moments import moment_of
 from backend.project.sharing import projects_of
 from backend.project.state import Projects, ProjectState
-from backend.project.sync import moment_of
 from backend.project.wanted import wanted_base
 from backend.queue.sightings import expect
 from backend.queue.work import Work

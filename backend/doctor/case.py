@@ -10,7 +10,7 @@ from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.installation import Installation, ask_installation
 from backend.labelstudio.labelling_config import LabelConfig, read_label_config
 from backend.labelstudio.wiring import Row, Wiring
-from backend.project.index import Index
+from backend.project.shared_index import known_index
 from backend.project.sharing import projects_of
 from backend.project.state import ProjectState
 from backend.queue.redis_server import connect_redis
@@ -132,14 +132,8 @@ class Patient:
         return self._once("published", self._published)
 
     def _published(self) -> dict[int, float]:
-        path = self.house.projects.folder(self.number) / "index.sqlite"
-        if not path.exists():
-            return {}
-        index = Index(path)
-        try:
-            return index.published.scores(self.state.live)
-        finally:
-            index.close()
+        with known_index(self.house.projects, self.number) as index:
+            return index.published.scores(self.state.live) if index else {}
 
     @property
     def fixing(self) -> str:

@@ -7,7 +7,7 @@ from backend.doctor.case import House, Patient
 from backend.doctor.finding import WARNING, WRONG, Finding, ok, warning, wrong
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfigError
-from backend.project.sync import moment_of
+from backend.project.moments import moment_of
 from backend.queue.sightings import sighted, trouble_with
 
 

@@ -22,8 +22,8 @@ from backend.labelstudio.labelling_config import LabelConfigError
 from backend.labelstudio.several import names_of
 from backend.project.arrays import labelled_and_pool
 from backend.project.index import LABELLED, Row
+from backend.project.moments import moment_of
 from backend.project.session import Session
-from backend.project.sync import moment_of
 from backend.status.values import version_values
 from model.backbone_note import BackboneNote
 from model.plain import predict

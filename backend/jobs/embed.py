@@ -11,8 +11,8 @@ from rq import get_current_job
 from backend.jobs.job import JobAtWork, perform
 from backend.project.embedding import unembedded
 from backend.project.map import has_map
+from backend.project.moments import SYNCED_TO
 from backend.project.share import Share
-from backend.project.sync import SYNCED_TO
 from backend.queue.claims import Claims
 from backend.queue.giving_way import GivesWay
 

@@ -15,6 +15,7 @@ from backend.labelstudio.labelling_config import LabelConfigError
 from backend.project.fitting import why_unfit
 from backend.project.index_file import IndexUnavailable
 from backend.project.session import Progress, Session
+from backend.project.shared_index import exchanged
 from backend.project.sharing import projects_of, trim_copies
 from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
@@ -83,7 +84,7 @@ def _perform(
     if why := why_unfit(settings, work.redis):
         return report.later(f"the worker that took it must not: {why}")
     try:
-        with Session(settings, project, _progress()) as session:
+        with Session(settings, project, _progress()) as session, exchanged(session.projects, project, session.index):
             at = JobAtWork(session, work, kind)
             at.begin(generation, fenced)
             result = body(at)

@@ -1,6 +1,5 @@
 """Letting the model label what it is surely right about: how far the checks are, what may be accepted, and taking it back."""
 
-from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +7,8 @@ from starlette.responses import Response
 
 from backend.labelstudio.several import SEVERAL_CHOICES
 from backend.pages.visit import Page, Visit
-from backend.project.index import ACCEPTED, Index
+from backend.project.index import ACCEPTED
+from backend.project.shared_index import known_index
 from backend.project.validation import Look, Validation, look
 from backend.project.wishes import ACCEPT, MOST_CHECKS, TAKE_BACK, VALIDATE, Wishes
 from backend.status.accepting import audit_text, audit_values, decision_text, images, percent, plan_text
@@ -24,11 +24,11 @@ def _accept(visit: Visit) -> Response:
 
 def _values(visit: Visit) -> dict[str, Any]:
     project = visit.project or 0
-    folder, state = visit.house.projects.folder(project), visit.house.projects.read(project)
+    state = visit.house.projects.read(project)
     validation, wishes = Validation(visit.documents), Wishes(visit.documents)
     found, accepted, warning = None, 0, ""
-    if (folder / "index.sqlite").exists():
-        with closing(Index(folder / "index.sqlite")) as index:
+    with known_index(visit.house.projects, project) as index:
+        if index:
             found = look(validation, index.tasks)
             accepted = index.counts()[ACCEPTED]
             warning = audit_text(project, audit_values(index))

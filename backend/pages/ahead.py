@@ -1,12 +1,10 @@
 """Sending images to the head of the queue, and letting them go again."""
 
-from contextlib import closing
-
 from starlette.responses import Response
 
 from backend.pages.visit import Page, Visit
 from backend.project.ahead import Ahead, TooManyAhead
-from backend.project.index import Index
+from backend.project.shared_index import known_index
 
 BOX = "task:"  # begins the names of the boxes by which images are chosen
 
@@ -20,11 +18,8 @@ def chosen(visit: Visit) -> list[int]:
 
 def unlabelled(visit: Visit, tasks: list[int]) -> list[int]:
     """Those of `tasks` that this project has, and nobody has answered. Raises IndexUnavailable."""
-    path = visit.house.projects.folder(visit.project or 0) / "index.sqlite"
-    if not path.exists():
-        return []
-    with closing(Index(path)) as index:
-        pool = set(index.tasks.pool()[0].tolist())
+    with known_index(visit.house.projects, visit.project or 0) as index:
+        pool = set(index.tasks.pool()[0].tolist()) if index else set()
     return [task for task in tasks if task in pool]
 
 

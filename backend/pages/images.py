@@ -1,7 +1,6 @@
 """A task's image as a small picture, for those who may see its project."""
 
 import logging
-from contextlib import closing
 
 from starlette.responses import Response
 
@@ -9,8 +8,9 @@ from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfigError
 from backend.pages.thumbnails import LONGEST
 from backend.pages.visit import Page, Visit
-from backend.project.index import Index, Row
+from backend.project.index import Row
 from backend.project.index_file import IndexUnavailable
+from backend.project.shared_index import known_index
 from model.images import ImageError
 
 log = logging.getLogger(__name__)
@@ -44,13 +44,12 @@ def _image(visit: Visit) -> Response:
 
 def _row(visit: Visit) -> Row | None:
     """The task that is asked for, None where this project has no such task."""
-    path = visit.house.projects.folder(visit.project or 0) / "index.sqlite"
     task = visit.request.path_params["task"]
-    if not path.exists() or task >= 2**63:  # beyond, no database has it
+    if task >= 2**63:  # beyond, no database has it
         return None
     try:
-        with closing(Index(path)) as index:
-            return index.row(task)
+        with known_index(visit.house.projects, visit.project or 0) as index:
+            return index.row(task) if index else None
     except IndexUnavailable:
         return None
 

@@ -8,6 +8,7 @@ from backend.pages.visit import Visit
 from backend.project.ahead import Ahead
 from backend.project.index import Index
 from backend.project.kept import versions_of
+from backend.project.shared_index import open_index
 from backend.project.state import ProjectState
 from model.backbone_store import kept_embeddings
 from model.embedding_store import EmbeddingStore
@@ -36,6 +37,6 @@ def kept(visit: Visit) -> Iterator[Kept | None]:
     except VersionError:
         yield None
         return
-    with closing(Index(folder / "index.sqlite")) as index:
+    with closing(open_index(projects, project)) as index:
         sent = {entry.task: entry.who for entry in Ahead(visit.documents).read()}
         yield Kept(state, index, live, kept_embeddings(folder, live.backbone, projects.mirror(project)), sent)

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
 from datetime import datetime
 from typing import TypeVar
 
@@ -16,6 +15,7 @@ from backend.project.history import History, summary
 from backend.project.index import Index
 from backend.project.index_file import IndexUnavailable
 from backend.project.kept import versions_of
+from backend.project.shared_index import known_index
 from backend.status.figures import HARDLY, UNSURE, WORTH_IT, accuracy, f1, outlook
 from backend.status.stopping import stopping_text
 from backend.status.values import status
@@ -86,12 +86,9 @@ def _images(visit: Visit, confusion: Confusion, truth: str, guess: str) -> Respo
 
 def _known(visit: Visit, read: Callable[[Index], list[T]]) -> list[T]:
     """What `read` finds in the project's index; nothing where that cannot be read."""
-    path = visit.house.projects.folder(visit.project or 0) / "index.sqlite"
-    if not path.exists():
-        return []
     try:
-        with closing(Index(path)) as index:
-            return read(index)
+        with known_index(visit.house.projects, visit.project or 0) as index:
+            return read(index) if index else []
     except IndexUnavailable:
         return []
 

@@ -5,7 +5,6 @@ here they stay apart, for pages and jobs that look at annotators and at their ag
 """
 
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from statistics import median
 from typing import Any, NamedTuple
@@ -125,35 +124,38 @@ class Answers:
 
 
 def take_in(db: sqlite3.Connection, tasks: Iterable[tuple[int, dict[str, Any]]], target: Target) -> None:
-    """Keep who said what of `tasks`, each with its id and as Label Studio lists it, in place of what was known of them."""
-    answers, overlaps, known = [], [], dict(tasks)
+    """Keep who said what of `tasks`, each with its id and as Label Studio lists it, in place of what was known of them. What is
+    as it was is not written: the newest tasks are listed again each time."""
+    overlaps, known = [], dict(tasks)
     for task, listed in known.items():
-        for number, annotation in enumerate(annotations_of(listed.get("annotations"))):
-            answers.append((task, number, *_values(annotation, target)))
-        wanted = _number(listed.get("overlap"))
-        if wanted:
+        annotations = enumerate(annotations_of(listed.get("annotations")))
+        answers = [(task, number, *_values(annotation, target)) for number, annotation in annotations]
+        if not _are_known(db, task, answers):
+            _delete(db, ("answers", "weighed"), [(task,)])
+            db.executemany("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", answers)
+        if wanted := _number(listed.get("overlap")):
             overlaps.append((task, wanted, not is_true(listed.get("is_labeled"))))
-    weighed = _unchanged(db, answers)
-    forget(db, [(task,) for task in known])
-    db.executemany("INSERT INTO weighed VALUES (?, ?)", weighed)
-    db.executemany("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", answers)
-    db.executemany("INSERT INTO overlaps VALUES (?, ?, ?)", overlaps)
+    _delete(db, ("overlaps",), [(task,) for task in known.keys() - {task for task, *_ in overlaps}])
+    db.executemany(
+        """INSERT INTO overlaps VALUES (?, ?, ?) ON CONFLICT (task) DO UPDATE SET wanted = excluded.wanted,
+        is_open = excluded.is_open WHERE (wanted, is_open) IS NOT (excluded.wanted, excluded.is_open)""",
+        overlaps,
+    )
 
 
-def _unchanged(db: sqlite3.Connection, answers: list[tuple[Any, ...]]) -> list[tuple[int, float | None]]:
-    """What is known of how sure labels are, of tasks that have the one answer that they had: the newest tasks are listed again
-    each time. The label of several people is weighed anew, since the majority takes its place for now."""
-    alone = {task for task, count in Counter(answer[0] for answer in answers).items() if count == 1}
-    found = ((task, db.execute("SELECT sureness FROM weighed WHERE task = ?", (task,)).fetchone()) for task in alone)
-    told = {task: known[0] for task, known in found if known}
-    new = {answer[0]: answer for answer in answers if answer[0] in told}
-    old = {task: db.execute("SELECT * FROM answers WHERE task = ?", (task,)).fetchall() for task in told}
-    return [(task, sureness) for task, sureness in told.items() if old[task] == [new[task]]]
+def _are_known(db: sqlite3.Connection, task: int, answers: list[tuple[Any, ...]]) -> bool:
+    """Whether these are the answers that were known. Several count as new: their label is weighed anew, since the majority
+    takes its place for now."""
+    return len(answers) < 2 and db.execute("SELECT * FROM answers WHERE task = ?", (task,)).fetchall() == answers
 
 
 def forget(db: sqlite3.Connection, tasks: list[tuple[int]]) -> None:
     """Drop what was said of `tasks`."""
-    for table in TABLES:
+    _delete(db, TABLES, tasks)
+
+
+def _delete(db: sqlite3.Connection, tables: Iterable[str], tasks: list[tuple[int]]) -> None:
+    for table in tables:
         db.executemany(f"DELETE FROM {table} WHERE task = ?", tasks)  # noqa: S608  constants
 
 

@@ -16,7 +16,8 @@ from backend.labelstudio.labelling_config import Target
 from backend.learning.slots import slot_order
 from backend.project.index import Index
 from backend.project.listed import task_id
-from backend.project.sync import SYNCED_TO, follow_target
+from backend.project.moments import SYNCED_TO
+from backend.project.sync import follow_target
 
 MANY = 5_000  # tasks; fewer are read at once
 DENSE = 0.1  # share of the ids that are the project's; where it is less, too many would be asked for in vain

@@ -12,10 +12,11 @@ from typing import Any
 from backend.labelstudio.labelling_config import Target
 from backend.labelstudio.redaction import redact
 from backend.labelstudio.task_data import TaskDataError, kind_of, quoted
-from backend.project import accepted, answers, published
+from backend.project import accepted, answers, exchange, published
 from backend.project.accepted import Accepted
 from backend.project.answers import Answers
 from backend.project.consensus import ACCEPTED, LABELLED, SKIPPED, UNLABELLED, UNUSABLE, Consensus, consensus
+from backend.project.exchange import IMAGES, READ, Exchange
 from backend.project.index_file import IndexFile, IndexLost
 from backend.project.listed import LONGEST_ID, name_of, task_id
 from backend.project.problems import IMAGE, PARTIAL, TASK, Problem, group
@@ -40,9 +41,23 @@ CREATE INDEX tasks_by_key ON tasks (key);
 CREATE TABLE strays (name TEXT PRIMARY KEY, reason TEXT NOT NULL);
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
-PARTS = answers.SCHEMA + accepted.SCHEMA + published.SCHEMA
-SCHEMA_VERSION = 6  # raise it whenever SCHEMA changes: files of a version that is not in UPGRADES are set aside
-UPGRADES = {5: LOOK_UPS}  # what makes a file of that version one of this
+TAKE_IN = """
+INSERT INTO tasks (task, reference, redacted, key, state, label, trouble, remark, error, retry_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (task) DO UPDATE SET
+    error = CASE WHEN excluded.error IS NULL AND key = excluded.key THEN error ELSE excluded.error END,
+    retry_at = CASE WHEN excluded.error IS NULL AND key = excluded.key THEN retry_at ELSE excluded.retry_at END,
+    image_note = CASE WHEN key = excluded.key THEN image_note END,
+    reference = excluded.reference, redacted = excluded.redacted, key = excluded.key,
+    state = excluded.state, label = excluded.label, trouble = excluded.trouble, remark = excluded.remark
+WHERE (reference, redacted, key, state, label, trouble, remark)
+    IS NOT (excluded.reference, excluded.redacted, excluded.key, excluded.state, excluded.label, excluded.trouble,
+    excluded.remark)
+    OR excluded.error IS NOT NULL AND (error, retry_at) IS NOT (excluded.error, excluded.retry_at)
+"""
+PARTS = answers.SCHEMA + accepted.SCHEMA + published.SCHEMA + exchange.SCHEMA
+SCHEMA_VERSION = 7  # raise it whenever SCHEMA changes: files of a version that is not in UPGRADES are set aside
+UPGRADES = {5: LOOK_UPS + exchange.SCHEMA, 6: exchange.SCHEMA}  # what makes a file of that version one of this
 RETRY_SECONDS = 3600  # an image that could not be read is tried again after so long
 AWAITED_SECONDS = 120  # an image that is tried again sooner may only be out of reach for the moment
 NEVER = float("inf")
@@ -54,12 +69,18 @@ class Index:
     def __init__(self, path: Path) -> None:
         self._file = IndexFile(path, SCHEMA + LOOK_UPS + PARTS, SCHEMA_VERSION, UPGRADES)
         self.answers, self.accepted, self.tasks = Answers(self._file), Accepted(self._file), Tasks(self._file)
-        self.published = Published(self._file)
+        self.exchange = Exchange(self._file)
+        self.published = Published(self._file, self.exchange)
         self._file.open()
 
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
+
+    @property
+    def changes(self) -> int:
+        """How many rows were written since it was opened."""
+        return self._file.changes
 
     def note(self, name: str) -> str:
         """A remembered value, "" where there is none."""
@@ -69,8 +90,9 @@ class Index:
 
     def set_note(self, name: str, value: str) -> None:
         """Remember `value` under `name`."""
-        with self._file.writing() as db:
-            db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
+        if self.note(name) != value:
+            with self._file.writing() as db:
+                db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
 
     def update(self, tasks: Iterable[Any], target: Target) -> None:
         """Take in tasks as Label Studio lists them: id, data, annotations. What cannot be used is kept with its reason."""
@@ -88,18 +110,7 @@ class Index:
             answers.take_in(db, listed, target)
             accepted.take_in(db, listed, target)
             db.executemany("INSERT OR REPLACE INTO strays VALUES (?, ?)", strays)
-            db.executemany(
-                """INSERT INTO tasks (task, reference, redacted, key, state, label, trouble, remark, error, retry_at)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                ON CONFLICT (task) DO UPDATE SET
-                    error = CASE WHEN excluded.error IS NULL AND key = excluded.key THEN error ELSE excluded.error END,
-                    retry_at = CASE WHEN excluded.error IS NULL AND key = excluded.key THEN retry_at
-                        ELSE excluded.retry_at END,
-                    image_note = CASE WHEN key = excluded.key THEN image_note END,
-                    reference = excluded.reference, redacted = excluded.redacted, key = excluded.key,
-                    state = excluded.state, label = excluded.label, trouble = excluded.trouble, remark = excluded.remark""",
-                rows,
-            )
+            db.executemany(TAKE_IN, rows)
             accepted.settle_new(db)
 
     def set_unlistable(self, tasks: Mapping[int, str]) -> None:
@@ -128,7 +139,7 @@ class Index:
         gone = [(task,) for task in tasks]
         with self._file.writing() as db:
             db.executemany("DELETE FROM tasks WHERE task = ?", gone)
-            published.withdraw(db, gone)
+            self.published.withdraw(db, {task for (task,) in gone})
             answers.forget(db, gone)
             accepted.forget(db, gone)
             db.execute("DELETE FROM strays")
@@ -136,7 +147,7 @@ class Index:
     def clear(self) -> None:
         """Forget every task, so that the next sync lists them all."""
         with self._file.writing() as db:
-            for table in ("tasks", "strays", "notes", "accepted", *answers.TABLES):
+            for table in READ:
                 db.execute(f"DELETE FROM {table}")  # noqa: S608  constants
 
     def count(self, first: int = 0, last: int = LONGEST_ID - 1) -> int:
@@ -198,14 +209,15 @@ class Index:
         """
         now = time.time()
         waits = {key: wait for key, wait in (again_in or {}).items() if wait is not None}
-        values = [(error and _clean(error), now + waits.get(key, RETRY_SECONDS), key) for key, error in errors.items()]
-        self._hint("UPDATE tasks SET error = ?, retry_at = ? WHERE key = ?", values)
+        values = [(key, error and _clean(error), now + waits.get(key, RETRY_SECONDS)) for key, error in errors.items()]
+        self._hint(
+            "UPDATE tasks SET error = ?2, retry_at = ?3 WHERE key = ?1 AND (error IS NOT NULL OR ?2 IS NOT NULL)", values
+        )
 
     def set_image_notes(self, notes: Mapping[int, str | None]) -> None:
         """Remember by embedding key how images were read only in part; None where they were read whole."""
-        self._hint(
-            "UPDATE tasks SET image_note = ? WHERE key = ?", [(note and _clean(note), key) for key, note in notes.items()]
-        )
+        values = [(key, note and _clean(note)) for key, note in notes.items()]
+        self._hint("UPDATE tasks SET image_note = ?2 WHERE key = ?1 AND image_note IS NOT ?2", values)
 
     def awaited(self) -> set[int]:
         """Tasks whose image could not be read, and may only be out of reach for the moment: it is tried again soon."""
@@ -214,12 +226,12 @@ class Index:
             return {task for (task,) in db.execute("SELECT task FROM tasks WHERE error IS NOT NULL AND retry_at < ?", limit)}
 
     def _hint(self, statement: str, values: list[tuple[Any, ...]]) -> None:
-        """Write what is no loss where the index was replaced meanwhile."""
+        """Write about images, each by its key, what is no loss where the index was replaced meanwhile."""
         if not values:
             return
         try:
             with self._file.writing() as db:
-                db.executemany(statement, values)
+                self.exchange.mark(db, IMAGES, [value[0] for value in values if db.execute(statement, value).rowcount])
         except IndexLost:
             return
 

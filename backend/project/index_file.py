@@ -38,10 +38,15 @@ class IndexLost(IndexUnavailable):
     """The index was damaged and has been replaced by an empty one, which the next sync fills: begin the work again."""
 
 
+class SnapshotUnusable(RuntimeError):
+    """A snapshot of an index is damaged, or of another version of the plugin: it can tell nothing."""
+
+
 class IndexFile:
     """The database in `path` with the tables of `schema`, whose number is `version`. Opened by `open`, used by one thread.
 
     upgrades: statements that make a file of an older version, by its number, one of this; other files are set aside.
+    changes: rows that were written here.
     """
 
     def __init__(self, path: Path, schema: str, version: int, upgrades: Mapping[int, str] = MappingProxyType({})) -> None:
@@ -51,6 +56,7 @@ class IndexFile:
         self._upgrades = upgrades
         self._db: sqlite3.Connection | None = None
         self._inode = 0
+        self.changes = 0
 
     def open(self) -> None:
         """Open the file; only one that is absent, damaged or of another version is written. Raises IndexUnavailable."""
@@ -90,15 +96,48 @@ class IndexFile:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """The connection inside a transaction, which is undone by any error. Raises IndexUnavailable, IndexLost."""
+        with self.reading() as db, self._at_once(db):
+            yield db
+
+    @contextmanager
+    def writing_from(self, snapshot: Path) -> Iterator[sqlite3.Connection]:
+        """As `writing`, with the snapshot of an index as the database "other". Raises SnapshotUnusable too."""
         with self.reading() as db:
-            db.execute("BEGIN IMMEDIATE")
             try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    db.rollback()
-                raise
+                db.execute("ATTACH ? AS other", (str(snapshot.absolute()),))
+                try:
+                    if db.execute("PRAGMA other.user_version").fetchone() != (self._version,):
+                        raise SnapshotUnusable(f"{snapshot.name} was made by another version of the plugin")
+                    with self._at_once(db):
+                        yield db
+                finally:
+                    db.execute("DETACH other")
+            except sqlite3.Error as error:
+                if not _is_damage(error):
+                    raise
+                raise SnapshotUnusable(f"{snapshot.name} is damaged ({error})") from error
+
+    def copy_to(self, path: Path) -> None:
+        """Make `path` a file like this one, as it is at one moment. Raises IndexUnavailable, IndexLost."""
+        for side in SIDES:
+            path.with_name(path.name + side).unlink(missing_ok=True)
+        with self.reading() as db, closing(sqlite3.connect(path)) as copy:
+            db.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")  # one file
+
+    @contextmanager
+    def _at_once(self, db: sqlite3.Connection) -> Iterator[None]:
+        """A transaction, which is undone by any error."""
+        before = db.total_changes
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            db.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                db.rollback()
+            raise
+        self.changes += db.total_changes - before
 
     def _open(self) -> None:
         if not self._is_current():

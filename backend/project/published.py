@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.project.consensus import UNLABELLED
+from backend.project.exchange import Exchange
 from backend.project.index_file import IndexFile
 from backend.project.tasks import ROW, Row
 
@@ -21,18 +22,21 @@ CREATE TABLE published (version TEXT NOT NULL, task INTEGER NOT NULL, score REAL
 class Published:
     """The record in the index's `file`. Every method may raise IndexUnavailable or IndexLost."""
 
-    def __init__(self, file: IndexFile) -> None:
-        self._file = file
+    def __init__(self, file: IndexFile, exchange: Exchange) -> None:
+        self._file, self._exchange = file, exchange
 
     def add(self, version: str, tasks: NDArray[np.int64], scores: NDArray[np.float64], slots: NDArray[np.bool_]) -> None:
         """Remember what was published: a score for each task, and which of them are random slots."""
         rows = zip([version] * len(tasks), tasks.tolist(), scores.tolist(), slots.astype(int).tolist(), strict=True)
         with self._file.writing() as db:
             db.executemany("INSERT OR REPLACE INTO published VALUES (?, ?, ?, ?)", rows)
+            self._exchange.mark(db, version, tasks.tolist())
 
     def forget(self, version: str) -> None:
         """Drop the record of `version`."""
         with self._file.writing() as db:
+            known = db.execute("SELECT task FROM published WHERE version = ?", (version,)).fetchall()
+            self._exchange.mark(db, version, (task for (task,) in known))
             db.execute("DELETE FROM published WHERE version = ?", (version,))
 
     def scores(self, version: str) -> dict[int, float]:
@@ -54,7 +58,9 @@ class Published:
             found = db.execute(statement, (version, UNLABELLED, size)).fetchall()
         return [(Row._make(row), score, bool(slot)) for *row, score, slot in found]
 
-
-def withdraw(db: sqlite3.Connection, tasks: list[tuple[int]]) -> None:
-    """Drop what is known of `tasks`, which are gone."""
-    db.executemany("DELETE FROM published WHERE task = ?", tasks)
+    def withdraw(self, db: sqlite3.Connection, tasks: set[int]) -> None:
+        """Drop what is known of `tasks`, which are gone."""
+        for version, task in db.execute("SELECT version, task FROM published").fetchall() if tasks else ():
+            if task in tasks:
+                self._exchange.mark(db, version, [task])
+                db.execute("DELETE FROM published WHERE version = ? AND task = ?", (version, task))

@@ -21,11 +21,13 @@ from backend.project.index import UNLABELLED, Index, Row, image_reference
 from backend.project.index_file import IndexLost
 from backend.project.learned import Learned
 from backend.project.map import forget_map
+from backend.project.moments import moment_of
 from backend.project.references import References
 from backend.project.sample import KeptSample
+from backend.project.shared_index import look_again, open_index
 from backend.project.sharing import projects_of
 from backend.project.state import NETWORKS, ProjectState
-from backend.project.sync import moment_of, sync_index
+from backend.project.sync import sync_index
 from backend.project.validation import Validation
 from backend.project.wanted import wanted_base
 from backend.project.weighing import weigh_answers
@@ -78,7 +80,7 @@ class Session:
             held.callback(self.label_studio.http.close)
             self.images = ImageSource(self.settings, self.label_studio)
             held.callback(self.images.close)
-            self.index = Index(folder / "index.sqlite")
+            self.index = open_index(self.projects, self.project)
             held.callback(self.index.close)
             mark, mirror = self.projects.identity()[:3], self.projects.mirror(self.project, self.progress)
             if mirror:
@@ -168,6 +170,7 @@ class Session:
             return self._read(first)
         except IndexLost as reason:
             log.warning("Project %s: %s", self.project, reason)
+            look_again(self.projects, self.project)
             return self._read(first)
 
     def _read(self, first: int) -> bool:

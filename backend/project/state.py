@@ -11,6 +11,7 @@ from typing import Any
 
 from backend.project.succession import Succession
 from backend.settings import Settings
+from model.bucket import Bucket
 from model.documents import Documents, DocumentsOnDisk
 from model.mirror import Mirror, Report
 
@@ -179,6 +180,11 @@ class Projects:
         """Remove all that is kept of `project`, for all machines, and from this one's disk."""
         self.documents(project).forget()
         shutil.rmtree(self.folder(project), ignore_errors=True)
+
+    @property
+    def bucket(self) -> Bucket | None:
+        """Where all that machines have in common lies, None where they share DATA_DIR."""
+        return self._files.bucket if self._files else None
 
     def documents(self, project: int) -> Documents:
         """Where what is known of `project` lies."""

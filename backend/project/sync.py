@@ -2,21 +2,19 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from backend.labelstudio.client import OVERLAP, LabelStudio, LabelStudioError
 from backend.labelstudio.installation import ask_installation
 from backend.labelstudio.labelling_config import Target
+from backend.project.exchange import TARGET
 from backend.project.index import Index
+from backend.project.moments import SYNCED_TO, moment_of, newest_change
 from backend.project.problems import TASK
 from backend.project.recount import recount
 
 log = logging.getLogger(__name__)
-EARLY = timedelta(hours=1)  # that Label Studio's clock may be ahead of ours
-OLDEST = datetime(2000, 1, 1, tzinfo=UTC)  # before there was any Label Studio
-SYNCED_TO = "synced_to"  # the note of how far an index got that has all tasks
 SETTLED = "settled"  # the same, once no slow transaction can still add to what was read
 CLOCK_SECONDS = 10.0  # that Label Studio has to say what time it is
 
@@ -76,30 +74,6 @@ def _clock(label_studio: LabelStudio) -> datetime | None:
 def follow_target(index: Index, target: Target) -> None:
     """Forget what `index` knows where that is about another target."""
     stamp = json.dumps(target.as_dict())
-    if index.note("target") != stamp:
+    if index.note(TARGET) != stamp:
         index.clear()
-        index.set_note("target", stamp)
-
-
-def newest_change(tasks: Iterable[Any], newest: str, now: datetime | None = None) -> str:
-    """The latest `updated_at` of `tasks` and `newest`, ISO 8601, "" for none.
-
-    One that is no moment, that lies in the future or before OLDEST counts for nothing: a future one would hide every change.
-    """
-    latest = (now or datetime.now(UTC)) + EARLY
-    best = moment_of(newest)
-    best = best if best and best >= OLDEST else None
-    for task in tasks:
-        moment = moment_of(task.get("updated_at") if isinstance(task, dict) else None)
-        if moment and OLDEST <= moment <= latest and (best is None or moment > best):
-            best, newest = moment, task["updated_at"]
-    return newest if best else ""
-
-
-def moment_of(text: Any) -> datetime | None:
-    """The moment that `text` names in ISO 8601, None where it names none."""
-    try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
-        return None
+        index.set_note(TARGET, stamp)

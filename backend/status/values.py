@@ -13,9 +13,10 @@ from rq.worker import BaseWorker
 from backend.connection.comparison import THERE, Comparer, Known, Standing
 from backend.project.ahead import Ahead
 from backend.project.history import summary
-from backend.project.index import UNLABELLED, Index
+from backend.project.index import UNLABELLED
 from backend.project.index_file import IndexUnavailable
 from backend.project.kept import note_of, versions_of
+from backend.project.shared_index import known_index
 from backend.project.sharing import projects_of
 from backend.project.state import DataDirError, Projects, ProjectState, finetune_depth
 from backend.queue.sightings import sighted, trouble_with
@@ -97,12 +98,11 @@ def _project(settings: Settings, work: Work, projects: Projects, comparer: Compa
 
 def _index(projects: Projects, project: int, state: ProjectState) -> tuple[dict[str, Any], dict[int, float]]:
     """What the index tells: tasks by state, what is left of the queue, and problems; and what was published, by task."""
-    path = projects.folder(project) / "index.sqlite"
-    if not path.exists():
-        return NOTHING, {}
+    documents = projects.documents(project)
     try:
-        index, documents = Index(path), projects.documents(project)
-        try:
+        with known_index(projects, project) as index:
+            if not index:
+                return NOTHING, {}
             published = index.published.scores(state.live)
             left = sum(place < 0.5 for place in index.tasks.published(state.live, UNLABELLED).values())
             people, accepting = people_values(index), accepting_values(documents, index)
@@ -112,8 +112,6 @@ def _index(projects: Projects, project: int, state: ProjectState) -> tuple[dict[
             told = {"tasks": index.counts(), "queue_left": left, "ahead": ahead, "people": people}
             told |= {"accepting": accepting, "pace": index.answers.pace(), "problems": problems}
             return told, published
-        finally:
-            index.close()
     except IndexUnavailable as error:
         trouble = {"kind": "index", "reason": str(error), "count": 0, "tasks": [], "text": str(error)}
         return NOTHING | {"problems": [trouble]}, {}

@@ -10,7 +10,7 @@ from backend.labelstudio.task_data import look_up
 from backend.project.consensus import LABELLED, UNUSABLE, consensus
 from backend.project.index import Index
 from backend.project.listed import task_id
-from backend.project.sync import newest_change
+from backend.project.moments import newest_change
 from tests.properties.made_up import ANNOTATIONS, ANYTHING, DATA, GOOD, TASKS, TEXT
 
 TARGET = parse_label_config(GOOD)

@@ -1,7 +1,5 @@
 """The page of labels that are likely wrong and of images that people disagree about, with what can be done about each."""
 
-from contextlib import closing
-
 from starlette.responses import Response
 
 from backend.labelstudio.several import shown
@@ -9,7 +7,7 @@ from backend.pages.doubts.listed import Listed, look
 from backend.pages.people.names import names_for
 from backend.pages.visit import Page, Visit
 from backend.project.doubts import Right
-from backend.project.index import Index
+from backend.project.shared_index import known_index
 
 AT_ONCE = 2  # pages that read every answer of a project
 AGAIN, RIGHT = "again", "right"  # what a form asks for
@@ -17,12 +15,12 @@ AGAIN, RIGHT = "again", "right"  # what a form asks for
 
 def _doubts(visit: Visit) -> Response:
     project, said = visit.project or 0, visit.request.query_params.get("asked", "")
-    folder, state = visit.house.projects.folder(project), visit.house.projects.read(project)
+    state = visit.house.projects.read(project)
     asked = {int(said)} if said.isascii() and said.isdigit() and len(said) < 19 else set()
     several = bool(state.target.get("several"))
     listed, names = Listed(None, [], 0, [], 0), names_for(visit)
-    if (folder / "index.sqlite").exists():
-        with closing(Index(folder / "index.sqlite")) as index:
+    with known_index(visit.house.projects, project) as index:
+        if index:
             listed = look(index, visit.documents, state.live, asked)
     return visit.page(
         "doubts.html",
@@ -41,10 +39,10 @@ def _act(visit: Visit) -> Response:
     """Ask one person more, or keep the label for good."""
     project, number = visit.project or 0, visit.text("task")
     task = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else -1
-    folder, back = visit.house.projects.folder(project), f"/projects/{project}/doubts"
-    if not (folder / "index.sqlite").exists():
-        return visit.go(back)
-    with closing(Index(folder / "index.sqlite")) as index:
+    back = f"/projects/{project}/doubts"
+    with known_index(visit.house.projects, project) as index:
+        if not index:
+            return visit.go(back)
         row, said, wanted = index.row(task), index.answers.of(task), index.answers.wanted(task)
     if not row or not said:
         return visit.page("trouble.html", 404, text="Nobody has answered this task, or it was deleted.")

@@ -11,8 +11,8 @@ from backend.pages.map.points import points
 from backend.pages.policy import policy
 from backend.pages.visit import Page, Visit
 from backend.project.ahead import MOST
-from backend.project.index import Index
 from backend.project.map import has_map, read_map
+from backend.project.shared_index import open_index
 from backend.status.jobs import describe_job, job_values
 
 SHOWN = 200  # pictures of those chosen
@@ -52,19 +52,18 @@ def _draw(visit: Visit) -> Response:
 
 def _points(visit: Visit) -> Response:
     project = visit.project or 0
-    folder = visit.house.projects.folder(project)
     drawn = read_map(visit.documents)
     if drawn is None:
         return Response("There is no map yet.", 404)
-    with closing(Index(folder / "index.sqlite")) as index:
+    with closing(open_index(visit.house.projects, project)) as index:
         state = visit.house.projects.read(project)
         return Response(points(drawn, index, state.live, bool(state.target.get("several"))), media_type=BINARY)
 
 
 def _pictures(visit: Visit) -> Response:
     """The chosen images as pictures, of which some can be sent on."""
-    folder, tasks = visit.house.projects.folder(visit.project or 0), chosen(visit)
-    with closing(Index(folder / "index.sqlite")) as index:
+    tasks = chosen(visit)
+    with closing(open_index(visit.house.projects, visit.project or 0)) as index:
         left = set(index.tasks.pool()[0].tolist())
         there = [task for task in tasks[:SHOWN] if task in left or index.row(task)]
     if not there:

@@ -1,13 +1,11 @@
 """The page that tells who labels how much, and how far people agree. Behind a login, since it names people."""
 
-from contextlib import closing
-
 from starlette.responses import Response
 
 from backend.pages.people.names import names_for
 from backend.pages.visit import Page, Visit
 from backend.project.agreement import agreement
-from backend.project.index import Index
+from backend.project.shared_index import known_index
 from backend.project.weighing import people_right
 from backend.status.people import NOBODY, people_text, people_values
 from model.agreement import Alpha
@@ -18,10 +16,9 @@ FEW = 20  # compared tasks, below which a share is hardly a figure
 
 
 def _people(visit: Visit) -> Response:
-    path = visit.house.projects.folder(visit.project or 0) / "index.sqlite"
     answers, waits, right = [], NOBODY, dict[int, float]()
-    if path.exists():
-        with closing(Index(path)) as index:
+    with known_index(visit.house.projects, visit.project or 0) as index:
+        if index:
             answers, waits, right = index.answers.all(), people_values(index), people_right(index)
     names, found = names_for(visit), agreement(answers, sorted({a.choice for a in answers if a.choice is not None}))
     shown = [(names.of(one.person), one) for one in found.annotators if names.sees(one.person)]

@@ -34,14 +34,21 @@ def test_opening_an_index_writes_nothing(path):
     assert {file.name: (file.stat().st_mtime_ns, file.stat().st_ino) for file in path.parent.iterdir()} == before
 
 
-def test_a_file_of_the_version_before_is_kept_and_made_one_of_this(path):
+NEWER = {  # what files of older versions lack
+    5: ["INDEX tasks_by_state", "INDEX tasks_in_trouble", "INDEX tasks_unreadable", "INDEX tasks_read_in_part"],
+    6: ["TABLE snapshot", "TABLE unsent"],
+}
+
+
+@pytest.mark.parametrize("version", NEWER)
+def test_a_file_of_a_version_before_is_kept_and_made_one_of_this(path, version):
     filled(path).close()
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
-        indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND name LIKE 'tasks_%' ORDER BY name"
+        indexes = "SELECT type, name FROM sqlite_master ORDER BY name"
         mine = old.execute(indexes).fetchall()
-        for name in ("tasks_by_state", "tasks_in_trouble", "tasks_unreadable", "tasks_read_in_part"):
-            old.execute(f"DROP INDEX {name}")
-        old.execute("PRAGMA user_version = 5")
+        for lacking in (name for other, names in NEWER.items() if other >= version for name in names):
+            old.execute(f"DROP {lacking}")
+        old.execute(f"PRAGMA user_version = {version}")
     inode = path.stat().st_ino
     with closing(Index(path)) as index:
         assert index.count() == 50

@@ -9,8 +9,8 @@ import pytest
 from backend.bench.label_studio import label_config
 from backend.labelstudio import client
 from backend.project import index
+from backend.project.moments import newest_change
 from backend.project.session import Session
-from backend.project.sync import newest_change
 from tests.label_studio_in_memory import TOKEN
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
