@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from model.backbone_note import BackboneNote, note_file, read_note, write_note
-from model.documents import FRESH_SECONDS
+from model.documents_in_bucket import FRESH_SECONDS
 from model.files import sync
 from model.mirror import Mirror
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from model.backbone import BackboneSpec, backbone_name
 from model.backbone_files import BackboneFiles
 from model.backbone_note import BackboneNote
-from model.documents import FRESH_SECONDS
+from model.documents_in_bucket import FRESH_SECONDS
 from model.embedding_store import EmbeddingStore
 from model.mirror import Mirror
 from model.networks import network

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from model.bucket import Bucket, Listed, StoreUnavailable
-from model.documents import AWAY_SECONDS, FRESH_SECONDS
+from model.documents_in_bucket import AWAY_SECONDS, FRESH_SECONDS
 
 log = logging.getLogger(__name__)
 AT_ONCE = 8  # files fetched side by side

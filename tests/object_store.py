@@ -16,7 +16,8 @@ import pytest
 
 from backend.bench.child import free_port
 from model.bucket import Bucket
-from model.documents import Documents, DocumentsInBucket, DocumentsOnDisk
+from model.documents import Documents, DocumentsOnDisk
+from model.documents_in_bucket import DocumentsInBucket
 
 WAIT_SECONDS = 60
 

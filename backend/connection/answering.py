@@ -42,9 +42,9 @@ def local_url(host: str, port: int) -> str:
 
 
 def why_not_ours(url: str, identity: str, seconds: float = SECONDS) -> str:
-    """Why whoever answers at `url` is not this plugin with the DATA_DIR of `identity`; "" where it is."""
+    """Why whoever answers at `url` is not this plugin with the DATA_DIR of `identity`, "" for any; "" where it is."""
     found = who_answers(url, seconds)
-    if found.identity and found.identity != identity:
+    if identity and found.identity and found.identity != identity:
         return "an active-learning plugin with another DATA_DIR answers there"
     return found.trouble
 

@@ -12,7 +12,7 @@ from backend.labelstudio.labelling_config import LabelConfig, read_label_config
 from backend.labelstudio.wiring import Row, Wiring
 from backend.project.shared_index import known_index
 from backend.project.sharing import projects_of
-from backend.project.state import ProjectState
+from backend.project.state import Projects, ProjectState
 from backend.queue.redis_server import connect_redis
 from backend.queue.waiting import JobFailed, result_of
 from backend.queue.work import Work
@@ -41,8 +41,12 @@ class House:
 
     def __init__(self, settings: Settings, doubts: list[str], wait: Wait = wait_for) -> None:
         self.settings, self.doubts, self.wait = settings, doubts, wait
-        self.projects = projects_of(settings, hurried=True)
         self.numbers: list[int] = []  # connected projects, once they were looked for
+
+    @cached_property
+    def projects(self) -> Projects:
+        """What is known of projects. Raises StoreUnavailable."""
+        return projects_of(self.settings, hurried=True)
 
     @cached_property
     def redis(self) -> Redis:

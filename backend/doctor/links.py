@@ -8,7 +8,8 @@ EMBEDDING_SECONDS = 120.0  # torch is imported and the network loaded, on a mach
 SHARED: tuple[Check[House], ...] = (
     Check("settings", plugin.settings),
     Check("network", plugin.network, seconds=60),  # reads the whole file of weights
-    Check("DATA_DIR", plugin.data_folder),
+    Check("STORE", plugin.store),
+    Check("DATA_DIR", plugin.data_folder, ("STORE",)),
     Check("disk", plugin.disk),
     Check("memory", plugin.memory),
     Check("server", plugin.server, ("DATA_DIR",)),

@@ -2,14 +2,17 @@
 
 import os
 import shutil
+import uuid
 from pathlib import Path
 
 from backend.connection.answering import local_url, who_answers
 from backend.doctor.case import House
 from backend.doctor.finding import Finding, ok, warning, wrong
+from backend.project.sharing import bucket_of
 from backend.project.state import ARITHMETIC, DataDirError
 from backend.project.wanted import check_settings
 from backend.settings import SettingsError
+from model.bucket import Changed
 from model.weights_file import WeightsError
 
 GB = 1_000_000_000
@@ -33,6 +36,26 @@ def network(house: House) -> Finding:
     except (WeightsError, SettingsError) as error:
         return wrong(str(error), "set BACKBONE and MODEL_WEIGHTS to a network and its weights")
     return ok(f"{s.backbone}, weights {s.model_weights or 'of its library'}")
+
+
+def store(house: House) -> Finding:
+    """The object store, where there is one: it answers, may be written, and keeps machines from overwriting each other."""
+    url = house.settings.store
+    if not url:
+        return ok("not set: DATA_DIR holds all there is")
+    bucket, name = bucket_of(house.settings), f".doctor-{uuid.uuid4().hex}"
+    bucket.read(name, at_once=True)  # a store that does not answer is told of in seconds
+    bucket.write(name, b"", expected="")
+    try:
+        bucket.write(name, b"", expected="")
+    except Changed:
+        return ok(url)
+    finally:
+        bucket.remove(name)
+    return wrong(
+        f"STORE={url} lets one machine overwrite what another has written meanwhile",
+        "take a store with conditional writes, as Amazon S3, Google Cloud Storage, Azure and MinIO have them",
+    )
 
 
 def data_folder(house: House) -> Finding:

@@ -5,8 +5,10 @@ import math
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+from redis.exceptions import RedisError
 from rq import Retry, get_current_job
 
 from backend.jobs.publish import Superseded
@@ -18,14 +20,16 @@ from backend.project.session import Progress, Session
 from backend.project.shared_index import exchanged
 from backend.project.sharing import projects_of, trim_copies
 from backend.project.state import Projects
-from backend.queue.redis_server import connect_redis
+from backend.queue.redis_server import RedisUnavailable, connect_redis
 from backend.queue.work import Work
 from backend.settings import Settings, get_settings
+from model.bucket import Changed, StoreUnavailable
 
 log = logging.getLogger(__name__)
 BACK_OFF = (3, 5, 10, 20, 30)  # seconds before the next tries while Label Studio is out of order; the last for all further ones
 LONGEST_WAIT = 600  # seconds that Label Studio may ask for
 TRIES = 1_000_000  # as long as it takes
+OUT_OF_REACH = (StoreUnavailable, Changed, RedisError, RedisUnavailable)  # of what keeps states of projects, and its locks
 OVERTAKES = {"round": ("rollback",)}  # once a round has published, nobody waits for a rollback that failed before
 
 
@@ -107,7 +111,7 @@ def _perform(
     except TryLater as reason:
         _count_put_off()
         return report.later(str(reason))
-    except IndexUnavailable as error:
+    except (IndexUnavailable, StoreUnavailable, Changed) as error:
         return report.later(str(error))
     except Exception as error:  # whatever it is: people must see it, and RQ has its traceback
         report.failed(str(error) or type(error).__name__)
@@ -118,7 +122,7 @@ def _perform(
 
 
 class _Report:
-    """How jobs of a kind go, in the project's state."""
+    """How jobs of a kind go, in the project's state; where that is out of reach, a line in the log has to do."""
 
     def __init__(self, projects: Projects, project: int, kind: str) -> None:
         self.projects = projects
@@ -127,9 +131,13 @@ class _Report:
 
     def failed(self, why: str) -> bool:
         """Remember when and why; returns whether that is news."""
-        with self.projects.edit(self._project) as state:
-            known = state.errors.get(self._kind, "")
-            state.errors[self._kind] = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self._kind}: {why}"
+        try:
+            with self.projects.edit(self._project) as state:
+                known = state.errors.get(self._kind, "")
+                state.errors[self._kind] = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self._kind}: {why}"
+        except OUT_OF_REACH as error:
+            log.warning("That the %s of project %s failed could not be noted: %s", self._kind, self._project, error)
+            return _waits() == 0
         return not known.endswith(f" {self._kind}: {why}")
 
     def hopeless(self, why: str) -> None:
@@ -147,9 +155,10 @@ class _Report:
     def worked(self) -> None:
         """Forget the last error of this kind, and of what it makes a thing of the past."""
         past = {self._kind, *OVERTAKES.get(self._kind, ())}
-        if past & self.projects.read(self._project).errors.keys():
-            with self.projects.edit(self._project) as state:
-                state.errors = {kind: why for kind, why in state.errors.items() if kind not in past}
+        with suppress(*OUT_OF_REACH):  # then a later job of this kind does
+            if past & self.projects.read(self._project).errors.keys():
+                with self.projects.edit(self._project) as state:
+                    state.errors = {kind: why for kind, why in state.errors.items() if kind not in past}
 
 
 def _waits() -> int:

@@ -26,8 +26,10 @@ from backend.pages.thumbnails import Thumbnails
 from backend.pages.visit import House, Page, Visit
 from backend.project.index_file import IndexUnavailable
 from backend.project.state import Projects
+from backend.queue.redis_server import RedisUnavailable
 from backend.queue.work import Work
 from backend.settings import Settings
+from model.bucket import Changed, StoreUnavailable
 
 log = logging.getLogger(__name__)
 ROOMS = (  # each has its PAGES
@@ -127,9 +129,9 @@ def _answer(page: Page, visit: Visit) -> Response:
             house.accounts.log_out(request.cookies.get(login.COOKIE))
             return visit.go("/login?expired=1")
         return _trouble(visit, 502, f"Label Studio: {error}")
-    except IndexUnavailable as error:
+    except (IndexUnavailable, StoreUnavailable, Changed) as error:
         return _trouble(visit, 503, str(error))
-    except RedisError as error:
+    except (RedisError, RedisUnavailable) as error:
         log.error("Redis does not answer: %s", error)
         return _trouble(Visit(house, request), 503, "Redis does not answer. Labels are safe in Label Studio meanwhile.")
     except Exception:

@@ -15,7 +15,7 @@ from backend.queue.redis_server import connect_redis
 from backend.settings import Settings
 from model.bucket import Bucket, StoreUnavailable
 from model.copies import trim
-from model.documents import DocumentsInBucket, Lock
+from model.documents_in_bucket import DocumentsInBucket, Lock
 from model.mirror import Mirror
 
 log = logging.getLogger(__name__)

@@ -121,9 +121,14 @@ class Projects:
         """That a plugin has worked with DATA_DIR, in the format this code writes; makes nothing. Raises DataDirError."""
         if not self._format() or not self._value(IDENTITY, "identity"):
             raise DataDirError(
-                f"No plugin has worked with DATA_DIR={self.data_dir} yet: run this command in the folder where `al-backend up` "
-                "runs, set the same DATA_DIR, or start `al-backend up`."
+                f"No plugin has worked with {self._where} yet: run this command in the folder where `al-backend up` "
+                "runs, set the same DATA_DIR and STORE, or start `al-backend up`."
             )
+
+    @property
+    def _where(self) -> str:
+        """Where what is known of projects lies, for people."""
+        return f"STORE={self.shared.place()}" if self._files else f"DATA_DIR={self.data_dir}"
 
     def _format(self) -> bool:
         """Whether DATA_DIR has its note of the format, undamaged. Raises DataDirError where that is another one."""
@@ -132,8 +137,8 @@ class Projects:
             return False
         if found["format"] != FORMAT:
             raise DataDirError(
-                f"{self.data_dir} has format {found['format']}, this version reads format {FORMAT}: "
-                "set DATA_DIR to another folder, or run the version that wrote it."
+                f"{self._where} has format {found['format']}, this version reads format {FORMAT}: "
+                "set it to another folder, or run the version that wrote it."
             )
         return True
 

@@ -26,7 +26,7 @@ from backend.pages.app import create_pages, owns
 from backend.project.kept import versions_of
 from backend.project.sharing import projects_of
 from backend.project.state import Projects
-from backend.queue.redis_server import connect_redis
+from backend.queue.redis_server import RedisUnavailable, connect_redis
 from backend.queue.sightings import expected, sight, trouble_with
 from backend.queue.work import Work
 from backend.server import reason
@@ -36,6 +36,7 @@ from backend.server.bodies import NO_RESULT, BadRequest, project_id, read_json, 
 from backend.server.events import handle_all
 from backend.server.together import Together
 from backend.settings import Settings, get_settings
+from model.bucket import Changed, StoreUnavailable
 from model.version_store import NO_VERSION
 
 if TYPE_CHECKING:
@@ -161,12 +162,12 @@ def _tasks(body: dict[str, Any]) -> list[Any]:
 
 
 def _predict(tasks: list[Any], label_config: str, settings: Settings) -> list[dict[str, Any]]:
-    """One result for each of `tasks`, whatever happens. Raises LabelConfigError."""
+    """One result for each of `tasks`, whatever happens. Raises LabelConfigError, StoreUnavailable."""
     if not tasks:
         return []
     try:
         return _plugin()(label_config=label_config, settings=settings).predict(tasks)
-    except LabelConfigError:
+    except (LabelConfigError, StoreUnavailable):
         raise
     except Exception:
         log.exception("/predict failed; its %d tasks get the last place", len(tasks))
@@ -195,10 +196,14 @@ def _refusals(settings: Settings) -> dict[int | type[Exception], Refusal]:
         asked = f"{request.method} {request.url.path[:100]}"
         return _refusal(error.status_code, f"{asked}: {error.detail}. There are {ROUTES}", error.headers)
 
-    async def redis(_: Request, error: RedisError) -> Response:
+    async def redis(_: Request, error: RedisError | RedisUnavailable) -> Response:
         log.error("Redis does not answer: %s", error)
         where = "check REDIS_URL" if settings.redis_url else "start it with `al-backend up`"
         return _refusal(503, f"Redis does not answer: {where}. Labels are safe in Label Studio and taken in later")
+
+    async def store(_: Request, error: StoreUnavailable | Changed) -> Response:
+        log.error("%s", error)
+        return _refusal(503, str(error))
 
     async def disk(_: Request, error: OSError) -> Response:
         log.error("DATA_DIR cannot be used: %s", error)
@@ -212,6 +217,9 @@ def _refusals(settings: Settings) -> dict[int | type[Exception], Refusal]:
         LabelConfigError: config,
         HTTPException: unknown,
         RedisError: redis,
+        RedisUnavailable: redis,
+        StoreUnavailable: store,
+        Changed: store,
         OSError: disk,
         Exception: fault,
     }

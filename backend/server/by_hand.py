@@ -22,13 +22,24 @@ from backend.queue.sightings import begin, end
 from backend.queue.waiting import JobFailed, result_of
 from backend.queue.work import Work
 from backend.settings import Settings
+from model.bucket import Changed, StoreUnavailable
 from strategies import StrategyError
 
 log = logging.getLogger(__name__)
 LISTED_SECONDS = 20.0  # in which Label Studio must list the backend: it asks for /setup before it keeps one
 LOOK_SECONDS = 0.5
 LOST = (RedisError, RedisUnavailable)
-REFUSALS = (CannotConnect, LabelStudioError, LabelConfigError, StrategyError, DataDirError, JobFailed, *LOST)
+REFUSALS = (
+    StoreUnavailable,
+    Changed,
+    CannotConnect,
+    LabelStudioError,
+    LabelConfigError,
+    StrategyError,
+    DataDirError,
+    JobFailed,
+    *LOST,
+)
 
 
 def take_up(settings: Settings, work: Work, project: int) -> None:

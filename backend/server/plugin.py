@@ -20,6 +20,7 @@ from backend.queue.redis_server import connect_redis
 from backend.queue.work import Work
 from backend.server.bodies import NO_RESULT, BadRequest, project_id
 from backend.settings import Settings, get_settings
+from model.bucket import StoreUnavailable
 from model.version_store import NO_VERSION, Version, VersionError
 from model.weights_file import WeightsError
 
@@ -43,7 +44,7 @@ class ActiveLearningBackend(LabelStudioMLBase):
     def predict(self, tasks: list[Any], **_: Any) -> list[dict[str, Any]]:
         """One dict for each task: `result` (choices; region score = class probability), `score` (place in the queue, in
         [0.5, 1], low first) and `model_version`. A task that is none, or whose image cannot be read, gets an empty result and
-        the last place. Raises LabelConfigError."""
+        the last place. Raises LabelConfigError, StoreUnavailable."""
         if self.label_config:
             parse_label_config(self.label_config)
         positions: dict[int, list[int]] = {}
@@ -63,7 +64,7 @@ class ActiveLearningBackend(LabelStudioMLBase):
             with Session(self.settings, project, hurried=True) as session:
                 session.use_config(self.label_config)
                 return _predict(session, tasks)
-        except LabelConfigError:
+        except (LabelConfigError, StoreUnavailable):
             raise
         except (LabelStudioError, WeightsError) as error:
             log.error("Project %s: %s", project, error)

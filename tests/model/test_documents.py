@@ -4,9 +4,9 @@ from contextlib import nullcontext
 
 import pytest
 
-import model.documents as module
+import model.documents_in_bucket as module
 from model.bucket import Bucket, Changed, StoreUnavailable
-from model.documents import DocumentsInBucket
+from model.documents_in_bucket import DocumentsInBucket
 
 
 def test_what_is_written_is_read_and_what_is_removed_is_gone(documents):

@@ -14,6 +14,7 @@ from rq.utils import now, utcformat
 from backend.__main__ import main
 from backend.commands.health import check_server, check_worker
 from backend.commands.shared import CommandError
+from backend.queue.redis_server import redis_url
 from backend.queue.work import EMBED, FINETUNE, QUEUES
 from backend.queue.worker import ForkWorker
 from backend.server.app import create_app
@@ -106,3 +107,20 @@ def test_the_command_fails_with_a_sentence(capsys, monkeypatch):
     monkeypatch.setenv("PORT", str(free_port()))
     assert main(["health", "serve"]) == 1
     assert "error: The server is not well" in capsys.readouterr().err
+
+
+def test_a_command_says_in_one_line_that_the_store_is_away(object_store, redis_settings, monkeypatch, tmp_path, capsys):
+    for name, value in {
+        "STORE": object_store.new_folder(),
+        "REDIS_URL": redis_url(redis_settings),
+        "DATA_DIR": tmp_path,
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    get_settings.cache_clear()
+    try:
+        with object_store.away():
+            assert main(["status"]) == 1
+    finally:
+        get_settings.cache_clear()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: STORE=s3://")

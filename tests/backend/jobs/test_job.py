@@ -1,5 +1,7 @@
 """How a job's failure is told and tried again."""
 
+import time
+
 import pytest
 from rq import Retry
 
@@ -8,7 +10,10 @@ from backend.jobs.job import BACK_OFF, TryLater, perform
 from backend.jobs.round import run_round
 from backend.labelstudio.client import LabelStudioError
 from backend.project.index_file import IndexLost
+from backend.project.sharing import projects_of
+from backend.queue.redis_server import redis_url
 from backend.queue.signs import SERVER, announce
+from model.bucket import Changed, StoreUnavailable
 from tests.label_studio_in_memory import Fault
 
 
@@ -112,3 +117,26 @@ def test_a_success_clears_failed_jobs_away(place):
     job.failed_job_registry.add(job)
     do(place, lambda _: None)
     assert place.work.job(job.id) is None
+
+
+@pytest.mark.parametrize(
+    "error", [StoreUnavailable("STORE=s3://x does not answer"), Changed("s3://x/y was written: try again")]
+)
+def test_while_the_store_is_out_of_reach_a_job_waits_without_failing(place, error):
+    assert isinstance(do(place, failing(error)), Retry)
+    assert f"waits: {error}" in place.state.last_error
+    do(place, lambda _: None)
+    assert place.state.last_error == ""
+
+
+def test_that_it_cannot_be_noted_how_a_job_went_takes_seconds_and_fails_nothing(object_store, make_settings, redis_settings):
+    settings = make_settings(store=object_store.new_folder(), redis_url=redis_url(redis_settings))
+    report = module._Report(projects_of(settings, hurried=True), 1, "round")
+    report.later("Label Studio is down")
+    with object_store.away():
+        began = time.monotonic()
+        assert isinstance(report.later("the store is away"), Retry)
+        report.worked()
+        assert time.monotonic() - began < 20
+    report.worked()
+    assert report.projects.read(1).errors == {}

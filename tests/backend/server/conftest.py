@@ -1,16 +1,21 @@
 """The server in this process, without a socket."""
 
 import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 
 from backend.bench.label_studio import label_config
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.state import Projects
 from backend.server.app import create_app
+from backend.server.protocol import config
 from backend.settings import Settings
 
 CONFIG = label_config(["A", "B"])
@@ -52,3 +57,26 @@ def app(tmp_path: Path, redis: Any) -> InProcess:
     """The server in this process, with project 1 connected; /predict cannot reach a Label Studio."""
     socket = f"unix://{redis.connection_pool.connection_kwargs['path']}"
     return connected_app(server_settings(tmp_path / "data", socket))
+
+
+@pytest.fixture
+def serve(make_settings: Callable[..., Settings], redis: Any) -> Iterator[Callable[..., httpx.Client]]:
+    """Start a server with the given settings; returns a client for it."""
+    running = []
+
+    def start(**values: Any) -> httpx.Client:
+        here = f"unix://{redis.connection_pool.connection_kwargs['path']}"
+        settings = make_settings(**({"redis_url": here} | values))
+        server = uvicorn.Server(config(create_app(settings)))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        running.append((server, thread))
+        while not server.started:
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        return httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)  # the first /predict imports torch
+
+    yield start
+    for server, thread in running:
+        server.should_exit = True
+        thread.join()

@@ -5,49 +5,22 @@ import json
 import os
 import signal
 import socket
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import h11
-import httpx
 import pytest
-import uvicorn
 
 from backend.bench.label_studio import label_config
 from backend.project.state import Projects
 from backend.queue.redis_server import EmbeddedRedis
 from backend.queue.sightings import expect, sight, sighted
 from backend.server import bodies
-from backend.server.app import create_app
-from backend.server.protocol import LONGEST_HEAD, config
+from backend.server.protocol import LONGEST_HEAD
 from backend.server.reason import reason_phrase, set_reason
 
 CONFIG = label_config(["A", "B"])
-
-
-@pytest.fixture
-def serve(make_settings, redis):
-    """Start a server with the given settings; returns a client for it."""
-    running = []
-
-    def start(**values):
-        here = f"unix://{redis.connection_pool.connection_kwargs['path']}"
-        settings = make_settings(**({"redis_url": here} | values))
-        server = uvicorn.Server(config(create_app(settings)))
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        running.append((server, thread))
-        while not server.started:
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        return httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)  # the first /predict imports torch
-
-    yield start
-    for server, thread in running:
-        server.should_exit = True
-        thread.join()
 
 
 def test_health_is_up_and_says_which_plugin_on_which_data_dir_answers(serve, make_settings):
