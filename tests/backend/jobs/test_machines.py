@@ -1,0 +1,104 @@
+"""Jobs on machines that share no disk: what one reads, publishes and finds out the others know."""
+
+import pytest
+from pydantic import SecretStr
+
+from backend.jobs.reconcile import reconcile
+from backend.jobs.round import run_round
+from backend.project import embedding, shared_index
+from backend.project.session import Session
+from backend.project.shared_index import Looks
+from backend.project.sharing import projects_of
+from backend.server.app import create_app
+from backend.settings import get_settings
+from backend.status.values import status
+from tests.backend.jobs.made_up import Colours
+from tests.backend.pages.conftest import Browser
+from tests.backend.pages.pictures import shown
+from tests.backend.project.made_up import damage
+
+
+@pytest.fixture
+def place(make_place, object_store, monkeypatch):
+    """A connected project of 24 photos, of which all is kept in a bucket."""
+    monkeypatch.setattr(embedding, "get_backbone", lambda *_: Colours())
+    monkeypatch.setattr(shared_index, "_looks", Looks())
+    monkeypatch.setattr(shared_index, "FRESH_SECONDS", 0.0)
+    place = make_place(24, STORE=object_store.new_folder())
+    with projects_of(place.settings).edit(place.project) as state:
+        state.connected = True
+    return place
+
+
+@pytest.fixture
+def on_machine(place, monkeypatch, tmp_path):
+    """Goes to the machine of that number, which has a disk of its own; gives its settings."""
+
+    def go(number):
+        monkeypatch.setenv("DATA_DIR", str(tmp_path / f"machine-{number}"))
+        get_settings.cache_clear()
+        place.settings = get_settings()
+        return place.settings
+
+    return go
+
+
+def served(place, labelled):
+    """Tasks in the order in which Label Studio serves them, without those that are labelled."""
+    return [task for task in place.predictions(place.live()) if task not in labelled]
+
+
+def test_a_second_machine_refills_the_queue_of_the_first_and_a_third_shows_it(place, on_machine):
+    on_machine(1)
+    place.label(0, 1)
+    version = place.run(run_round)["version"]
+    first = served(place, place.tasks[:2])
+    for task in first[:5]:  # half the queue and more
+        place.label(place.tasks.index(task))
+
+    on_machine(2)
+    with place.session() as session:
+        assert session.index.published.scores(version).keys() == set(first)
+    assert any("refilled the queue" in line for line in place.run(reconcile))
+    after = served(place, [*place.tasks[:2], *first[:5]])
+    assert after[:3] == first[5:]
+    assert len(after) > 3
+    assert len(set(after)) == len(after)
+
+    settings = on_machine(3)
+    (told,) = status(settings, place.work)["projects"]
+    assert told["tasks"]["labelled"] == 7
+    assert told["queue_left"] == len(after)
+    app = create_app(settings.model_copy(update={"basic_auth_user": "studio", "basic_auth_pass": SecretStr("secret")}))
+    browser = Browser(app)
+    browser.get("/")
+    browser.log_in()
+    assert shown(browser.get(f"/projects/{place.project}/queue")) == after
+
+
+def test_rounds_on_two_machines_in_turn_lose_no_label_and_no_reason(place, on_machine):
+    place.studio.files["/data/upload/3.png"] = b"no image"
+    for number, labels in ((1, (0, 1)), (2, (2, 5)), (1, (6, 7)), (2, (8, 9))):
+        settings = on_machine(number)
+        place.label(*labels)
+        place.run(run_round)
+    on_machine(3)
+    (told,) = status(settings, place.work)["projects"]
+    assert told["tasks"]["labelled"] == 8
+    assert [problem["count"] for problem in told["problems"]] == [1]
+    assert place.run(reconcile) == []  # nothing is left to mend
+
+
+def test_a_job_whose_index_is_damaged_takes_that_of_the_store(place, on_machine, monkeypatch):
+    settings = on_machine(1)
+    place.label(0, 1)
+    place.run(run_round)
+    read_whole = []
+    with Session(settings, place.project) as session:
+        damage(projects_of(settings).folder(place.project) / "index.sqlite")
+        whole = session.label_studio.tasks
+        monkeypatch.setattr(session.label_studio, "tasks", lambda *given: read_whole.append(given[1]) or whole(*given))
+        session.sync()
+        assert session.index.count() == 24
+    assert read_whole
+    assert "" not in read_whole
