@@ -22,7 +22,7 @@ from backend.jobs.judging import ConfigChanged, judge, keep_version
 from backend.jobs.publish import Superseded
 from backend.learning.promotion import Split, split
 from backend.learning.rounds import Labelled
-from backend.project.embedding import embed, note_errors, unembedded
+from backend.project.embedding import embed_tasks, note_errors, unembedded
 from backend.project.index import Row
 from backend.project.outcome import describe_finetuned
 from backend.project.references import References
@@ -113,7 +113,7 @@ def _learn_and_judge(at: JobAtWork, folder: Path, generation: int, depth: str) -
 
 def _begin(s: Session, folder: Path, generation: int) -> Run:
     """Take up the run that a killed job left behind, or begin one with the labels of now. Raises TooFewLabels."""
-    embed(s, unembedded(s)[0])
+    embed_tasks(s, unembedded(s)[0])
     labelled = s.labelled()
     about = {"target": s.target.as_dict(), "base": s.backbones.wanted_name, "created_at": s.info["created_at"]}
     here = fingerprint(labelled.tasks, labelled.labels, s.target.as_dict())
@@ -243,7 +243,7 @@ def _embed_pool(s: Session, name: str) -> None:
     """Embed every image of the project with the new backbone, so that the round that publishes with it is a quick one."""
     s.use_backbone(name)
     while any(rest := unembedded(s)):
-        embed(s, [*rest[0], *rest[1]])
+        embed_tasks(s, [*rest[0], *rest[1]])
         s.store.compact()
         s.sync()
 

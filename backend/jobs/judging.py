@@ -9,7 +9,7 @@ from backend.jobs.publish import config_unchanged
 from backend.learning.foresight import foresee
 from backend.learning.promotion import Comparison, compare
 from backend.learning.rounds import Labelled, Pool, train
-from backend.project.embedding import embed, unembedded
+from backend.project.embedding import embed_tasks, unembedded
 from backend.project.session import Session
 
 
@@ -35,7 +35,7 @@ def judge(s: Session, name: str, tested: Mapping[int, int] | None = None) -> Ver
         raise ConfigChanged("the labelling config changed meanwhile: what was learned is of no use")
     live = s.labelled()
     s.use_backbone(name)
-    embed(s, unembedded(s)[0])
+    embed_tasks(s, unembedded(s)[0])
     new, pool = s.labelled_and_pool()
     both = np.intersect1d(live.tasks, new.tasks)
     live, new = _only(live, both), _only(new, both)

@@ -12,7 +12,7 @@ from typing import Any
 from backend.jobs.job import JobAtWork, perform
 from backend.jobs.judging import ConfigChanged, judge
 from backend.jobs.publish import Superseded
-from backend.project.embedding import embed, unembedded
+from backend.project.embedding import embed_tasks, unembedded
 from backend.project.index import AWAITED_SECONDS, RETRY_SECONDS, UNUSABLE, Row
 from backend.project.migration import Outcome, Way, about, settle, way_to_go
 from backend.project.outcome import describe_migration
@@ -56,7 +56,7 @@ def _embed_slice(s: Session, way: Way) -> int | None:
     before = s.state.migration
     s.use_backbone(way.wanted)
     labelled, others = unembedded(s)
-    embed(s, [*labelled, *others], SLICE)
+    embed_tasks(s, [*labelled, *others], SLICE)
     s.store.compact()
     rows = _rows(s)
     missing = set(s.store.missing([row.key for row in rows]))

@@ -13,8 +13,7 @@ from backend.learning.foresight import foresee
 from backend.learning.rounds import Labelled, train
 from backend.project.consensus import TIE
 from backend.project.doubts import forget_found
-from backend.project.embedding import embed as embed_rows
-from backend.project.embedding import unembedded
+from backend.project.embedding import embed_tasks, unembedded
 from backend.project.index import UNLABELLED
 from backend.project.map import has_map
 from backend.project.migration import taken_unjudged
@@ -116,7 +115,7 @@ def _keep_labels(at: JobAtWork, labelled: Labelled) -> None:
         return
     awaited = s.index.awaited()
     lost = [task for task in s.index.tasks.labels() if task in missing & awaited]
-    lost += [row.task for row in unembedded(s)[0] if row.task in missing - awaited]  # more than one round embeds
+    lost += [task for task in unembedded(s)[0] if task in missing - awaited]  # more than one round embeds
     if lost and at.put_off < PATIENCE:
         at.wake("embed")
         raise TryLater(
@@ -146,8 +145,8 @@ def embed_first(session: Session) -> bool:
     unlabelled = session.index.counts()[UNLABELLED]
     first = others[: FIRST // 2 if labelled else FIRST] if unlabelled - len(others) < PLENTY else []
     deadline = time.monotonic() + FIRST_SECONDS
-    embed_rows(session, [*labelled[: FIRST // 2], *first[:PLENTY]])
+    embed_tasks(session, [*labelled[: FIRST // 2], *first[:PLENTY]])
     tried = len(first[:PLENTY])
     if more := first[PLENTY:]:
-        tried += embed_rows(session, more, deadline - time.monotonic())
+        tried += embed_tasks(session, more, deadline - time.monotonic())
     return len(labelled) > FIRST // 2 or len(others) > tried

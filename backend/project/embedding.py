@@ -24,6 +24,7 @@ from model.images import ImageError, read
 from model.weights_file import WeightsError
 
 log = logging.getLogger(__name__)
+PART = 512  # images whose tasks are read from the index at once
 
 
 def get_backbone(spec: BackboneSpec, cache: Path) -> Backbone:
@@ -44,7 +45,7 @@ def _loaded(_name: str, spec: BackboneSpec, cache: Path) -> Backbone:
     return load_backbone(spec, cache)
 
 
-def unembedded(session: Session) -> tuple[list[Row], list[Row]]:
+def unembedded(session: Session) -> tuple[list[int], list[int]]:
     """Tasks that have no embedding and may be tried: the labelled ones, and the others in the order of random slots."""
     every, index = session.index.tasks.arrays(), session.index
     session.store.refresh()
@@ -53,7 +54,13 @@ def unembedded(session: Session) -> tuple[list[Row], list[Row]]:
         missing[failed] = ~np.isin(every.tasks[failed], list(index.tasks.barred()))
     labelled = every.tasks[missing & every.are(LABELLED)]
     others = every.tasks[missing & ~every.are(LABELLED)]
-    return index.rows_of(labelled.tolist()), index.rows_of(others[slot_order(others)].tolist())
+    return labelled.tolist(), others[slot_order(others)].tolist()
+
+
+def embed_tasks(session: Session, tasks: Sequence[int], seconds: float = float("inf")) -> int:
+    """As `embed`, the images of `tasks`, of which the index is asked for PART at a time: a project may have millions."""
+    parts = (session.index.rows_of(tasks[start : start + PART]) for start in range(0, len(tasks), PART))
+    return embed_parts(session, parts, seconds, lambda done: session.progress(EMBEDDING, done, len(tasks))) if tasks else 0
 
 
 def embed(session: Session, rows: Sequence[Row], seconds: float = float("inf")) -> int:

@@ -13,48 +13,50 @@ WINDOW = 512  # images looked at in one act on Redis
 
 
 class Share:
-    """A job's share of `rows`, which have no embedding yet, the most urgent first.
+    """A job's share of the images of `tasks`, which have no embedding yet, the most urgent first.
 
     more: called once, when images are left beside the first ones that the job has claimed. passed_over: whether it left some to
     others that had claimed them.
     """
 
-    def __init__(self, session: Session, claims: Claims, rows: Sequence[Row], more: Callable[[], object]) -> None:
-        self._session, self._claims, self._rows, self._more = session, claims, rows, more
-        self._next = 0  # the first row that was not looked at
+    def __init__(self, session: Session, claims: Claims, tasks: Sequence[int], more: Callable[[], object]) -> None:
+        self._session, self._claims, self._tasks, self._more = session, claims, tasks, more
+        self._next = 0  # the first task that was not looked at
         self._claimed = 0
         self._told = 0  # images tried by this job that all jobs know of
         self.passed_over = False
 
     @property
     def rest(self) -> bool:
-        """Whether it had no time for all rows that were left to it."""
-        return self._next < len(self._rows) or self._told < self._claimed
+        """Whether it had no time for all images that were left to it."""
+        return self._next < len(self._tasks) or self._told < self._claimed
 
     def embed(self, before: int, seconds: float, stop: Callable[[], bool]) -> int:
         """Embed for about `seconds` or until `stop`; returns how many images were tried. before: how many all jobs had done
-        when `rows` were made."""
-        if not self._rows:
+        when `tasks` were told."""
+        if not self._tasks:
             return 0
-        self._standing = self._claims.advance(0, before + len(self._rows))
+        self._standing = self._claims.advance(0, before + len(self._tasks))
         return embed_parts(self._session, self._parts(), seconds, self._progress, self._settled, stop)
 
     def _parts(self) -> Iterator[list[Row]]:
         """Rows that are claimed now and still lack an embedding, part by part."""
-        while self._next < len(self._rows):
+        while self._next < len(self._tasks):
             first, part = not self._claimed, self._claim()
-            if first and part and self._next < len(self._rows):
+            if first and part and self._next < len(self._tasks):
                 self._more()
             self._claimed += len(part)
             yield part
 
     def _claim(self) -> list[Row]:
-        """The next rows that nobody else has. What another job has embedded since `rows` were made is on disk by the time at
+        """The next rows that nobody else has. What another job has embedded since `tasks` were told is on disk by the time at
         which it lets go of it: so the store is looked at once more after the claim."""
         store = self._session.store
-        window = self._rows[self._next : self._next + WINDOW]
-        missing = set(store.missing([row.key for row in window]))
-        open_rows = [(position, row) for position, row in enumerate(window) if row.key in missing]
+        window = self._tasks[self._next : self._next + WINDOW]
+        positions = {task: position for position, task in enumerate(window)}
+        rows = self._session.index.rows_of(window)
+        missing = set(store.missing([row.key for row in rows]))
+        open_rows = [(positions[row.task], row) for row in rows if row.key in missing]
         looked_at, mine = self._claims.claim([row.key for _, row in open_rows], PART)
         self.passed_over |= looked_at > len(mine)
         self._next += open_rows[looked_at - 1][0] + 1 if len(mine) == PART else len(window)

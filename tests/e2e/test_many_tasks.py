@@ -69,5 +69,5 @@ def test_images_are_embedded_in_the_order_of_random_slots(house, project):
     with Session(house.settings, project) as session:
         session.sync()
         _, others = unembedded(session)
-        tasks = np.array(sorted(row.task for row in others))
-        assert [row.task for row in others] == tasks[slot_order(tasks)].tolist()
+        tasks = np.array(sorted(others))
+        assert others == tasks[slot_order(tasks)].tolist()

@@ -11,7 +11,7 @@ from torchvision import models
 from backend.bench.label_studio import label_config
 from backend.export.exporting import FOLDER, export
 from backend.learning.rounds import train
-from backend.project.embedding import embed, unembedded
+from backend.project.embedding import embed_tasks, unembedded
 from backend.project.session import Session
 from backend.project.state import Projects
 from backend.settings import Settings
@@ -50,7 +50,7 @@ def learn(home) -> str:
     session = home.session
     session.sync()
     labelled, others = unembedded(session)
-    embed(session, [*labelled, *others])
+    embed_tasks(session, [*labelled, *others])
     known, pool = session.labelled_and_pool()
     head, metrics = train(known, pool, len(CLASSES))
     name = session.write_version(session.new_version_name(), known, head, metrics)

@@ -68,6 +68,7 @@ def test_a_round_asks_label_studio_for_few_things_however_long_its_queue(place):
     assert asked == {
         "POST /api/token/refresh/": 1,
         f"GET {project}": 2,  # before it reads labels, and before it publishes: the labelling config may have changed
+        "GET /api/version": 1,  # what time it is there
         "GET /api/tasks": 1,
         f"GET {project}/model-versions/": 2,  # whether labels were accepted, and which names are taken
         f"POST {project}/import/predictions": 1,
@@ -189,7 +190,7 @@ def test_labels_whose_images_are_out_of_reach_for_the_moment_are_not_published_a
     live = place.run(run_round)["version"]
     lose_embeddings_of(place, [place.tasks[0], place.tasks[1]])
     place.label(6)
-    monkeypatch.setattr(rounds, "embed_rows", lambda session, rows: fail_for(session, rows, again_in=20))
+    monkeypatch.setattr(rounds, "embed_tasks", lambda session, tasks: fail_for(session, tasks, again_in=20))
     answer = place.run(run_round)
     assert isinstance(answer, Retry)
     assert place.live() == live
@@ -200,7 +201,7 @@ def test_images_that_stay_out_of_reach_cost_themselves_alone_in_the_end(place, m
     place.label(*range(6))
     place.run(run_round)
     lose_embeddings_of(place, [place.tasks[0], place.tasks[1]])
-    monkeypatch.setattr(rounds, "embed_rows", lambda session, rows: fail_for(session, rows, again_in=20))
+    monkeypatch.setattr(rounds, "embed_tasks", lambda session, tasks: fail_for(session, tasks, again_in=20))
     monkeypatch.setattr(job, "_put_off", lambda: rounds.PATIENCE)
     assert place.run(run_round)["labels"] == 4
 
@@ -220,7 +221,7 @@ def test_labels_whose_images_are_gone_for_good_hold_nothing_up(place, monkeypatc
     place.run(run_round)
     lose_embeddings_of(place, [place.tasks[0], place.tasks[1]])
     place.label(6)
-    monkeypatch.setattr(rounds, "embed_rows", lambda session, rows: fail_for(session, rows, again_in=None))
+    monkeypatch.setattr(rounds, "embed_tasks", lambda session, tasks: fail_for(session, tasks, again_in=None))
     assert place.run(run_round)["labels"] == 5
 
 
@@ -240,9 +241,9 @@ def lose_embeddings_of(place, tasks):
         place.studio.tasks[task] |= {"data": {"image": name}, "updated_at": "2099-01-01T00:00:00.000000Z"}
 
 
-def fail_for(session, rows, again_in):
-    """No image among `rows` can be read; each is tried again in as many seconds."""
-    keys = [row.key for row in rows]
+def fail_for(session, tasks, again_in):
+    """No image of `tasks` can be read; each is tried again in as many seconds."""
+    keys = session.index.tasks.keys(tasks)
     session.index.set_errors(dict.fromkeys(keys, "504"), dict.fromkeys(keys, again_in))
 
 

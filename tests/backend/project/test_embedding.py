@@ -11,7 +11,7 @@ from PIL import Image
 from backend.bench.label_studio import label_config
 from backend.labelstudio.client import LabelStudioError
 from backend.project import embedding
-from backend.project.embedding import embed, get_backbone, unembedded
+from backend.project.embedding import embed, embed_tasks, get_backbone, unembedded
 from backend.project.session import Session
 from backend.project.state import NETWORKS
 from model.backbone import BackboneSpec, backbone_name
@@ -62,7 +62,7 @@ def paths(n):
 
 def embed_all(session):
     labelled, others = unembedded(session)
-    return embed(session, [*labelled, *others])
+    return embed_tasks(session, [*labelled, *others])
 
 
 def embedded(session):
@@ -76,6 +76,18 @@ def test_every_image_is_embedded_once(project):
     assert embed_all(session) == 3
     assert embedded(session) == [True] * 3
     assert embed_all(session) == 0
+
+
+def test_the_index_is_asked_for_few_images_at_a_time(project, monkeypatch):
+    monkeypatch.setattr(embedding, "PART", 2)
+    session, asked = project(paths(5)), []
+    rows_of = session.index.rows_of
+    monkeypatch.setattr(session.index, "rows_of", lambda tasks: asked.append(len(tasks)) or rows_of(tasks))
+    _, tasks = unembedded(session)
+    assert asked == []
+    session.index.forget(tasks[3:4])  # is gone meanwhile
+    assert embed_tasks(session, tasks) == 4
+    assert asked == [2, 2, 1]
 
 
 def test_one_missing_file_costs_itself_alone_and_is_named(project):

@@ -56,7 +56,7 @@ def embed_all(place):
     """What the embed job does."""
     with place.session() as s:
         s.sync()
-        embedding.embed(s, [row for rows in embedding.unembedded(s) for row in rows])
+        embedding.embed_tasks(s, [task for tasks in embedding.unembedded(s) for task in tasks])
 
 
 def forget_notes(place):

@@ -66,7 +66,7 @@ def test_a_wish_that_changes_while_it_is_judged_is_heeded(current, monkeypatch):
 
 def test_a_wish_that_is_given_up_on_the_way_is_forgotten(current, monkeypatch):
     with monkeypatch.context() as slow:
-        slow.setattr(migrating, "embed", lambda s, rows, _: embedding.embed(s, rows[:10]))
+        slow.setattr(migrating, "embed_tasks", lambda s, tasks, _: embedding.embed_tasks(s, tasks[:10]))
         want(current, OTHER)
         current.run(migrate)
     assert current.state.migration["done"] == 10
@@ -89,7 +89,7 @@ def test_a_wish_whose_file_is_out_of_reach_for_a_while_is_not_forgotten(current)
 def test_nor_is_what_was_embedded_for_it_removed(current, seen, monkeypatch):
     want(current, OTHER)
     with monkeypatch.context() as slow:
-        slow.setattr(migrating, "embed", lambda s, rows, _: embedding.embed(s, rows[:10]))
+        slow.setattr(migrating, "embed_tasks", lambda s, tasks, _: embedding.embed_tasks(s, tasks[:10]))
         current.run(migrate)
     file = current.settings.data_dir / OTHER
     file.rename(file.with_name("elsewhere"))
