@@ -49,20 +49,32 @@ class Seen:
 class Mirror:
     """Copies in `folder` of the files under `prefix` in `bucket`. Names are relative to it, and may lead into folders below.
 
-    report: told how far fetching is where it takes long. Every method may raise StoreUnavailable.
+    report: told how far fetching is where it takes long; hurried: rather fail than wait for a bucket that does not answer. All
+    methods may raise StoreUnavailable.
     """
 
     def __init__(
-        self, bucket: Bucket, folder: Path, prefix: str = "", report: Report | None = None, seen: Seen | None = None
+        self,
+        bucket: Bucket,
+        folder: Path,
+        prefix: str = "",
+        report: Report | None = None,
+        seen: Seen | None = None,
+        hurried: bool = False,
     ) -> None:
         self.folder = folder
         self.place = f"{bucket.url}/{prefix}".rstrip("/")  # for people
-        self.bucket, self._prefix, self._report = bucket, prefix, report
+        self.bucket, self._prefix, self._report, self._hurried = bucket, prefix, report, hurried
         self._seen = seen or Seen()
 
     def within(self, name: str, report: Report | None = None) -> "Mirror":
         """The folder `name` below."""
-        return Mirror(self.bucket, self.folder / name, f"{self._prefix}{name}/", report or self._report, self._seen)
+        folder, prefix = self.folder / name, f"{self._prefix}{name}/"
+        return Mirror(self.bucket, folder, prefix, report or self._report, self._seen, self._hurried)
+
+    def in_a_hurry(self) -> "Mirror":
+        """The same, for whoever rather fails than waits for a bucket that does not answer."""
+        return Mirror(self.bucket, self.folder, self._prefix, self._report, self._seen, hurried=True)
 
     def listing(self, age: float = FRESH_SECONDS, certain: bool = False) -> Listing:
         """What lies in the bucket, as of at most `age` seconds ago. Where the bucket is out of reach, and this process has
@@ -75,17 +87,22 @@ class Mirror:
             if began < self._seen.away_until:
                 return Listing(known, False)
         lenient = at is not None and not certain
+        self._refuse_to_wait()
         try:
-            found = self.bucket.objects(self._prefix.rstrip("/"), at_once=lenient)
+            found = self.bucket.objects(self._prefix.rstrip("/"), at_once=lenient or self._hurried)
         except StoreUnavailable as error:
+            self._seen.away_until = time.monotonic() + AWAY_SECONDS
             if not lenient:
                 raise
-            self._seen.away_until = time.monotonic() + AWAY_SECONDS
             log.warning("What was seen before is used for now: %s", error)
             return Listing(known, False)
         names = {path.removeprefix(self._prefix): listed for path, listed in found.items()}
         self._seen.listings[self._prefix] = (began, names)
         return Listing(names, True)
+
+    def _refuse_to_wait(self) -> None:
+        if self._hurried and time.monotonic() < self._seen.away_until:
+            raise StoreUnavailable(f"STORE={self.bucket.url} did not answer a moment ago: see whether it does")
 
     def has(self, name: str) -> bool:
         """Whether there is such a file in the bucket; where it seems not, that is looked at now."""
@@ -105,6 +122,7 @@ class Mirror:
         missing = [name for name in names if not _used(self.folder / name, known.get(name))]
         if not missing:
             return
+        self._refuse_to_wait()
         began = time.monotonic()
         with ThreadPoolExecutor(min(AT_ONCE, len(missing))) as pool:
             under_way = [pool.submit(self.fetch_again, name) for name in missing]

@@ -23,10 +23,12 @@ def serve_command(settings: Settings) -> None:
 
     from backend.project.fitting import keep_announcing
     from backend.project.sharing import keep_trimming
+    from backend.project.takeover import take_over
     from backend.queue.redis_server import connect_redis
     from backend.server.app import create_app
     from backend.server.protocol import config
 
+    take_over(settings)
     with listen(settings) as listening:
         app = create_app(settings)
         announcing = (settings, connect_redis(settings, seconds=5), threading.Event())

@@ -19,6 +19,7 @@ from backend.commands.shared import CHILD_OF_UP, with_settings
 from backend.connection.answering import local_url, who_answers
 from backend.processes import die_with_parent
 from backend.project.sharing import projects_of
+from backend.project.takeover import take_over
 from backend.project.wanted import check_settings
 from backend.queue.redis_server import EmbeddedRedis, RedisUnavailable, connect_redis
 from backend.queue.work import EMBED, FINETUNE, HOUSEKEEPING, TRAIN
@@ -55,6 +56,7 @@ def up_command(settings: Settings) -> None:
 
 def up(settings: Settings) -> None:
     """Run until SIGINT or SIGTERM. Raises an error of our own where it cannot begin."""
+    take_over(settings)
     projects = projects_of(settings)
     projects.prepare()
     check_settings(settings)

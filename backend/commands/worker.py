@@ -14,6 +14,7 @@ from backend.network.transport import certificates
 from backend.processes import apart
 from backend.project.fitting import why_unfit
 from backend.project.sharing import projects_of
+from backend.project.takeover import take_over
 from backend.queue.worker import run_worker
 from backend.server.events import SOON
 from backend.settings import Settings
@@ -55,6 +56,7 @@ def _away_from_jobs(settings: Settings, act: Callable[[Settings], T], seconds: f
 
 def _prepare(settings: Settings) -> str:
     """Have DATA_DIR or STORE ready; returns in which arithmetic networks compute."""
+    take_over(settings)
     projects = projects_of(settings)
     projects.prepare()
     return projects.arithmetic()

@@ -32,7 +32,14 @@ def projects_of(settings: Settings, hurried: bool = False) -> Projects:
         return Projects(settings.data_dir)
     documents = _in_bucket(settings.store, _Locks(settings))
     documents = documents.in_a_hurry() if hurried else documents
-    return Projects(settings.data_dir, documents, _copies(settings.store, settings.data_dir))
+    files = _copies(settings.store, settings.data_dir)
+    files = files.in_a_hurry() if hurried else files
+    return Projects(settings.data_dir, documents, files)
+
+
+def projects_without_store(settings: Settings) -> Projects:
+    """The projects that DATA_DIR itself holds, whether there is a STORE or not."""
+    return Projects(settings.data_dir)
 
 
 def copies_in(data_dir: Path, url: str) -> Path:

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 FORMAT = 1
 STATE, COPY = "project.json", "project.copy.json"  # the copy holds the same, and is read where the other is damaged
 
+FORMAT_NOTE = "format.json"  # in DATA_DIR, or in STORE: once it is there, plugins work with it
 IDENTITY = "identity.json"  # in DATA_DIR: its name
 ARITHMETIC = "arithmetic.json"  # in DATA_DIR: in which arithmetic networks compute
 PROJECTS = "projects"  # in DATA_DIR, or in STORE: a folder for each
@@ -114,12 +115,22 @@ class Projects:
     def prepare(self) -> None:
         """Make DATA_DIR, or check that it has the format this code writes. Raises DataDirError."""
         self.root.mkdir(parents=True, exist_ok=True)
-        if not self._format():
-            self.shared.write_json("format.json", {"format": FORMAT})
+        if self.is_begun():
+            return
+        if self._files and Projects(self.data_dir).ids():
+            raise DataDirError(
+                f"{self._where} is empty, and DATA_DIR={self.data_dir} holds projects: start `al-backend up` first, "
+                "which copies them there."
+            )
+        self.begin()
+
+    def begin(self) -> None:
+        """Note the format this code writes: from now on, it is worked with."""
+        self.shared.write_json(FORMAT_NOTE, {"format": FORMAT})
 
     def check(self) -> None:
         """That a plugin has worked with DATA_DIR, in the format this code writes; makes nothing. Raises DataDirError."""
-        if not self._format() or not self._value(IDENTITY, "identity"):
+        if not self.is_begun() or not self._value(IDENTITY, "identity"):
             raise DataDirError(
                 f"No plugin has worked with {self._where} yet: run this command in the folder where `al-backend up` "
                 "runs, set the same DATA_DIR and STORE, or start `al-backend up`."
@@ -130,9 +141,9 @@ class Projects:
         """Where what is known of projects lies, for people."""
         return f"STORE={self.shared.place()}" if self._files else f"DATA_DIR={self.data_dir}"
 
-    def _format(self) -> bool:
+    def is_begun(self) -> bool:
         """Whether DATA_DIR has its note of the format, undamaged. Raises DataDirError where that is another one."""
-        found = self.shared.read_json("format.json")
+        found = self.shared.read_json(FORMAT_NOTE)
         if not isinstance(found, dict) or not isinstance(found.get("format"), int):
             return False
         if found["format"] != FORMAT:

@@ -100,6 +100,23 @@ def test_a_process_that_has_seen_nothing_says_that_the_store_is_away(object_stor
         here.listing()
 
 
+def test_whoever_is_in_a_hurry_is_told_at_once_that_the_store_is_away_and_finds_it_when_it_is_back(object_store, tmp_path):
+    bucket = Bucket(object_store.new_folder())
+    put(Mirror(bucket, tmp_path), "a")
+    (tmp_path / "a").unlink()
+    hurried = Mirror(bucket, tmp_path).in_a_hurry()
+    with object_store.away():
+        for most in (5, 0.5):
+            started = time.monotonic()
+            with pytest.raises(StoreUnavailable):
+                hurried.within("b").listing()
+            assert time.monotonic() - started < most
+        with pytest.raises(StoreUnavailable, match="a moment ago"):
+            hurried.fetch(["a"])
+    time.sleep(mirror.AWAY_SECONDS)
+    assert hurried.copy("a").read_bytes() == b"1"
+
+
 def test_fetching_that_takes_long_says_how_far_it_is(bucket, tmp_path, monkeypatch):
     monkeypatch.setattr(mirror, "PROGRESS_SECONDS", 0)
     here = Mirror(bucket, tmp_path / "here")
