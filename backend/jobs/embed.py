@@ -13,6 +13,7 @@ from backend.project.embedding import unembedded
 from backend.project.map import has_map
 from backend.project.moments import SYNCED_TO
 from backend.project.share import Share
+from backend.project.shared_index import take_in
 from backend.queue.claims import Claims
 from backend.queue.giving_way import GivesWay
 
@@ -33,9 +34,11 @@ def _embed(at: JobAtWork, job: str) -> int:
         return 0
     claims = Claims(at.work.redis, s.project, s.backbone, job)
     try:
-        if not s.index.note(SYNCED_TO) and not claims.claim([READING], 1)[1]:
-            at.wake("embed", READ_BY)  # another job reads all tasks, which may take minutes: not twice
-            return 0
+        if not s.index.note(SYNCED_TO):
+            if not claims.claim([READING], 1)[1]:
+                at.wake("embed", READ_BY)  # another job reads all tasks, which may take minutes: not twice
+                return 0
+            take_in(s.shared)  # it may have ended on another machine meanwhile
         s.sync()
         claims.release([READING])
         before = claims.done()

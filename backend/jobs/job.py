@@ -88,7 +88,7 @@ def _perform(
     if why := why_unfit(settings, work.redis):
         return report.later(f"the worker that took it must not: {why}")
     try:
-        with Session(settings, project, _progress()) as session, exchanged(session.projects, project, session.index):
+        with Session(settings, project, _progress()) as session, exchanged(session.shared, session.index):
             at = JobAtWork(session, work, kind)
             at.begin(generation, fenced)
             result = body(at)

@@ -1,6 +1,7 @@
 """One project at hand: its state, index, embeddings and versions beside Label Studio's view of it."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -24,7 +25,7 @@ from backend.project.map import forget_map
 from backend.project.moments import moment_of
 from backend.project.references import References
 from backend.project.sample import KeptSample
-from backend.project.shared_index import look_again, open_index
+from backend.project.shared_index import open_index, put_there, shared_index, take_in
 from backend.project.sharing import projects_of
 from backend.project.state import NETWORKS, ProjectState
 from backend.project.sync import sync_index
@@ -42,6 +43,7 @@ from model.version_store import Version
 from model.weights_file import WeightsError
 
 log = logging.getLogger(__name__)
+LONG_SECONDS = 10.0  # of reading tasks, after which other machines are told at once
 Progress = Callable[..., None]  # (step, done, total), and what else the job's meta should tell
 
 
@@ -81,6 +83,7 @@ class Session:
             self.images = ImageSource(self.settings, self.label_studio)
             held.callback(self.images.close)
             self.index = open_index(self.projects, self.project)
+            self.shared = shared_index(self.projects, self.project)
             held.callback(self.index.close)
             mark, mirror = self.projects.identity()[:3], self.projects.mirror(self.project, self.progress)
             if mirror:
@@ -166,12 +169,16 @@ class Session:
         """
         self.look()
         self._check_identity()
+        began = time.monotonic()
         try:
-            return self._read(first)
+            whole = self._read(first)
         except IndexLost as reason:
             log.warning("Project %s: %s", self.project, reason)
-            look_again(self.projects, self.project)
-            return self._read(first)
+            take_in(self.shared)
+            whole = self._read(first)
+        if time.monotonic() - began > LONG_SECONDS:
+            put_there(self.shared)  # others would read it all as well
+        return whole
 
     def _read(self, first: int) -> bool:
         index, studio, target, progress = self.index, self.label_studio, self.target, self.progress

@@ -148,26 +148,28 @@ def known_index(projects: Projects, project: int) -> Iterator[Index | None]:
         yield index
 
 
-def look_again(projects: Projects, project: int) -> None:
-    """Take in what the store has of an index that was lost here."""
-    if shared := shared_index(projects, project):
-        _quietly(shared.take)
-
-
 @contextmanager
-def exchanged(projects: Projects, project: int, index: Index) -> Iterator[None]:
+def exchanged(shared: SharedIndex | None, index: Index) -> Iterator[None]:
     """A job's work on `index`: it begins with what other machines know, and what it found out is told to them at its end."""
-    shared = shared_index(projects, project)
-    if not shared:
-        yield
-        return
-    _quietly(shared.take)
-    index.exchange.marking = True
+    take_in(shared)
+    index.exchange.marking = shared is not None
     try:
         yield
     finally:
         if index.changes:
-            _quietly(shared.put)
+            put_there(shared)
+
+
+def take_in(shared: SharedIndex | None) -> None:
+    """Take in what other machines know, as far as the store answers; nothing where there is none."""
+    if shared:
+        _quietly(shared.take)
+
+
+def put_there(shared: SharedIndex | None) -> None:
+    """Tell other machines what is known here, as far as the store answers; nothing where there is none."""
+    if shared:
+        _quietly(shared.put)
 
 
 def _quietly(act: Callable[[], None]) -> bool:

@@ -11,6 +11,14 @@ def test_an_object_is_written_and_read_with_its_tag(bucket):
     assert bucket.read("a/b.json") == (b"1", tag)
 
 
+def test_the_tag_of_an_object_is_told_without_reading_it(bucket):
+    assert bucket.tag("a") == ""
+    assert bucket.tag("a", at_once=True) == ""
+    first = bucket.write("a", b"1")
+    assert bucket.tag("a", at_once=True) == first
+    assert bucket.write("a", b"2") == bucket.tag("a") != first
+
+
 def test_what_is_known_already_is_not_read_again(bucket):
     tag = bucket.write("a", b"1")
     with pytest.raises(Unchanged):

@@ -3,12 +3,15 @@
 import pytest
 from pydantic import SecretStr
 
+from backend.jobs.embed import embed
 from backend.jobs.reconcile import reconcile
 from backend.jobs.round import run_round
-from backend.project import embedding, shared_index
+from backend.labelstudio.client import LabelStudio
+from backend.project import embedding, session, shared_index
 from backend.project.session import Session
-from backend.project.shared_index import Looks
+from backend.project.shared_index import Looks, take_in
 from backend.project.sharing import projects_of
+from backend.queue.claims import Claims
 from backend.server.app import create_app
 from backend.settings import get_settings
 from backend.status.values import status
@@ -57,8 +60,8 @@ def test_a_second_machine_refills_the_queue_of_the_first_and_a_third_shows_it(pl
         place.label(place.tasks.index(task))
 
     on_machine(2)
-    with place.session() as session:
-        assert session.index.published.scores(version).keys() == set(first)
+    with place.session() as held:
+        assert held.index.published.scores(version).keys() == set(first)
     assert any("refilled the queue" in line for line in place.run(reconcile))
     after = served(place, [*place.tasks[:2], *first[:5]])
     assert after[:3] == first[5:]
@@ -89,16 +92,52 @@ def test_rounds_on_two_machines_in_turn_lose_no_label_and_no_reason(place, on_ma
     assert place.run(reconcile) == []  # nothing is left to mend
 
 
-def test_a_job_whose_index_is_damaged_takes_that_of_the_store(place, on_machine, monkeypatch):
+@pytest.fixture
+def begun_at(monkeypatch):
+    """From when on each listing of tasks asked for changes; "" for one of all tasks."""
+    moments, whole = [], LabelStudio.tasks
+
+    def tasks(self, project, since, *more):
+        moments.append(since)
+        return whole(self, project, since, *more)
+
+    monkeypatch.setattr(LabelStudio, "tasks", tasks)
+    return moments
+
+
+def test_a_job_whose_index_is_damaged_takes_that_of_the_store(place, on_machine, begun_at):
     settings = on_machine(1)
     place.label(0, 1)
     place.run(run_round)
-    read_whole = []
-    with Session(settings, place.project) as session:
+    begun_at.clear()
+    with Session(settings, place.project) as held:
         damage(projects_of(settings).folder(place.project) / "index.sqlite")
-        whole = session.label_studio.tasks
-        monkeypatch.setattr(session.label_studio, "tasks", lambda *given: read_whole.append(given[1]) or whole(*given))
-        session.sync()
-        assert session.index.count() == 24
-    assert read_whole
-    assert "" not in read_whole
+        held.sync()
+        assert held.index.count() == 24
+    assert begun_at
+    assert "" not in begun_at
+
+
+def test_other_machines_are_told_at_once_where_reading_takes_long(place, on_machine, begun_at, monkeypatch):
+    monkeypatch.setattr(session, "LONG_SECONDS", 0.0)
+    with Session(on_machine(1), place.project) as first, Session(on_machine(2), place.project) as second:
+        first.sync()
+        take_in(second.shared)
+        second.sync()
+    assert begun_at.count("") == 1
+
+
+def test_what_a_machine_has_read_while_another_waited_is_not_read_twice(place, on_machine, begun_at, monkeypatch):
+    monkeypatch.setattr(session, "LONG_SECONDS", 0.0)
+    elsewhere, claim = on_machine(1), Claims.claim
+
+    def late(self, *claimed):
+        with Session(elsewhere, place.project) as first:
+            first.sync()
+        monkeypatch.setattr(Claims, "claim", claim)
+        return claim(self, *claimed)
+
+    monkeypatch.setattr(Claims, "claim", late)
+    on_machine(2)
+    assert place.run(embed) == 24
+    assert begun_at.count("") == 1

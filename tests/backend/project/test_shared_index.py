@@ -35,7 +35,7 @@ class Machine:
 
     def work(self, act):
         """A job that does `act` with the index."""
-        with closing(open_index(self.projects, PROJECT)) as index, exchanged(self.projects, PROJECT, index):
+        with closing(open_index(self.projects, PROJECT)) as index, exchanged(self.shared, index):
             return act(index)
 
     def look(self, about=Index.rows):
@@ -219,7 +219,11 @@ def test_who_only_looks_waits_a_little_for_a_large_snapshot_and_the_others_not_a
 
 def test_a_machine_on_which_machines_share_a_disk_asks_no_store(tmp_path, caplog):
     projects = Projects(tmp_path)
-    with caplog.at_level(logging.WARNING), closing(open_index(projects, PROJECT)) as index, exchanged(projects, PROJECT, index):
+    with (
+        caplog.at_level(logging.WARNING),
+        closing(open_index(projects, PROJECT)) as index,
+        exchanged(shared_index.shared_index(projects, PROJECT), index),
+    ):
         read(task(1))(index)
         publish("al-1-abcdef", 1)(index)
     with known_index(projects, PROJECT) as index:
