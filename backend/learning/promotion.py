@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.learning.rounds import Labelled
-from model.head import cross_fit
+from backend.learning.rounds import Labelled, Pool
+from model.head import cross_fit, fit_head
+from model.judgement import READ
 from model.learner import Learner
 from model.logistic import Floats, Labels
 from model.metrics import ENOUGH, effective_size, macro_f1, paired_bootstrap
+from model.paired_judgement import judge_pair
 from model.set_metrics import macro_f1_of_sets, predicted_sets
+from model.stored_embeddings import part_of
 from strategies.arrays.hashing import uniform_hash
 
 SEED = "test and stop fold"
@@ -51,9 +54,12 @@ def split(labelled: Labelled) -> Split:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Macro F1 of both on the same n images, which tell as much as `effective` ones of equal weight. probability: that the
-    new one is better on others like them; interval: central 95 % range of the difference, new minus live. None where n is
-    0."""
+    """How two backbones compare by n labelled images, which tell as much as `effective` ones of equal weight.
+
+    live, new: macro F1 of both; probability: that the new one's is higher; interval: central 95 % range of the difference, new
+    minus live; all None where n is 0. unlabelled: whether that is said of the images without a label, and not of images like
+    the n.
+    """
 
     n: int
     effective: float = 0.0
@@ -61,6 +67,7 @@ class Comparison:
     new: float | None = None
     probability: float | None = None
     interval: tuple[float, float] | None = None
+    unlabelled: bool = False
 
     @property
     def promoted(self) -> bool:
@@ -72,14 +79,51 @@ class Comparison:
         return asdict(self)
 
 
-def compare(live: Labelled, new: Floats, test: NDArray[np.bool_], classes: int) -> Comparison:
-    """Compare two backbones on the images `test`, bool (n,), of n labelled ones: the one whose embeddings `live` holds, and
-    the one whose embeddings of the same images are `new`, float32 (n, D).
+@dataclass(frozen=True)
+class Known:
+    """What a project holds, as one backbone sees it: n labelled images, and N without a label."""
 
-    Each gets heads on the labels alone, since the new one has not embedded the pool yet; cross-fitted, so that no head has seen
-    what it is judged on.
+    labelled: Labelled
+    pool: Pool
+
+
+def compare(live: Known, new: Known, test: NDArray[np.bool_], classes: int) -> Comparison:
+    """Compare two backbones by the labelled images `test`, bool (n,), which neither has seen; both know the same n.
+
+    Each gets heads, cross-fitted, so that no head has seen what it is judged by. What they are to predict well is the images
+    without a label, as far as both know them. Where there are none, or an image may be of several classes, the random slots
+    among `test` stand for others.
     """
-    test = test & (live.weights > 0)
+    pools = _common(live.pool, new.pool)
+    if live.labelled.independent or not len(pools[0]):
+        return _on_random_slots(live.labelled, new.labelled.embeddings, test & (live.labelled.weights > 0), classes)
+    if not test.any():
+        return Comparison(0, unlabelled=True)
+    labels, at = live.labelled.labels, int(test.sum())
+    of_pool, held = [], []
+    for side, pool in zip((live.labelled, new.labelled), pools, strict=True):
+        learner = Learner(side.embeddings, labels, classes, pool)
+        head = fit_head(learner, side.unseen)
+        of_pool.append(head.probabilities(pool))
+        held.append(cross_fit(learner, test, head.temperature))
+    found = judge_pair((of_pool[0], of_pool[1]), (held[0], held[1]), labels[test], head.counts)
+    return Comparison(at, at, found.live, found.new, found.probability, found.interval, unlabelled=True)
+
+
+def _common(live: Pool, new: Pool) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Embeddings of the images that are in both, (N, D) of any float type each; of at most READ of them, drawn at random."""
+    _, *rows = np.intersect1d(live.tasks, new.tasks, return_indices=True)
+    if len(rows[0]) > READ:
+        drawn = np.sort(np.random.default_rng(0).choice(len(rows[0]), READ, replace=False))
+        rows = [places[drawn] for places in rows]
+    pools = [np.asarray(part_of(pool.embeddings, places)) for pool, places in zip((live, new), rows, strict=True)]
+    finite = np.logical_and.reduce([np.isfinite(pool.sum(axis=1, dtype=np.float32)) for pool in pools])
+    return pools[0][finite], pools[1][finite]
+
+
+def _on_random_slots(live: Labelled, new: Floats, test: NDArray[np.bool_], classes: int) -> Comparison:
+    """By paired bootstrap of the images `test` of the random sample, bool (n,). new: embeddings of the same images by the new
+    backbone, float32 (n, D)."""
     if not test.any():
         return Comparison(0)
     labels, weights = live.labels, live.weights[test]

@@ -32,7 +32,7 @@ class Outcome:
 
     promoted: rounds are to use it; forced: because somebody said so; upgrade: see Way; kept: the older version that somebody
     put the queue back to instead; gone: what people call the live backbone, where its weights are not here any more.
-    n, effective, live, new, probability, interval: see Comparison; None and 0 where nothing was compared.
+    n, effective, live, new, probability, interval, unlabelled: see Comparison; None and 0 where nothing was compared.
     """
 
     backbone: str
@@ -50,6 +50,7 @@ class Outcome:
     new: float | None = None
     probability: float | None = None
     interval: tuple[float, float] | None = None
+    unlabelled: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """All fields as plain values for JSON."""

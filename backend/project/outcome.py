@@ -13,11 +13,12 @@ def describe_finetuned(result: dict[str, Any]) -> str:
     """What came of a fine-tuning, in one sentence."""
     what = f"ResNet50's {DEPTH_NAMES[result['depth']]} retrained on {result['labels']} labels"
     if result["probability"] is None:
-        return f"{what}: not used, no random slot is left to judge it on; kept as {result['version']}"
+        return f"{what}: not used, no label is left to judge it by; kept as {result['version']}"
     low, high = (100 * value for value in result["interval"])
+    on = _images(result, f"{result['n']} images that it has not seen")
     judged = (
-        f"{what}: macro F1 {result['new']:.3f} against {result['live']:.3f} on {result['n']} images that it has not seen "
-        f"({low:+.1f} to {high:+.1f} points, 95 %), better with probability {result['probability']:.2f}"
+        f"{what}: macro F1 {result['new']:.3f} against {result['live']:.3f} on {on} ({low:+.1f} to {high:+.1f} points, 95 %), "
+        f"better with probability {result['probability']:.2f}"
     )
     if result["promoted"]:
         return f"{judged}: promoted"
@@ -43,17 +44,23 @@ def describe_migration(found: dict[str, Any], project: int) -> str:
     if found["upgrade"]:
         return f"to {title}{AS_NOW}: all images are embedded anew, and used"
     if found["probability"] is None:
-        judged = "no random slot is labelled to judge it on" if found["labels"] else "no label is there to judge it on"
+        judged = "no label is left to judge it by" if found["labels"] else "no label is there to judge it on"
     else:
         low, high = (100 * value for value in found["interval"])
-        few = f", too few random slots yet (it takes {ENOUGH})" if found["effective"] < ENOUGH else ""
+        few = f", too few yet (it takes {ENOUGH})" if found["effective"] < ENOUGH else ""
+        on = _images(found, f"{found['n']} random slots")
         judged = (
-            f"macro F1 {found['live']:.3f} -> {found['new']:.3f} ({low:+.1f} to {high:+.1f} points, 95 %) on {found['n']} "
-            f"random slots{few}, better with probability {found['probability']:.2f}"
+            f"macro F1 {found['live']:.3f} -> {found['new']:.3f} ({low:+.1f} to {high:+.1f} points, 95 %) on {on}{few}, better "
+            f"with probability {found['probability']:.2f}"
         )
     if found["promoted"]:
         return f"to {title}: {judged}; {'taken because of --force' if found['forced'] else 'taken'}"
     return f"not to {title}: {judged}; {_by_force(found, project)}"
+
+
+def _images(found: dict[str, Any], judged: str) -> str:
+    """What a comparison speaks of: the images without a label, as outcomes on disk from before never do, or those `judged`."""
+    return f"the images without a label, by {found['n']} labels that neither has learned" if found.get("unlabelled") else judged
 
 
 def _by_force(found: dict[str, Any], project: int) -> str:

@@ -24,7 +24,7 @@ from tests.model.made_up import resnet50
 
 pytestmark = pytest.mark.soak
 CLASSES = ["ants", "bees"]
-IMAGES, LABELS = 130, 100
+IMAGES, LABELS = 200, 100
 
 
 @pytest.fixture(scope="module")

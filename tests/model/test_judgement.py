@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
-from model.judgement import LAPSE, LAPSE_SPREAD, SHARPNESS, SHIFT, judge
+from model.judgement import judge
 from model.metrics import f1_per_class, macro_f1
+from model.miscalibration import LAPSE, LAPSE_SPREAD, SHARPNESS, SHIFT
 
 KNOWN = np.array([40, 40, 40])
 

@@ -38,6 +38,11 @@ def test_a_promotion_is_told_with_both_figures_and_its_probability():
     assert "(+0.4 to +12.1 points, 95 %), better with probability 0.97: promoted" in said
 
 
+def test_a_comparison_on_the_images_without_a_label_says_so():
+    said = describe_finetuned(RESULT | {"unlabelled": True})
+    assert "0.874 against 0.812 on the images without a label, by 40 labels that neither has learned (+0.4 to" in said
+
+
 def test_a_refusal_names_the_version_that_is_kept():
     assert describe_finetuned(REFUSED).endswith("probability 0.61: not used, kept as al-9-00000a")
 
@@ -48,7 +53,7 @@ def test_too_few_random_slots_are_given_as_the_reason():
 
 def test_nothing_to_judge_on_is_said():
     nothing = {"n": 0, "live": None, "new": None, "probability": None, "interval": None}
-    assert "no random slot is left to judge it on; kept as al-9-00000a" in describe_finetuned(REFUSED | nothing)
+    assert "no label is left to judge it by; kept as al-9-00000a" in describe_finetuned(REFUSED | nothing)
 
 
 @pytest.mark.parametrize(
@@ -194,20 +199,26 @@ OUTCOME = Outcome(
     "vgg16-1", "vgg16", "vgg16", False, 60, n=40, effective=40, live=0.812, new=0.83, probability=0.7, interval=(-0.02, 0.061)
 ).as_dict()
 FORCE = "`al-backend connect --project 3 --backbone vgg16 --force` takes it all the same"
-FIGURES = "macro F1 0.812 -> 0.830 (-2.0 to +6.1 points, 95 %) on 40 random slots"
+POINTS = "macro F1 0.812 -> 0.830 (-2.0 to +6.1 points, 95 %)"
+FIGURES = f"{POINTS} on 40 random slots"
 
 
 @pytest.mark.parametrize(
     ("more", "said"),
     [
         ({}, f"not to vgg16: {FIGURES}, better with probability 0.70; {FORCE}"),
+        (
+            {"unlabelled": True},
+            f"not to vgg16: {POINTS} on the images without a label, by 40 labels that neither has learned, better with "
+            f"probability 0.70; {FORCE}",
+        ),
         ({"promoted": True}, f"to vgg16: {FIGURES}, better with probability 0.70; taken"),
         ({"promoted": True, "forced": True}, f"to vgg16: {FIGURES}, better with probability 0.70; taken because of --force"),
         (
             {"effective": 12.0},
-            f"not to vgg16: {FIGURES}, too few random slots yet (it takes 30), better with probability 0.70; {FORCE}",
+            f"not to vgg16: {FIGURES}, too few yet (it takes 30), better with probability 0.70; {FORCE}",
         ),
-        ({"n": 0, "probability": None}, f"not to vgg16: no random slot is labelled to judge it on; {FORCE}"),
+        ({"n": 0, "probability": None}, f"not to vgg16: no label is left to judge it by; {FORCE}"),
         ({"promoted": True, "labels": 0, "probability": None}, "to vgg16: no label is there to judge it on; taken"),
         ({"kept": "al-3-0a1b2c"}, f"not to vgg16, since the queue was put back to al-3-0a1b2c; {FORCE}"),
         ({"promoted": True, "upgrade": True}, f"to vgg16{AS_NOW}: all images are embedded anew, and used"),

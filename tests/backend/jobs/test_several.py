@@ -10,8 +10,8 @@ from backend.jobs.mapping import draw_map
 from backend.jobs.reconcile import reconcile
 from backend.jobs.round import run_round
 from backend.labelstudio.several import names_of
-from backend.learning.promotion import compare
-from backend.learning.rounds import Labelled
+from backend.learning.promotion import Known, compare
+from backend.learning.rounds import Labelled, Pool
 from backend.project.doubts import read_found
 from backend.project.map import read_map
 
@@ -120,9 +120,12 @@ def test_images_of_several_classes_have_their_f1_and_are_compared_by_it():
     labels[::2, 0] = labels[::3, 1] = True
     good, bad = np.zeros((2, 60, 8), np.float32)
     good[:, :3], bad[:, 3] = labels + 0.1, 1
-    everything = np.ones(60)
-    live = Labelled(np.arange(60), labels, bad, everything, everything.astype(bool))
-    found = compare(live, good, everything.astype(bool), 3)
+    everything, none = np.ones(60), np.zeros(60, np.int64)
+    live, new = (
+        Known(Labelled(np.arange(60), labels, seen, everything, everything.astype(bool)), Pool(np.arange(60, 120), seen, none))
+        for seen in (bad, good)
+    )
+    found = compare(live, new, everything.astype(bool), 3)
     assert found.promoted
     assert found.new > found.live
 

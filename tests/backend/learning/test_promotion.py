@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend.learning.promotion import compare, split
-from backend.learning.rounds import Labelled
-from model.metrics import ENOUGH
+from backend.learning.promotion import Known, compare, split
+from backend.learning.rounds import Labelled, Pool
+from model.head import fit_head
+from model.learner import Learner
+from model.metrics import ENOUGH, macro_f1
 from tests.model.made_up import images
 
 
@@ -39,18 +41,35 @@ def test_what_the_live_backbone_has_seen_is_no_test():
     assert not found.test[:70].any()
 
 
-def judged(live, new, tests, weights=None, n=300):
-    """The verdict on two made-up backbones that tell classes more or less apart, on the first `tests` of n images."""
-    known = labelled(n, n)
-    known = replace(known, embeddings=images(n, apart=live)[0], weights=known.weights if weights is None else weights)
-    return compare(known, images(n, apart=new)[0], np.arange(n) < tests, 3)
+N, POOL = 100, 400
 
 
-def test_a_clearly_better_backbone_is_promoted():
-    found = judged(0.1, 1.0, 60)
+def known(apart, unseen=N, pool=POOL, sampled=N, seed=0):
+    """What a made-up backbone makes of N labelled images, of which it has not seen the first `unseen`, and of `pool` others."""
+    embeddings, labels = images(N + POOL, apart=apart, seed=seed)
+    none = np.zeros(pool, np.int64)
+    return Known(
+        Labelled(np.arange(N), labels[:N], embeddings[:N], np.where(np.arange(N) < sampled, 1.0, 0.0), np.arange(N) < unseen),
+        Pool(N + np.arange(pool), embeddings[N : N + pool], none),
+    )
+
+
+def judged(live, new, tests, **about):
+    """The verdict on two made-up backbones that tell classes more or less apart, by the first `tests` labels."""
+    return compare(known(live, **about), known(new, **about), np.arange(N) < tests, 3)
+
+
+@pytest.mark.parametrize("about", [{}, {"sampled": 0}, {"pool": 0}])
+def test_a_clearly_better_backbone_is_promoted(about):
+    found = judged(0.1, 1.0, 60, **about)
     assert found.promoted
     assert found.new > found.live
     assert found.interval[0] > 0
+    assert found.unlabelled == ("pool" not in about)
+
+
+def test_a_worse_one_is_not():
+    assert judged(1.0, 0.1, 60).probability < 0.1
 
 
 def test_an_equal_one_is_not():
@@ -59,24 +78,53 @@ def test_an_equal_one_is_not():
     assert found.probability == 0.5
 
 
-def test_a_few_images_prove_nothing():
-    found = judged(0.1, 1.0, ENOUGH - 1)
+@pytest.mark.parametrize("pool", [0, POOL])
+def test_a_few_labels_prove_nothing(pool):
+    found = judged(0.1, 1.0, ENOUGH - 1, pool=pool)
     assert found.probability > 0.9
     assert not found.promoted
 
 
-def test_nor_do_a_few_that_stand_for_many():
-    found = judged(0.1, 1.0, 60, np.where(np.arange(300) < 5, 200.0, 1.0))
+def test_the_figures_are_about_those_of_the_images_without_a_label():
+    live, new = known(0.4), known(0.8)
+    found = compare(live, new, np.arange(N) < 60, 3)
+    truth = images(N + POOL)[1][N:]
+    for side, told in ((live, found.live), (new, found.new)):
+        head = fit_head(Learner(side.labelled.embeddings, side.labelled.labels, 3, side.pool.embeddings))
+        assert told == pytest.approx(macro_f1(head.probabilities(side.pool.embeddings).argmax(axis=1), truth, 3), abs=0.05)
+
+
+def test_images_that_one_backbone_alone_knows_judge_nothing():
+    live, new = known(0.1), known(1.0)
+    odd = replace(live, pool=live.pool.only(np.arange(POOL) % 2 == 0))
+    upside_down = new.pool.embeddings * np.where(np.arange(POOL) % 2 == 0, 1, -1)[:, None].astype(np.float32)
+    found = compare(odd, replace(new, pool=replace(new.pool, embeddings=upside_down)), np.arange(N) < 60, 3)
+    assert found == compare(odd, new, np.arange(N) < 60, 3)
+
+
+def test_an_embedding_that_is_not_finite_is_left_out():
+    live, new = known(0.1), known(1.0)
+    new.pool.embeddings[0, 0] = np.nan
+    assert compare(live, new, np.arange(N) < 60, 3).promoted
+
+
+def test_without_images_to_judge_by_there_is_no_verdict():
+    found = judged(0.1, 1.0, 0)
+    assert (found.n, found.probability, found.promoted) == (0, None, False)
+
+
+# Where every image has a label, or may be of several classes.
+
+
+def test_a_few_slots_that_stand_for_many_prove_nothing():
+    live, new = known(0.1, pool=0), known(1.0, pool=0)
+    heavy = replace(live.labelled, weights=np.where(np.arange(N) < 5, 200.0, 1.0))
+    found = compare(replace(live, labelled=heavy), new, np.arange(N) < 60, 3)
     assert (found.n, found.promoted) == (60, False)
 
 
-def test_images_that_have_left_the_sample_judge_nothing():
-    assert judged(0.1, 1.0, 60, np.where(np.arange(300) < 20, 0.0, 1.0)).n == 40
-
-
-def test_without_images_to_judge_on_there_is_no_verdict():
-    found = judged(0.1, 1.0, 0)
-    assert (found.n, found.probability, found.promoted) == (0, None, False)
+def test_images_outside_the_sample_judge_nothing():
+    assert judged(0.1, 1.0, 60, pool=0, sampled=40).n == 40
 
 
 def test_the_test_holds_of_each_stratum_about_its_share():

@@ -2,9 +2,13 @@
 
 import re
 
+import numpy as np
+
+from backend.jobs import judging
 from backend.jobs.migrate import migrate
 from backend.jobs.reconcile import reconcile
 from backend.jobs.round import run_round
+from backend.learning.slots import slot_order
 from backend.project.outcome import describe_migration
 from model.metrics import ENOUGH
 from tests.backend.jobs.migrate.made_up import (
@@ -32,6 +36,7 @@ def test_another_network_that_is_better_is_taken(current, monkeypatch):
     assert not found["upgrade"]
     assert found["live"] < found["new"]
     assert found["n"] == ENOUGH
+    assert found["unlabelled"]
     current.run(run_round)
     assert backbone(current).weights.name == OTHER
     assert "to ResNet50 with other.pth: macro F1" in describe_migration(current.state.migration, current.project)
@@ -55,6 +60,17 @@ def test_another_network_that_is_no_better_is_not_taken_and_that_is_remembered(c
     )
 
 
+def test_one_that_has_embedded_nothing_yet_is_judged_on_a_random_part_of_the_images_without_a_label(current, monkeypatch):
+    monkeypatch.setattr(judging, "LOOKED_AT", 5)
+    want(current, OTHER)
+    with current.session() as s:
+        s.sync()
+        verdict = judging.judge(s, s.backbones.wanted_name)
+    left = slot_order(np.array(current.tasks, np.int64))[ENOUGH:]
+    assert set(verdict.known.pool.tasks) == {current.tasks[place] for place in left[:5]}
+    assert verdict.found.unlabelled
+
+
 def test_it_is_judged_again_once_labels_have_doubled(current, monkeypatch):
     blind(monkeypatch, OTHER)
     want(current, OTHER)
@@ -76,11 +92,11 @@ def test_one_that_is_no_better_is_taken_by_force(current, monkeypatch):
     assert "taken because of --force" in describe_migration(current.state.migration, current.project)
 
 
-def test_too_few_random_slots_are_told(make_place):
+def test_too_few_labels_are_told(make_place):
     place = make_place(IMAGES, EXPLORE="1", STRATEGY="random")
     place.run(run_round)
     label_slots(place, 6)
     want(place, OTHER)
     found = place.run(migrate)
     assert not found["promoted"]
-    assert f"too few random slots yet (it takes {ENOUGH})" in describe_migration(found, place.project)
+    assert f"too few yet (it takes {ENOUGH})" in describe_migration(found, place.project)
