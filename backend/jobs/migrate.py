@@ -9,11 +9,14 @@ else where it is better on random slots, or where somebody said so. The round th
 import logging
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from backend.jobs.job import JobAtWork, perform
 from backend.jobs.judging import ConfigChanged, judge
 from backend.jobs.publish import Superseded
 from backend.project.embedding import embed_tasks, unembedded
-from backend.project.index import AWAITED_SECONDS, RETRY_SECONDS, UNUSABLE, Row
+from backend.project.index import AWAITED_SECONDS, RETRY_SECONDS, UNUSABLE
 from backend.project.migration import Outcome, Way, about, settle, way_to_go
 from backend.project.outcome import describe_migration
 from backend.project.session import Session
@@ -58,17 +61,16 @@ def _embed_slice(s: Session, way: Way) -> int | None:
     labelled, others = unembedded(s)
     embed_tasks(s, [*labelled, *others], SLICE)
     s.store.compact()
-    rows = _rows(s)
-    missing = set(s.store.missing([row.key for row in rows]))
-    awaited = s.index.awaited()
+    tasks, keys = _tasks_and_keys(s)
+    there = s.store.has(keys)
     wait, lost = None, 0
     if any(unembedded(s)):
         wait = BETWEEN
-    elif any(row.key in missing and row.task in awaited for row in rows):
+    elif np.isin(tasks[~there], list(s.index.awaited())).any():
         wait = AWAITED_SECONDS
-    elif not s.state.forced and _lost(s, way) > BEARABLE * len(rows):
+    elif not s.state.forced and _lost(s, way) > BEARABLE * len(tasks):
         wait, lost = RETRY_SECONDS, _lost(s, way)
-    told = about(s) | {"upgrade": way.upgrade, "done": len(rows) - len(missing), "total": len(rows), "lost": lost}
+    told = about(s) | {"upgrade": way.upgrade, "done": int(there.sum()), "total": len(tasks), "lost": lost}
     with s.edit() as state:
         if state.migration == before:  # else a rollback has refused the base meanwhile, and that is to stay
             state.migration = told
@@ -86,14 +88,15 @@ def _decide(s: Session, way: Way) -> Outcome:
 
 def _lost(s: Session, way: Way) -> int:
     """Images that have an embedding by the live backbone, and none by the wanted one."""
-    keys = [row.key for row in _rows(s)]
-    live = set(keys) - set(s.backbones.embeddings(way.live).missing(keys))
-    return len(live & set(s.store.missing(keys)))
+    _, keys = _tasks_and_keys(s)
+    return int((s.backbones.embeddings(way.live).has(keys) & ~s.store.has(keys)).sum())
 
 
-def _rows(s: Session) -> list[Row]:
-    """The tasks whose images are embedded."""
-    return [row for row in s.index.rows() if row.state != UNUSABLE]
+def _tasks_and_keys(s: Session) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The tasks whose images are embedded, and the keys of these, int64 (n,) each."""
+    every = s.index.tasks.arrays()
+    usable = ~every.are(UNUSABLE)
+    return every.tasks[usable], every.keys[usable]
 
 
 def _finish(at: JobAtWork, way: Way, outcome: Outcome) -> None:
