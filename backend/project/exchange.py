@@ -14,7 +14,7 @@ from backend.project.index_file import IndexFile
 from backend.project.moments import SYNCED_TO, moment_of
 
 SCHEMA = """
-CREATE TABLE snapshot (tag TEXT NOT NULL);
+CREATE TABLE snapshot (tag TEXT NOT NULL, taken TEXT NOT NULL);
 CREATE TABLE unsent (place INTEGER PRIMARY KEY AUTOINCREMENT, version TEXT NOT NULL, number INTEGER NOT NULL,
     UNIQUE (version, number));
 """
@@ -43,9 +43,15 @@ class Exchange:
 
     def tag(self) -> str:
         """The tag of the snapshot that was taken or sent last, "" where there was none."""
+        return self._known()[0]
+
+    def taken(self) -> str:
+        """The tag of the last snapshot from which tasks were taken that another machine has read, "" where there was none."""
+        return self._known()[1]
+
+    def _known(self) -> tuple[str, str]:
         with self._file.reading() as db:
-            row = db.execute("SELECT tag FROM snapshot").fetchone()
-        return row[0] if row else ""
+            return db.execute("SELECT tag, taken FROM snapshot").fetchone() or ("", "")
 
     def write(self, path: Path) -> int:
         """Make `path` a snapshot; returns what `sent` is to be told of it."""
@@ -57,7 +63,7 @@ class Exchange:
     def sent(self, tag: str, last: int = 0) -> None:
         """The snapshot of which `write` returned `last` is where other machines find it, and its tag is `tag`."""
         with self._file.writing() as db:
-            _set_tag(db, tag)
+            _set_tags(db, tag, self.taken())
             db.execute("DELETE FROM unsent WHERE place <= ?", (last,))
 
     def take(self, snapshot: Path, tag: str, ours: bool) -> None:
@@ -66,16 +72,18 @@ class Exchange:
         ours: this one counts as having read more of Label Studio where that does not follow from them. Raises SnapshotUnusable.
         """
         with self._file.writing_from(snapshot) as db:
+            taken = self.taken()
             if _has_read_more(db, ours):
                 db.execute(_FOUND_BY_THEM)
             else:
+                taken = tag
                 db.execute(_FOUND_HERE)
                 for table in READ:
                     _become(db, table)
             db.execute("DELETE FROM other.published WHERE (version, task) IN (SELECT version, number FROM main.unsent)")
             db.execute(_PUBLISHED_HERE)
             _become(db, "published")
-            _set_tag(db, tag)
+            _set_tags(db, tag, taken)
 
 
 def _has_read_more(db: sqlite3.Connection, ours: bool) -> bool:
@@ -101,9 +109,9 @@ def _become(db: sqlite3.Connection, table: str) -> None:
     db.execute(f"INSERT OR IGNORE INTO main.{table} SELECT * FROM other.{table} ORDER BY rowid")  # noqa: S608
 
 
-def _set_tag(db: sqlite3.Connection, tag: str) -> None:
+def _set_tags(db: sqlite3.Connection, tag: str, taken: str) -> None:
     db.execute("DELETE FROM snapshot")
-    db.execute("INSERT INTO snapshot VALUES (?)", (tag,))
+    db.execute("INSERT INTO snapshot VALUES (?, ?)", (tag, taken))
 
 
 _FOUND_HERE = f"""UPDATE other.tasks SET ({FOUND}) = (SELECT {FOUND} FROM main.tasks AS mine WHERE mine.task = tasks.task)

@@ -41,6 +41,9 @@ CREATE INDEX tasks_by_key ON tasks (key);
 CREATE TABLE strays (name TEXT PRIMARY KEY, reason TEXT NOT NULL);
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+NOTE = """
+INSERT INTO notes VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value != excluded.value
+"""
 TAKE_IN = """
 INSERT INTO tasks (task, reference, redacted, key, state, label, trouble, remark, error, retry_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -90,9 +93,15 @@ class Index:
 
     def set_note(self, name: str, value: str) -> None:
         """Remember `value` under `name`."""
-        if self.note(name) != value:
-            with self._file.writing() as db:
-                db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
+        self.set_notes({name: value})
+
+    def set_notes(self, notes: Mapping[str, str], taken: str | None = None) -> bool:
+        """Remember all of `notes`, by their names. taken: only where `exchange.taken` still says so; returns whether it did."""
+        with self._file.writing() as db:
+            if taken is not None and self.exchange.taken() != taken:
+                return False
+            db.executemany(NOTE, notes.items())
+        return True
 
     def update(self, tasks: Iterable[Any], target: Target) -> None:
         """Take in tasks as Label Studio lists them: id, data, annotations. What cannot be used is kept with its reason."""

@@ -31,35 +31,44 @@ def sync_index(
 
     task_number: how many tasks Label Studio says there are. Raises LabelStudioError, IndexUnavailable.
     """
+    while not _read_changes(index, label_studio, project, target, task_number, progress):
+        log.info("Project %s: the index of another machine was taken in meanwhile: what changed since is read", project)
+    if index.count() != task_number:
+        recount(index, label_studio, project, target)
+    for problem in index.problems():
+        log.warning("Project %s: %s", project, problem)
+
+
+def _read_changes(
+    index: Index, label_studio: LabelStudio, project: int, target: Target, task_number: int, progress: Callable[..., None]
+) -> bool:
+    """Take in what has changed; returns whether that is all. Not where another process has taken in what another machine has
+    read, which may have come over what is new here.
+
+    How far it got counts only once the last page is in. What changes meanwhile may be on a page that was read before, so that
+    it got no further than to its own beginning.
+    """
+    taken = index.exchange.taken()
     follow_target(index, target)
     if unlistable := index.troubled(TASK, due=True):  # whether Label Studio can list them now
         still: dict[int, str] = {}
         index.update(label_studio.tasks_named(project, unlistable, still), target)
         index.set_unlistable(still)
-
-    def read(since: str) -> None:
-        """How far it got counts only once the last page is in. What changes meanwhile may be on a page that was read before, so
-        that it got no further than to its own beginning."""
-        began, done, newest = _clock(label_studio), 0, since
-        overlap = timedelta(0) if since and since == index.note(SETTLED) else OVERLAP
-        lost: dict[int, str] = {}
-        for page in label_studio.tasks(project, since, lost, overlap):
-            index.update(page, target)
-            newest = newest_change(page, newest)
-            done += len(page)
-            progress("reading tasks", done, max(done, 0 if since else task_number))
-        index.set_unlistable(lost)
-        last = moment_of(newest)
-        if last and began and last > began:
-            last, newest = began, began.isoformat()
-        index.set_note(SYNCED_TO, newest)
-        index.set_note(SETTLED, newest if last and began and began - last > OVERLAP else "")
-
-    read(newest_change([], index.note(SYNCED_TO)))
-    if index.count() != task_number:
-        recount(index, label_studio, project, target)
-    for problem in index.problems():
-        log.warning("Project %s: %s", project, problem)
+    since = newest_change([], index.note(SYNCED_TO))
+    began, done, newest = _clock(label_studio), 0, since
+    overlap = timedelta(0) if since and since == index.note(SETTLED) else OVERLAP
+    lost: dict[int, str] = {}
+    for page in label_studio.tasks(project, since, lost, overlap):
+        index.update(page, target)
+        newest = newest_change(page, newest)
+        done += len(page)
+        progress("reading tasks", done, max(done, 0 if since else task_number))
+    index.set_unlistable(lost)
+    last = moment_of(newest)
+    if last and began and last > began:
+        last, newest = began, began.isoformat()
+    settled = newest if last and began and began - last > OVERLAP else ""
+    return index.set_notes({SYNCED_TO: newest, SETTLED: settled}, taken)
 
 
 def _clock(label_studio: LabelStudio) -> datetime | None:

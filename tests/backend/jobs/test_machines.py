@@ -9,7 +9,7 @@ from backend.jobs.round import run_round
 from backend.labelstudio.client import LabelStudio
 from backend.project import embedding, session, shared_index
 from backend.project.session import Session
-from backend.project.shared_index import Looks, take_in
+from backend.project.shared_index import Looks, put_there, take_in
 from backend.project.sharing import projects_of
 from backend.queue.claims import Claims
 from backend.server.app import create_app
@@ -141,3 +141,27 @@ def test_what_a_machine_has_read_while_another_waited_is_not_read_twice(place, o
     on_machine(2)
     assert place.run(embed) == 24
     assert begun_at.count("") == 1
+
+
+def test_a_label_is_not_lost_where_a_snapshot_is_taken_in_while_tasks_are_read(place, on_machine, monkeypatch):
+    listed = LabelStudio.tasks
+    with Session(on_machine(1), place.project) as first, Session(on_machine(2), place.project) as second:
+        for held in (first, second):
+            held.sync()
+            put_there(held.shared)
+        place.label(0)
+
+        def slow(self, *more):
+            """Another process of the first machine takes in what the second has read, after a page was read here."""
+            yield from listed(self, *more)
+            monkeypatch.setattr(LabelStudio, "tasks", listed)
+            place.label(1)
+            second.sync()
+            second.index.update([listed_before], second.target)
+            put_there(second.shared)
+            take_in(first.shared)
+
+        listed_before = {"id": place.tasks[0], "data": {"image": "/data/upload/0.png"}, "annotations": []}
+        monkeypatch.setattr(LabelStudio, "tasks", slow)
+        first.sync()
+        assert first.index.tasks.labels().keys() == set(place.tasks[:2])

@@ -165,6 +165,19 @@ def test_what_only_the_server_saw_is_not_for_others(make):
     assert here.errors() == {}
 
 
+def test_how_far_a_reading_got_does_not_count_where_an_index_was_taken_in_meanwhile(make):
+    here, there = make("here", task(1)), make("there", task(1), task(2), until=LATER)
+    taken = here.index.exchange.taken()
+    here.take(there)
+    here.index.exchange.sent("another", here.index.exchange.write(here.snapshot))
+    assert not here.index.set_notes({SYNCED_TO: "2026-01-02T03:04:07Z"}, taken)
+    assert here.index.note(SYNCED_TO) == LATER
+    taken = here.index.exchange.taken()
+    there.read([], FIRST)
+    here.take(there)  # which has read less
+    assert here.index.set_notes({SYNCED_TO: "2026-01-02T03:04:07Z"}, taken)
+
+
 def test_readers_see_one_moment(make):
     here, there = make("here", *map(task, range(1, 50))), make("there", task(1))
     with closing(sqlite3.connect(there.snapshot.parent / "index.sqlite", isolation_level=None)) as reader:
