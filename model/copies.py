@@ -4,12 +4,14 @@ What is thrown away is fetched again when it is needed. A project whose copies a
 """
 
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 NOTE = ".json"  # files so small that they stay
+LEFT_SECONDS = 86_400  # after which a file that was on its way counts as left behind by a killed process
 LOCK = ".in-use"
 PLACES = ("embeddings/*/*", "versions/*/*", "backbones/*")  # of copies in a project's folder
 
@@ -32,6 +34,7 @@ def in_use(folder: Path) -> Iterator[None]:
 def trim(root: Path, most: float) -> int:
     """Throw away copies in the folders of projects in `root` until they take at most `most` bytes, but none that are in use;
     returns how many bytes were freed."""
+    _sweep(root)
     copies = {folder: list(_copies(folder)) for folder in root.glob("[0-9]*")}
     over = sum(copy.size for found in copies.values() for copy in found) - most
     if over <= 0:
@@ -46,6 +49,15 @@ def trim(root: Path, most: float) -> int:
                 copy.path.unlink()
                 freed += copy.size
     return freed
+
+
+def _sweep(root: Path) -> None:
+    """Remove what killed processes have left half written."""
+    for place in PLACES:
+        for path in root.glob(f"[0-9]*/{place}.tmp"):
+            with suppress(OSError):
+                if path.name.startswith(".") and path.stat().st_mtime < time.time() - LEFT_SECONDS:
+                    path.unlink()
 
 
 def _copies(folder: Path) -> Iterator[_Copy]:

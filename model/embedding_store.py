@@ -148,7 +148,8 @@ class EmbeddingStore:
                 shard.unlink(missing_ok=True)
         else:
             there |= here
-        self._mirror.fetch(shard.name for shard in sorted((there - here) | (there - self._read)))
+        new = sorted((there - here) | (there - self._read))
+        self._mirror.fetch((shard.name for shard in new), some_will_do=True)
         return {shard for shard in there if shard in here or shard.exists()}
 
     def _keys(self, shard: Path, checked: bool) -> NDArray[np.int64]:

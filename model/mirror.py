@@ -7,6 +7,7 @@ not here is fetched when it is needed; what is gone from the bucket is gone.
 import logging
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -18,6 +19,7 @@ from model.documents_in_bucket import AWAY_SECONDS, FRESH_SECONDS
 
 log = logging.getLogger(__name__)
 AT_ONCE = 8  # files fetched side by side
+LARGE = 100_000_000  # bytes that nobody in a hurry waits for
 PROGRESS_SECONDS = 2.0  # after which fetching says how far it is
 STEP = "fetching from STORE"
 USED_SECONDS = 60  # how exactly it is noted when a copy was last used
@@ -38,6 +40,7 @@ class Seen:
     def __init__(self) -> None:
         self.listings: dict[str, tuple[float, dict[str, Listed]]] = {}
         self.away_until = 0.0
+        self.fetching: set[str] = set()  # folders for which a thread fetches what is large
 
     def outdated(self, prefix: str) -> None:
         """What lies under `prefix` has changed: it is looked at again before it counts as that of now."""
@@ -116,13 +119,37 @@ class Mirror:
         path = self.folder / name
         return path if path.exists() else None
 
-    def fetch(self, names: Iterable[str]) -> None:
-        """See that copies of `names` are here, each whole or not at all; one that is gone from the bucket is passed over."""
+    def fetch(self, names: Iterable[str], some_will_do: bool = False) -> None:
+        """See that copies of `names` are here, each whole or not at all; one that is gone from the bucket is passed over.
+
+        some_will_do: whoever is in a hurry then gets what is large later, and goes on with what is here.
+        """
         _, known = self._seen.listings.get(self._prefix, (0, {}))
         missing = [name for name in names if not _used(self.folder / name, known.get(name))]
         if not missing:
             return
         self._refuse_to_wait()
+        large = sum(known[name].size for name in missing if name in known) > LARGE
+        if some_will_do and self._hurried and large:
+            self._fetch_later(missing)
+        else:
+            self._fetch(missing)
+
+    def _fetch_later(self, missing: list[str]) -> None:
+        def fetch() -> None:
+            try:
+                self._fetch(missing)
+            except OSError as error:
+                log.warning("Fetching %d files of %s was given up for now: %s", len(missing), self.place, error)
+            finally:
+                self._seen.fetching.discard(self._prefix)
+
+        if self._prefix not in self._seen.fetching:  # two that meet here fetch twice, which does no harm
+            self._seen.fetching.add(self._prefix)
+            log.info("%d files of %s are fetched beside what else there is to do", len(missing), self.place)
+            threading.Thread(target=fetch, daemon=True, name="fetch").start()
+
+    def _fetch(self, missing: list[str]) -> None:
         began = time.monotonic()
         with ThreadPoolExecutor(min(AT_ONCE, len(missing))) as pool:
             under_way = [pool.submit(self.fetch_again, name) for name in missing]

@@ -58,10 +58,17 @@ def test_copies_that_are_small_enough_all_stay(copies, tmp_path):
 
 
 def test_notes_files_on_their_way_and_what_is_no_copy_stay(tmp_path):
-    names = ("1/backbones/b.json", "1/embeddings/a/.x.tmp", "1/index.sqlite", "1/finetune/photo.jpg")
+    names = ("1/backbones/b.json", "1/embeddings/a/.x.part", "1/index.sqlite", "1/finetune/photo.jpg")
     others = [copy(tmp_path, name, 1) for name in names]
     trim(tmp_path, 0)
     assert all(there(others))
+
+
+def test_what_a_killed_process_left_half_written_goes_after_a_day(tmp_path):
+    old, new = copy(tmp_path, "1/embeddings/a/.x.tmp", 1), copy(tmp_path, "1/embeddings/a/.y.tmp", 1)
+    os.utime(new)
+    trim(tmp_path, 1e9)
+    assert there([old, new]) == [False, True]
 
 
 def test_a_project_that_another_process_uses_keeps_its_copies(copies, tmp_path):

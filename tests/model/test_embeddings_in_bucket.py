@@ -1,9 +1,11 @@
 """The embeddings of several machines in one bucket: whatever happens to their copies, none is lost."""
 
+import threading
+
 import numpy as np
 import pytest
 
-from model import embedding_store
+from model import embedding_store, mirror
 from model.embedding_store import COMPACT_ABOVE, EmbeddingStore
 from model.mirror import Mirror
 
@@ -216,6 +218,29 @@ def test_a_shard_of_another_process_here_stays_though_it_is_newer_than_what_was_
     one.refresh(age=60)
     assert one.get([1])[1].all()
     assert len(shards(other)) == 1
+
+
+def test_who_is_in_a_hurry_goes_on_while_much_is_fetched_and_has_it_then(machine, monkeypatch, bucket, tmp_path):
+    for key in range(3):
+        add(machine("here"), key)
+    monkeypatch.setattr(mirror, "LARGE", 100)
+    may_go_on, fetch_again = threading.Event(), Mirror.fetch_again
+    monkeypatch.setattr(Mirror, "fetch_again", lambda self, name: may_go_on.wait(10) and fetch_again(self, name))
+    copies = Mirror(bucket, tmp_path / "there").in_a_hurry().within("embeddings").within("resnet50-x")
+    store = EmbeddingStore(copies.folder, WIDTH, copies)
+    for _ in range(2):
+        store.refresh()
+        assert store.missing([0, 1, 2]) == [0, 1, 2]
+    (fetching,) = (thread for thread in threading.enumerate() if thread.name == "fetch")
+    may_go_on.set()
+    fetching.join()
+    store.refresh()
+    assert store.missing([0, 1, 2]) == []
+    with monkeypatch.context() as at_leisure:
+        at_leisure.setattr(copies, "_hurried", False)
+        add(machine("here"), 3)
+        store.refresh()
+        assert store.missing([3]) == []
 
 
 def test_who_reads_with_a_wrong_width_takes_nothing_from_others(machine, bucket):
