@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, suppress
 from pathlib import Path
 
+from backend.project.shared_index import INDEX, put_there, shared_index
 from backend.project.sharing import bucket_of, projects_of, projects_without_store
 from backend.project.state import ARITHMETIC, FORMAT_NOTE, IDENTITY, PROJECTS, Projects
 from backend.settings import Settings
@@ -19,7 +20,6 @@ from model.files import locked
 log = logging.getLogger(__name__)
 MARK = "takeover.json"  # in STORE: who copies into it, until that is done
 DONE = ".taken-over"  # in the folder of copies: what DATA_DIR held has been copied
-INDEX = "index.sqlite"
 LEFT_OUT = (".", INDEX, "finetune")  # how the names of files and folders begin that are of each machine's own
 UNCHANGING = {".safetensors", ".pth", ".pt", ".bin"}  # files that are never changed: of the same size, they are the same
 AT_ONCE = 8
@@ -53,6 +53,8 @@ def _begin(bucket: Bucket, projects: Projects, before: Projects, mine: list[int]
         if _owner(bucket, me) == me:
             if mine:
                 _copy(before.data_dir, projects.root.parent, bucket)
+                for project in mine:
+                    _share_index(before, projects, project)
             projects.begin()
             bucket.remove(MARK)
         elif not waits:
@@ -94,8 +96,6 @@ def _copy(data_dir: Path, copies: Path, bucket: Bucket) -> None:
     for name in names:
         if Path(name).suffix in UNCHANGING:
             _link(data_dir / name, copies / name)
-    for index in data_dir.glob(f"{PROJECTS}/[0-9]*/{INDEX}"):
-        _copy_index(index, copies / index.relative_to(data_dir))
     (copies / DONE).touch()
     log.info("All is copied. From now on STORE=%s counts, and what lies in DATA_DIR=%s is left alone", bucket.url, data_dir)
 
@@ -127,11 +127,15 @@ def _each_put(bucket: Bucket, data_dir: Path, names: Iterable[str]) -> Iterator[
             pool.shutdown(cancel_futures=True)
 
 
-def _copy_index(path: Path, copy: Path) -> None:
-    """Have the index of tasks here already; without it, it is read from Label Studio anew."""
+def _share_index(before: Projects, projects: Projects, project: int) -> None:
+    """Have the project's index of tasks here, and for other machines; without it, it is read from Label Studio anew."""
+    path, copy = before.folder(project) / INDEX, projects.folder(project) / INDEX
+    if not path.exists():
+        return
     copy.parent.mkdir(parents=True, exist_ok=True)
     with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as old, closing(sqlite3.connect(copy)) as new:
         old.backup(new)
+    put_there(shared_index(projects, project))
 
 
 def _link(path: Path, copy: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from backend.project import takeover
 from backend.project.index import Index
 from backend.project.kept import versions_of
+from backend.project.shared_index import known_index
 from backend.project.sharing import bucket_of, projects_of
 from backend.project.state import DataDirError, Projects
 from backend.project.takeover import take_over
@@ -69,7 +70,7 @@ def test_all_that_a_data_dir_holds_is_there_for_another_machine(machine):
     assert kept_embeddings(projects.folder(2), "base", projects.mirror(2)).missing([1, 2, 3]) == [3]
     assert projects.documents(1).read("groups/asked.jsonl") == b"{}\n"
     names = bucket_of(here).objects()
-    assert not [name for name in names if "finetune" in name or "index" in name or "takeover" in name or "/." in name]
+    assert not [name for name in names if "finetune" in name or name.endswith(".sqlite") or "takeover" in name or "/." in name]
 
 
 def test_what_was_there_stays_as_it_was_and_the_machine_need_not_fetch_it(machine):
@@ -87,12 +88,17 @@ def test_what_was_there_stays_as_it_was_and_the_machine_need_not_fetch_it(machin
     assert kept_embeddings(before.folder(1), "base").missing([1]) == []
 
 
-def test_the_index_comes_along_on_the_machine_that_has_it(machine):
+def test_the_index_comes_along(machine):
     here = machine("here")
     fill(here.data_dir)
+    (Projects(here.data_dir).folder(2) / "index.sqlite").unlink()
     take_over(here)
     with closing(Index(projects_of(here).folder(1) / "index.sqlite")) as index:
         assert index.note("of before") == "is here"
+    with known_index(projects_of(machine("there")), 1) as index:
+        assert index.note("of before") == "is here"
+    with known_index(projects_of(machine("there")), 2) as index:
+        assert index is None
 
 
 def test_it_happens_once(machine, caplog):
