@@ -16,8 +16,10 @@ from model.files import write_atomically
 
 SCHEMES = ("s3", "s3a", "gs", "az", "abfs", "abfss")
 CREDENTIALS = ("AWS_", "GOOGLE_", "AZURE_")  # what their variables begin with
-ANSWER_SECONDS = 600  # for a whole object, up or down
+TRANSFER_SECONDS = 600  # for a whole object, up or down
+ANSWER_SECONDS = 10  # for what is small: a name, a list, a document
 AT_ONCE_SECONDS = 3
+SMALL = 1 << 20  # bytes
 PART = 8 << 20  # bytes written to disk at once
 
 
@@ -60,6 +62,7 @@ class Bucket:
 
     def __init__(self, url: str, patience: float = 90) -> None:
         self.url = url.rstrip("/")
+        self._transfers = _opened(self.url, TRANSFER_SECONDS, patience)
         self._store = _opened(self.url, ANSWER_SECONDS, patience)
         self._at_once = _opened(self.url, AT_ONCE_SECONDS, 0)
 
@@ -69,15 +72,12 @@ class Bucket:
         at_once: rather fail than wait for a store that does not answer within AT_ONCE_SECONDS.
         """
         import obstore
-        from obstore.exceptions import NotModifiedError
 
         with _said(self.url):
             try:
-                if at_once and obstore.head(self._at_once, name)["e_tag"] == known:
+                if obstore.head(self._at_once if at_once else self._store, name)["e_tag"] == known:
                     raise Unchanged(name)
-                found = obstore.get(self._store, name, options={"if_none_match": known} if known else {})
-            except NotModifiedError:
-                raise Unchanged(name) from None
+                found = obstore.get(self._transfers, name)
             except FileNotFoundError:
                 return None
             return Content(bytes(found.bytes()), str(found.meta["e_tag"]))
@@ -101,10 +101,11 @@ class Bucket:
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
+        store = self._store if isinstance(data, bytes) and len(data) < SMALL else self._transfers
         mode: Any = "overwrite" if expected is None else {"e_tag": expected} if expected else "create"
         with _said(self.url):
             try:
-                return str(obstore.put(self._store, name, data, mode=mode)["e_tag"])
+                return str(obstore.put(store, name, data, mode=mode)["e_tag"])
             except (AlreadyExistsError, PreconditionError, FileNotFoundError) as error:
                 if isinstance(error, FileNotFoundError) and not expected:
                     raise StoreUnavailable(f"STORE={self.url}: there is no such bucket, make it first") from error
@@ -121,7 +122,7 @@ class Bucket:
 
         with _said(self.url):
             try:
-                found = obstore.get(self._store, name)
+                found = obstore.get(self._transfers, name)
                 write_atomically(path, write)
             except FileNotFoundError:
                 return False

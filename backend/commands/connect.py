@@ -11,6 +11,7 @@ from backend.project.sharing import projects_of
 from backend.project.state import new_failure
 from backend.queue.work import DEPTHS, Work
 from backend.settings import Settings
+from model.documents_in_bucket import Haste
 
 
 @click.command("connect")
@@ -74,7 +75,7 @@ def forget_command(settings: Settings, project: int, yes: bool) -> None:
     Example:
       al-backend forget --project 4
     """
-    projects = projects_of(settings, hurried=True)
+    projects = projects_of(settings, Haste.HURRIED)
     if project not in projects.ids():
         known = ", ".join(map(str, projects.ids())) or "none"
         raise CommandError(f"Nothing is kept of project {project}. Known here: {known}.")
@@ -89,7 +90,7 @@ def forget_command(settings: Settings, project: int, yes: bool) -> None:
 
 def waiting(settings: Settings, work: Work, project: int) -> Wait:
     """Waits for a job at the terminal, and no longer than until it has failed once: its retries would take minutes."""
-    projects = projects_of(settings, hurried=True)
+    projects = projects_of(settings, Haste.HURRIED)
     return lambda job_id: follow(work, job_id, failed=new_failure(projects, project, job_id))
 
 

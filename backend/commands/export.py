@@ -8,6 +8,7 @@ from backend.commands.shared import CommandError, project_option, say, with_sett
 from backend.project.sharing import projects_of
 from backend.settings import Settings
 from backend.terminal import ProgressLine
+from model.documents_in_bucket import Haste
 
 
 @click.command("export")
@@ -37,7 +38,7 @@ def export_command(settings: Settings, project: int, to: Path | None, name: str,
       al-backend export --project 1 --to ants-and-bees --labels folder
       al-backend export --project 1 --version al-3-0a1b2c --labels none
     """
-    known = projects_of(settings, hurried=True).ids()
+    known = projects_of(settings, Haste.HURRIED).ids()
     if project not in known:
         raise CommandError(f"Nothing is kept of project {project}. Known here: {', '.join(map(str, known)) or 'none'}.")
     from backend.export.exporting import export  # both bring torch, which the help of commands does without

@@ -19,6 +19,7 @@ from backend.queue.clock import now
 from backend.queue.redis_server import connect_redis
 from backend.settings import Settings
 from model.bucket import StoreUnavailable
+from model.documents_in_bucket import Haste
 
 ANSWER_SECONDS = 5.0
 LATE_SECONDS = 60  # a worker's heartbeat comes every 30 s, and every 10 s while a job runs
@@ -50,7 +51,7 @@ def check_server(settings: Settings) -> str:
     """
     url = local_url(settings.host, settings.port)
     try:
-        identity = projects_of(settings, hurried=True).identity()
+        identity = projects_of(settings, Haste.HURRIED).identity()
     except StoreUnavailable:
         identity = ""
     if trouble := why_not_ours(url, identity, ANSWER_SECONDS):

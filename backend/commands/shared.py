@@ -16,6 +16,7 @@ from backend.project.state import DataDirError, Projects
 from backend.queue.redis_server import connect_redis
 from backend.queue.work import FINETUNE, QUEUES, Work
 from backend.settings import ENV_FILE, Settings, get_settings
+from model.documents_in_bucket import Haste
 
 CHILD_OF_UP = "AL_CHILD_OF_UP"  # set for what `up` starts, which leaves to `up` what is to be said once
 
@@ -95,7 +96,7 @@ def open_work(settings: Settings) -> Work:
 def connected(settings: Settings, project: int) -> Projects:
     """The projects, of which `project` must be a connected one. Raises CommandError, DataDirError."""
     _check(settings.data_dir)
-    projects = projects_of(settings, hurried=True)
+    projects = projects_of(settings, Haste.HURRIED)
     if not projects.read(project).connected:
         raise CommandError(f"Project {project} is not connected: `al-backend connect --project {project}`.")
     return projects

@@ -18,6 +18,7 @@ from backend.project.takeover import take_over
 from backend.queue.worker import run_worker
 from backend.server.events import SOON
 from backend.settings import Settings
+from model.documents_in_bucket import Haste
 
 T = TypeVar("T")
 STORE_SECONDS = 60.0  # in which STORE must have told which projects are connected
@@ -64,7 +65,7 @@ def _prepare(settings: Settings) -> str:
 
 def _connected(settings: Settings) -> list[int]:
     """The projects that are connected."""
-    projects = projects_of(settings, hurried=True)
+    projects = projects_of(settings, Haste.HURRIED)
     return [project for project in projects.ids() if projects.read(project).connected]
 
 

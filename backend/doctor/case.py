@@ -17,6 +17,7 @@ from backend.queue.redis_server import connect_redis
 from backend.queue.waiting import JobFailed, result_of
 from backend.queue.work import Work
 from backend.settings import Settings
+from model.documents_in_bucket import Haste
 
 REDIS_SECONDS = 5.0
 ANSWER_SECONDS = 10.0  # of Label Studio, where no token is needed
@@ -46,7 +47,7 @@ class House:
     @cached_property
     def projects(self) -> Projects:
         """What is known of projects. Raises StoreUnavailable."""
-        return projects_of(self.settings, hurried=True)
+        return projects_of(self.settings, Haste.HURRIED)
 
     @cached_property
     def redis(self) -> Redis:

@@ -24,6 +24,7 @@ from backend.queue.redis_server import RedisUnavailable, connect_redis
 from backend.queue.work import Work
 from backend.settings import Settings, get_settings
 from model.bucket import Changed, StoreUnavailable
+from model.documents_in_bucket import Haste
 
 log = logging.getLogger(__name__)
 BACK_OFF = (3, 5, 10, 20, 30)  # seconds before the next tries while Label Studio is out of order; the last for all further ones
@@ -84,7 +85,7 @@ def _perform(
     settings: Settings, kind: str, project: int, generation: int, body: Callable[[JobAtWork], Any], fenced: bool
 ) -> Any:
     work = Work(connect_redis(settings), settings.retrain_after)
-    report = _Report(projects_of(settings, hurried=True), project, kind)
+    report = _Report(projects_of(settings, Haste.HURRIED), project, kind)
     if why := why_unfit(settings, work.redis):
         return report.later(f"the worker that took it must not: {why}")
     try:

@@ -9,11 +9,12 @@ from backend.status.people import people_text
 from backend.status.stopping import stopping_text
 from backend.status.text import next_step, problems
 from backend.status.values import status
+from model.documents_in_bucket import Haste
 
 
 def _projects(visit: Visit) -> Response:
     titles = visit.titles()  # which Label Studio was asked for; each project's own page asks it more
-    found = status(visit.house.settings, visit.house.work, only=set(titles), compared=False)
+    found = status(visit.house.settings, visit.house.work, only=set(titles), compared=False, haste=Haste.SERVING)
     entries = [
         {
             "id": p["project"],
@@ -29,7 +30,7 @@ def _projects(visit: Visit) -> Response:
 
 
 def _overview(visit: Visit) -> Response:
-    found = status(visit.house.settings, visit.house.work, only={visit.project or 0})
+    found = status(visit.house.settings, visit.house.work, only={visit.project or 0}, haste=Haste.SERVING)
     (p,) = found["projects"]
     live = live_version(p)
     return visit.page(

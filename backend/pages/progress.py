@@ -19,6 +19,7 @@ from backend.project.shared_index import known_index
 from backend.status.figures import HARDLY, UNSURE, WORTH_IT, accuracy, f1, outlook
 from backend.status.stopping import stopping_text
 from backend.status.values import status
+from model.documents_in_bucket import Haste
 from model.version_store import VersionError
 
 T = TypeVar("T")
@@ -70,7 +71,9 @@ def _progress(visit: Visit) -> Response:
 
 def _stopping(visit: Visit) -> str:
     """All that there is to decide by, without asking Label Studio; "" where the index cannot be read."""
-    (p,) = status(visit.house.settings, visit.house.work, only={visit.project or 0}, compared=False)["projects"]
+    (p,) = status(visit.house.settings, visit.house.work, only={visit.project or 0}, compared=False, haste=Haste.SERVING)[
+        "projects"
+    ]
     return stopping_text(p) if "people" in p else ""
 
 

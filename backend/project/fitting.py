@@ -14,6 +14,7 @@ from backend.queue.signs import announce, announced
 from backend.settings import Settings
 from model.arithmetic import FLOAT32, check_available
 from model.backbone import backbone_name
+from model.documents_in_bucket import Haste
 from model.weights_file import WeightsError
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ def keep_announcing(settings: Settings, redis: Redis, end: Event) -> None:
         base = base_of(settings)
     except WeightsError:  # the jobs tell
         base = ""
-    projects = projects_of(settings, hurried=True)
+    projects = projects_of(settings, Haste.HURRIED)
     while True:
         try:
             follow(redis)

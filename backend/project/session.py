@@ -37,6 +37,7 @@ from backend.settings import Settings
 from model.backbone import kept_name
 from model.backbone_store import BackboneStore
 from model.copies import in_use
+from model.documents_in_bucket import Haste
 from model.embedding_store import EmbeddingStore, embedding_key
 from model.head import Head
 from model.version_store import Version
@@ -53,7 +54,7 @@ class Session:
     It holds the parts and says what they are about; what they do stands with each: `Learned`, `Index`, `KeptSample`,
     `sync_index`, `labelled_and_pool`, `References`.
 
-    hurried: see `projects_of`; has_wanted: whether the backbone that the project is to have can be had; where not, it stays
+    haste: see `projects_of`; has_wanted: whether the backbone that the project is to have can be had; where not, it stays
     with its own.
     """
 
@@ -64,12 +65,12 @@ class Session:
     index: Index
 
     def __init__(
-        self, settings: Settings, project: int, progress: Progress = lambda *_, **__: None, hurried: bool = False
+        self, settings: Settings, project: int, progress: Progress = lambda *_, **__: None, haste: Haste = Haste.PATIENT
     ) -> None:
         self.settings = settings
         self.project = project
         self.progress = progress
-        self.projects = projects_of(settings, hurried)
+        self.projects = projects_of(settings, haste)
         self.info: dict[str, Any] = {}
         self._target: Target | None = None
         self._held = ExitStack()

@@ -15,7 +15,7 @@ from backend.queue.redis_server import connect_redis
 from backend.settings import Settings
 from model.bucket import Bucket, StoreUnavailable
 from model.copies import trim
-from model.documents_in_bucket import DocumentsInBucket, Lock
+from model.documents_in_bucket import DocumentsInBucket, Haste, Lock
 from model.mirror import Mirror
 
 log = logging.getLogger(__name__)
@@ -25,16 +25,14 @@ TRIM_SECONDS = 600  # between looks at how much copies take
 LOCK_SECONDS = 120  # after which a lock is taken from whoever has gone silent; an act on the store may take as long
 
 
-def projects_of(settings: Settings, hurried: bool = False) -> Projects:
-    """The projects of these settings. hurried: for whoever rather fails than waits for a STORE that does not answer. Raises
-    StoreUnavailable where STORE cannot be used at all."""
+def projects_of(settings: Settings, haste: Haste = Haste.PATIENT) -> Projects:
+    """The projects of these settings, for somebody in such a haste where there is a STORE. Raises StoreUnavailable where that
+    cannot be used at all."""
     if not settings.store:
         return Projects(settings.data_dir)
-    documents = _in_bucket(settings.store, _Locks(settings))
-    documents = documents.in_a_hurry() if hurried else documents
-    files = _copies(settings.store, settings.data_dir)
-    files = files.in_a_hurry() if hurried else files
-    return Projects(settings.data_dir, documents, files)
+    documents, files = _in_bucket(settings.store, _Locks(settings)), _copies(settings.store, settings.data_dir)
+    files = files if haste is Haste.PATIENT else files.in_a_hurry()
+    return Projects(settings.data_dir, documents.taken_with(haste), files)
 
 
 def projects_without_store(settings: Settings) -> Projects:

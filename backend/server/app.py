@@ -37,6 +37,7 @@ from backend.server.events import handle_all
 from backend.server.together import Together
 from backend.settings import Settings, get_settings
 from model.bucket import Changed, StoreUnavailable
+from model.documents_in_bucket import Haste
 from model.version_store import NO_VERSION
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or get_settings()
     projects = projects_of(settings)
     projects.prepare()
-    identity, projects = projects.identity(), projects_of(settings, hurried=True)
+    identity, projects = projects.identity(), projects_of(settings, Haste.SERVING)
     work = Work(connect_redis(settings, REDIS_SECONDS), settings.retrain_after)
     app = FastAPI(
         title="Active learning for Label Studio",

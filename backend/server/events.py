@@ -18,6 +18,7 @@ from backend.queue.signs import hear
 from backend.queue.work import Work
 from backend.server.bodies import BadRequest, project_id, shown, text
 from backend.settings import Settings
+from model.documents_in_bucket import Haste
 
 log = logging.getLogger(__name__)
 CHANGED = "PROJECT_UPDATED"
@@ -53,7 +54,7 @@ def handle_all(payloads: Sequence[dict[str, Any]], settings: Settings, work: Wor
 
     Alike ones in a row are one act on Redis, which counts their labels together. Raises RedisError.
     """
-    read = lru_cache(maxsize=None)(projects_of(settings, hurried=True).read)
+    read = lru_cache(maxsize=None)(projects_of(settings, Haste.SERVING).read)
     acts = _Acts()
     changed: set[int] = set()
     planned: list[dict[str, int | str] | Exception] = []
@@ -161,7 +162,7 @@ def _annotations(action: str, payload: dict[str, Any], project: int, state: Proj
 def _taking_back(settings: Settings, project: int) -> bool:
     """Whether accepted labels are being deleted, so that a deletion is none of a person's label, most likely; the reconcile
     sees where one is."""
-    wishes = Wishes(projects_of(settings, hurried=True).documents(project))
+    wishes = Wishes(projects_of(settings, Haste.SERVING).documents(project))
     return any(wish["act"] == TAKE_BACK for wish in wishes.waiting())
 
 

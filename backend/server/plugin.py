@@ -21,6 +21,7 @@ from backend.queue.work import Work
 from backend.server.bodies import NO_RESULT, BadRequest, project_id
 from backend.settings import Settings, get_settings
 from model.bucket import StoreUnavailable
+from model.documents_in_bucket import Haste
 from model.version_store import NO_VERSION, Version, VersionError
 from model.weights_file import WeightsError
 
@@ -61,7 +62,7 @@ class ActiveLearningBackend(LabelStudioMLBase):
     def _predict_project(self, project: int, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Results for tasks of one project; what goes wrong there costs no other project."""
         try:
-            with Session(self.settings, project, hurried=True) as session:
+            with Session(self.settings, project, haste=Haste.SERVING) as session:
                 session.use_config(self.label_config)
                 return _predict(session, tasks)
         except (LabelConfigError, StoreUnavailable):
@@ -115,6 +116,8 @@ def _embeddings(session: Session, tasks: list[dict[str, Any]]) -> tuple[np.ndarr
     missing = set(session.store.missing(keys))
     try:
         embed(session, list({row.key: row for row in rows if row.reference and row.key in missing}.values()), SECONDS)
+    except StoreUnavailable:
+        raise
     except (LabelStudioError, WeightsError) as error:
         log.error("Project %s: %s", session.project, error)
     except Exception:

@@ -27,6 +27,7 @@ from backend.status.accepting import NONE, accepting_values
 from backend.status.jobs import jobs_values
 from backend.status.people import NOBODY, people_values
 from model.backbone_note import title_of
+from model.documents_in_bucket import Haste
 from model.version_store import VersionError, VersionStore
 
 NOTHING: dict[str, Any] = {
@@ -40,10 +41,17 @@ NOTHING: dict[str, Any] = {
 }  # where the index cannot be read
 
 
-def status(settings: Settings, work: Work, only: Collection[int] | None = None, compared: bool = True) -> dict[str, Any]:
+def status(
+    settings: Settings,
+    work: Work,
+    only: Collection[int] | None = None,
+    compared: bool = True,
+    haste: Haste = Haste.HURRIED,
+) -> dict[str, Any]:
     """Everything, as plain values for JSON, of all projects or `only` of these. Asks Label Studio, and does without it where it
-    does not answer; unless `compared`, each project counts as being there as it was made: a list of many would take long."""
-    projects, comparer = projects_of(settings, hurried=True), Comparer(settings) if compared else None
+    does not answer; unless `compared`, each project counts as being there as it was made: a list of many would take long.
+    haste: see `projects_of`."""
+    projects, comparer = projects_of(settings, haste), Comparer(settings) if compared else None
     workers = [w for w in Worker.all(connection=work.redis) if set(w.queue_names()) & {*QUEUES, FINETUNE}]
     known = [
         _project(settings, work, projects, comparer, project) for project in projects.ids() if only is None or project in only

@@ -59,13 +59,15 @@ def test_a_write_by_what_another_machine_has_changed_meanwhile_is_refused(two):
     assert theirs.read("a") == b"theirs"
 
 
-def test_what_another_machine_writes_is_seen_after_a_moment_and_at_once_under_the_lock(two, monkeypatch):
-    mine, theirs = two
+def test_what_another_machine_writes_a_server_sees_after_a_moment_and_others_at_once(two, monkeypatch):
+    mine, theirs = two[0].taken_with(module.Haste.SERVING), two[1]
     mine.write("a", b"1")
     theirs.write("a", b"2")
     assert mine.read("a") == b"1"  # read a moment ago
     with mine.locked("a"):
         assert mine.read("a") == b"2"
+    theirs.write("a", b"4")
+    assert (mine.read("a"), two[0].taken_with(module.Haste.HURRIED).read("a"), two[0].read("a")) == (b"2", b"4", b"4")
     theirs.write("a", b"3")
     monkeypatch.setattr(module, "FRESH_SECONDS", 0)
     assert mine.read("a") == b"3"
@@ -73,31 +75,34 @@ def test_what_another_machine_writes_is_seen_after_a_moment_and_at_once_under_th
 
 def test_a_bucket_out_of_reach_leaves_what_was_read_before_and_takes_no_change(object_store, monkeypatch):
     monkeypatch.setattr(module, "FRESH_SECONDS", 0)
-    documents = DocumentsInBucket(Bucket(object_store.new_folder(), patience=1), lambda _: nullcontext())
+    monkeypatch.setattr("model.bucket.ANSWER_SECONDS", 1)
+    patient = DocumentsInBucket(Bucket(object_store.new_folder(), patience=1), lambda _: nullcontext())
+    documents = patient.taken_with(module.Haste.SERVING)
     documents.write("a", b"1")
     with object_store.away():
         begun = time.monotonic()
         assert [documents.read("a") for _ in range(5)] == [b"1"] * 5
         assert time.monotonic() - begun < module.AWAY_SECONDS
-        with pytest.raises(StoreUnavailable):
-            documents._bucket.read("b", at_once=True)
+        for others in (patient, patient.taken_with(module.Haste.HURRIED)):
+            with pytest.raises(StoreUnavailable):
+                others.read("a")
     documents.write("a", b"2")
     assert documents.read("a") == b"2"
 
 
-def test_what_lies_in_a_folder_is_known_while_the_bucket_is_out_of_reach_and_whoever_hurries_does_not_wait(object_store):
+def test_what_lies_in_a_folder_is_known_while_the_bucket_is_out_of_reach_and_a_server_does_not_wait(object_store):
     documents = DocumentsInBucket(Bucket(object_store.new_folder(), patience=30), lambda _: nullcontext())
     documents.write("3/a", b"1")
-    hurried = documents.in_a_hurry()
-    assert (hurried.names("3"), hurried.folders(), hurried.has("3/a")) == (["a"], ["3"], True)
+    serving = documents.taken_with(module.Haste.SERVING)
+    assert (serving.names("3"), serving.folders(), serving.has("3/a")) == (["a"], ["3"], True)
     with object_store.away():
         time.sleep(module.FRESH_SECONDS)
         begun = time.monotonic()
-        assert (hurried.names("3"), hurried.folders(), hurried.has("3/a"), hurried.read("3/a")) == (["a"], ["3"], True, b"1")
+        assert (serving.names("3"), serving.folders(), serving.has("3/a"), serving.read("3/a")) == (["a"], ["3"], True, b"1")
         for _ in range(5):
             with pytest.raises(StoreUnavailable, match="STORE=s3://"):
-                hurried.read("3/unknown")
-        with pytest.raises(StoreUnavailable), hurried.locked("3/a"):
+                serving.read("3/unknown")
+        with pytest.raises(StoreUnavailable), serving.locked("3/a"):
             pytest.fail("nobody knows what it holds now")
         assert time.monotonic() - begun < 10  # two waits of three seconds
 

@@ -94,7 +94,7 @@ def test_where_the_store_is_away_what_was_seen_is_used_and_what_must_be_sure_is_
 
 
 def test_a_process_that_has_seen_nothing_says_that_the_store_is_away(object_store, tmp_path, monkeypatch):
-    monkeypatch.setattr("model.bucket.ANSWER_SECONDS", 1)
+    monkeypatch.setattr("model.bucket.TRANSFER_SECONDS", 1)
     here = Mirror(Bucket(object_store.new_folder(), patience=0), tmp_path)
     with object_store.away(), pytest.raises(StoreUnavailable):
         here.listing()

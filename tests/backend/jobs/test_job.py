@@ -14,6 +14,7 @@ from backend.project.sharing import projects_of
 from backend.queue.redis_server import redis_url
 from backend.queue.signs import SERVER, announce
 from model.bucket import Changed, StoreUnavailable
+from model.documents_in_bucket import AWAY_SECONDS, Haste
 from tests.label_studio_in_memory import Fault
 
 
@@ -131,12 +132,13 @@ def test_while_the_store_is_out_of_reach_a_job_waits_without_failing(place, erro
 
 def test_that_it_cannot_be_noted_how_a_job_went_takes_seconds_and_fails_nothing(object_store, make_settings, redis_settings):
     settings = make_settings(store=object_store.new_folder(), redis_url=redis_url(redis_settings))
-    report = module._Report(projects_of(settings, hurried=True), 1, "round")
+    report = module._Report(projects_of(settings, Haste.HURRIED), 1, "round")
     report.later("Label Studio is down")
     with object_store.away():
         began = time.monotonic()
         assert isinstance(report.later("the store is away"), Retry)
         report.worked()
         assert time.monotonic() - began < 20
+    time.sleep(AWAY_SECONDS)
     report.worked()
     assert report.projects.read(1).errors == {}
