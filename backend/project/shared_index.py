@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 INDEX, SNAPSHOT = "index.sqlite", "index.sqlite.gz"  # here, and in the store
 FRESH_SECONDS, AWAY_SECONDS = 2.0, 10.0  # until whoever only looks asks the store again; where it did not answer
 LOOK_SECONDS = 2.0  # for which whoever only looks waits for a snapshot; a large one is here a little later
-TRIES = 5  # to put a snapshot there while other machines do
+TRIES = 20  # to put a snapshot there while other machines do
 PART = 1 << 20  # bytes packed at once
 
 
