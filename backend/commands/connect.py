@@ -81,7 +81,9 @@ def forget_command(settings: Settings, project: int, yes: bool) -> None:
         raise CommandError(f"Nothing is kept of project {project}. Known here: {known}.")
     if projects.read(project).connected and not _is_gone(settings, project):
         raise CommandError(f"Project {project} is connected: `al-backend disconnect --project {project}` first.")
-    if not yes and not click.confirm(f"Remove all versions and embeddings of project {project} from {settings.data_dir}?"):
+    if not yes and not click.confirm(
+        f"Remove all versions and embeddings of project {project} from {settings.store or settings.data_dir}?"
+    ):
         say("Nothing was removed.")
         return
     connecting.forget(settings, open_work(settings), project)

@@ -210,7 +210,8 @@ def _announce(settings: Settings, identity: str) -> None:
     """Say that all is up, and what comes next, once the server answers."""
     while who_answers(local_url(settings.host, settings.port)).identity != identity:
         time.sleep(0.5)
-    log.info("Up: the server answers Label Studio at %s; data in %s", settings.backend_url, settings.data_dir)
+    where = settings.store or settings.data_dir
+    log.info("Up: the server answers Label Studio at %s; data in %s", settings.backend_url, where)
     log.info("Next, in another terminal: al-backend connect --project ID")
 
 
