@@ -68,8 +68,8 @@ def disconnect_command(settings: Settings, project: int) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_settings
 def forget_command(settings: Settings, project: int, yes: bool) -> None:
-    """Remove all that is kept of a project in DATA_DIR: its versions, embeddings and state. Made for projects that were deleted
-    in Label Studio; labels live there and are not touched.
+    """Remove all that is kept of a project in DATA_DIR, or in STORE: its versions, embeddings and state. Made for projects that
+    were deleted in Label Studio; labels live there and are not touched.
 
     \b
     Example:
@@ -92,7 +92,7 @@ def forget_command(settings: Settings, project: int, yes: bool) -> None:
 
 def waiting(settings: Settings, work: Work, project: int) -> Wait:
     """Waits for a job at the terminal, and no longer than until it has failed once: its retries would take minutes."""
-    projects = projects_of(settings, Haste.HURRIED)
+    projects = projects_of(settings, Haste.SERVING)  # which is looked at again and again
     return lambda job_id: follow(work, job_id, failed=new_failure(projects, project, job_id))
 
 

@@ -60,7 +60,7 @@ def keep_announcing(settings: Settings, redis: Redis, end: Event) -> None:
         base = base_of(settings)
     except WeightsError:  # the jobs tell
         base = ""
-    projects = projects_of(settings, Haste.HURRIED)
+    projects = projects_of(settings, Haste.SERVING)
     while True:
         try:
             follow(redis)

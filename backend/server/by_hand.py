@@ -23,6 +23,7 @@ from backend.queue.waiting import JobFailed, result_of
 from backend.queue.work import Work
 from backend.settings import Settings
 from model.bucket import Changed, StoreUnavailable
+from model.documents_in_bucket import Haste
 from strategies import StrategyError
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ def _take_up(settings: Settings, project: int) -> None:
     trouble = ""
     try:
         work = Work(connect_redis(settings), settings.retrain_after)  # with more patience than a webhook has
-        projects = projects_of(settings)
+        projects = projects_of(settings, Haste.SERVING)
 
         def wait(job_id: str) -> object:
             return result_of(work, job_id, failed=new_failure(projects, project, job_id))
