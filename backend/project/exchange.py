@@ -53,6 +53,11 @@ class Exchange:
         with self._file.reading() as db:
             return db.execute("SELECT tag, taken FROM snapshot").fetchone() or ("", "")
 
+    def is_unsent(self) -> bool:
+        """Whether something was found out here that no snapshot holds."""
+        with self._file.reading() as db:
+            return db.execute("SELECT 1 FROM unsent LIMIT 1").fetchone() is not None
+
     def write(self, path: Path) -> int:
         """Make `path` a snapshot; returns what `sent` is to be told of it."""
         with self._file.reading() as db:

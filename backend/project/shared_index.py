@@ -13,6 +13,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from backend.project.index import Index
@@ -156,8 +157,13 @@ def exchanged(shared: SharedIndex | None, index: Index) -> Iterator[None]:
     try:
         yield
     finally:
-        if index.changes:
-            put_there(shared)
+        if shared:
+            _quietly(partial(_tell, shared, index))
+
+
+def _tell(shared: SharedIndex, index: Index) -> None:
+    if index.changes or index.exchange.is_unsent():
+        shared.put()
 
 
 def take_in(shared: SharedIndex | None) -> None:
