@@ -71,6 +71,19 @@ def test_one_that_has_embedded_nothing_yet_is_judged_on_a_random_part_of_the_ima
     assert verdict.found.unlabelled
 
 
+def test_what_it_would_have_taught_is_kept_as_a_version_of_its_own(current, monkeypatch):
+    blind(monkeypatch, OTHER)
+    want(current, OTHER)
+    with current.session() as s:
+        s.sync()
+        verdict = judging.judge(s, s.backbones.wanted_name)
+        kept = judging.keep_version(s, verdict)
+        assert not verdict.found.promoted
+        assert s.learned.backbone_of(kept) == s.backbones.wanted_name
+        assert s.versions.load(kept).head.counts.sum() == ENOUGH
+        assert s.state.live == current.first
+
+
 def test_it_is_judged_again_once_labels_have_doubled(current, monkeypatch):
     blind(monkeypatch, OTHER)
     want(current, OTHER)
