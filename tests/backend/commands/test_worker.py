@@ -83,7 +83,7 @@ def test_with_a_store_the_jobs_of_one_worker_can_all_use_it(
     with subprocess.Popen(command, cwd=ROOT, env=environment) as worker:
         try:
             Work(redis, 1).wake("round", 1)  # and of itself the worker looks after each connected project
-            wait_for(lambda: {"round", "reconcile"} <= projects.read(1).errors.keys(), 60)
+            wait_for(lambda: {"round", "reconcile"} <= projects.read(1).errors.keys(), 180)
         finally:
             worker.kill()
     assert all("waits: " in error for error in projects.read(1).errors.values())  # for a Label Studio
