@@ -62,6 +62,11 @@ class Child:
             preexec_fn=lambda: die_with_parent(signal.SIGTERM),
         )
 
+    @property
+    def pid(self) -> int:
+        """Its number, 0 before it is started."""
+        return self._process.pid if self._process else 0
+
     def alive(self) -> bool:
         """Whether it runs."""
         return self._process is not None and self._process.poll() is None

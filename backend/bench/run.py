@@ -27,6 +27,7 @@ MEASURES = {
     "start": "a cold server to its first answer, an enqueued job to its first act",
     "strategies": "each query strategy on a large made-up pool",
     "scale": "a round, a refill and status at up to a million images, with their memory; only when asked for",
+    "postgres": "100,000 tasks in a Label Studio on PostgreSQL; only when asked for",
 }  # modules of this room, and what each measures, for the help
 
 

@@ -84,10 +84,10 @@ def _in_a_process(work: Callable[[Path], float], data_dir: Path) -> tuple[float,
 
 def _cost(work: Callable[[Path], float], data_dir: Path) -> tuple[float, float]:
     warm_up()
-    return work(data_dir), _peak() / GIB
+    return work(data_dir), peak() / GIB
 
 
-def _peak() -> int:
+def peak() -> int:
     """The most resident memory that this process has had, in bytes, from Linux's /proc; BenchError elsewhere."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
