@@ -55,13 +55,31 @@ def test_its_health_check_passes(machine, name):
     assert machine.services[name].healthy()
 
 
-@pytest.mark.usefixtures("labelling")
-def test_its_tasks_are_in_postgresql(machine):
+def ask_database(machine, statement):
+    """What the database answers, as text."""
     about = machine.services["postgres"].environment
     query = ["psql", "-h", "127.0.0.1", "-p", "5432", "-U", about["POSTGRES_USER"], "-d", about["POSTGRES_DB"], "-Atc"]
     password = {"PGPASSWORD": about["POSTGRES_PASSWORD"]}
-    done = machine.services["postgres"].run([*query, "SELECT count(*) FROM task"], env=about | password)
-    assert done.stdout.strip() == str(IMAGES), done.stderr
+    done = machine.services["postgres"].run([*query, statement], env=about | password)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.usefixtures("labelling")
+def test_its_tasks_are_in_postgresql(machine):
+    assert ask_database(machine, "SELECT count(*) FROM task") == str(IMAGES)
+
+
+def test_what_is_published_for_some_tasks_writes_to_no_other(machine, labelling):
+    project = ls.find_or_make_project(labelling.admin, "Two tasks", ["A", "B"])
+    labelling.admin.request("POST", f"/api/projects/{project}/import", json=[{"image": "/a.jpg"}, {"image": "/b.jpg"}])
+    first, second = sorted(task["id"] for page in labelling.admin.tasks(project) for task in page)
+    row = f"SELECT xmin, total_predictions FROM task WHERE id = {second}"  # noqa: S608
+    before = ask_database(machine, row)
+    sent = [{"task": first, "result": [], "score": 0.1, "model_version": "theirs"}]
+    assert labelling.admin.import_predictions(project, sent) == 1
+    assert ask_database(machine, row) == before
+    labelling.admin.request("DELETE", f"/api/projects/{project}/")
 
 
 def test_the_first_queue_is_published(machine, labelling):
