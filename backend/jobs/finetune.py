@@ -188,8 +188,7 @@ def _photos(s: Session, run: Run) -> dict[int, Path]:
     note = run.folder / "photos.json"
     if found := read_json(note):
         return {int(task): run.folder / name for task, name in found.items()}
-    wanted = set(run.tasks[~run.test].tolist())
-    rows = [row for row in s.index.rows() if row.task in wanted]
+    rows = s.index.rows_of(np.unique(run.tasks[~run.test]).tolist())
     names = {row.task: f"{row.key}.jpg" for row in rows}
 
     references = References(s, rows)
