@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,22 +19,29 @@ MIB = 2**20
 GRANDCHILD = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'x = bytearray({}); input()'])"
 
 
+@pytest.fixture
+def place():
+    """A folder that PostgreSQL's user may enter, unlike pytest's."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @pytest.mark.soak
-def test_each_part_takes_time_and_memory_and_leaves_nothing(tmp_path, weights, monkeypatch):
-    tmp_path.chmod(0o755)  # for PostgreSQL's user
-    folders = [tmp_path / "programs", tmp_path / "bench" / "measure"]
-    for folder in folders:
-        folder.mkdir(parents=True)
-    monkeypatch.setattr(postgres, "find_programs", lambda: programs(folders[0]))
+def test_each_part_takes_time_and_memory_and_leaves_nothing(place, weights, monkeypatch):
+    installed, folder = place / "installed", place / "bench" / "measure"
+    for made in (installed, folder):
+        made.mkdir(parents=True)
+    monkeypatch.setattr(postgres, "find_programs", lambda: programs(installed))
     monkeypatch.setattr(postgres, "IMPORT_QUICKLY", postgres.IMPORT_QUICKLY | WITHOUT_EXTENSIONS)
     command = label_studio_venv().absolute() / "bin" / "label-studio"
-    bench = Bench(Settings(model_weights=weights), folders[1], ("postgres.round_foreign",), tasks=2000, label_studio=command)
+    bench = Bench(Settings(model_weights=weights), folder, ("postgres.round_foreign",), tasks=2000, label_studio=command)
     rows = {row.name: row for row in postgres.measure(bench)}
     assert list(rows) == [name for name in postgres.ROWS if "_foreign" in name]
     assert all(row.value > 0 for row in rows.values())
     assert all(0.05 < row.value < 3 for name, row in rows.items() if name.endswith(".memory"))
     assert {row.against for row in rows.values()} == {"2,000 tasks, each with a prediction by another-model"}
-    assert list(folders[1].parent.iterdir()) == [folders[1]]
+    assert list(folder.parent.iterdir()) == [folder]
 
 
 @pytest.mark.parametrize("lacking", ["Label Studio", "PostgreSQL"])
