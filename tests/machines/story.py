@@ -5,6 +5,7 @@ The tests build on each other and run in their order.
 """
 
 import json
+import os
 import subprocess
 import time
 from collections import Counter
@@ -42,6 +43,7 @@ class World:
         self.studio.start()
         self.admin = self.studio.client()
         self.store = ObjectStore(HERE)
+        os.environ |= self.store.environment
         port = free_port()
         self._redis = subprocess.Popen(
             [str(newest_redis()[0]), "--port", str(port), "--bind", HERE, "--protected-mode", "no", "--save", ""],
@@ -200,7 +202,7 @@ def test_labels_are_learned_on_any_machine_and_the_queue_follows(world, project,
     told = json.loads(world.machines[SERVER].run("status", "--json"))
     (one,) = [entry for entry in told["projects"] if entry["project"] == project]
     assert one["live"] == world.admin.project(project)["model_version"]
-    assert one["last_error"] == ""
+    assert not one["last_error"]
 
 
 def test_redis_may_lose_everything(world, project, annotator, insects):
