@@ -228,6 +228,7 @@ def test_a_network_is_retrained_on_one_machine_and_known_on_all(world, project, 
     tuner = world.machines[SECOND]
     tuner.kill("worker")
     tuner.start("worker", "al-finetune", "al-train", "al-housekeeping", "al-embed")
+    wait_until(lambda: world.redis.scard("rq:workers:al-finetune"), 120, "it takes jobs")
     world.machines[SERVER].run("retrain", "--project", str(project), "--finetune", "last")
 
     def outcome() -> dict:
