@@ -238,7 +238,6 @@ def test_a_network_is_retrained_on_one_machine_and_known_on_all(world, project, 
 
     wait_until(lambda: outcome()["finetuned"], 300, "it is known what came of it")
     print(f"fine-tuned: {outcome()['finetuned']}")
-    assert set(world.rows(project).values()) == {1}
     world.label(annotator, project, insects, 10)
     world.wait_until_learned(project, 240)
     wait_until(lambda: world.is_in_order(project, annotator), 60, "the queue is in order")
