@@ -1,3 +1,3 @@
 """The plugin's side towards the world: Label Studio, HTTP, Redis and RQ."""
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
