@@ -19,5 +19,8 @@ class Person:
 
     def open(self, path):
         """Go to a page; returns its text."""
-        self.page.goto(self.url + path)
+        for _ in range(3):
+            answer = self.page.goto(self.url + path)
+            if answer.status != 502:  # Label Studio did not answer: on a busy machine it may take longer than a page waits
+                break
         return self.page.locator("main").inner_text()
