@@ -202,7 +202,6 @@ def _said(url: str) -> Iterator[None]:
     """What the library raises about the store, as what people can act on."""
     from obstore.exceptions import (
         BaseError,
-        NotModifiedError,
         PermissionDeniedError,
         UnauthenticatedError,
         UnknownConfigurationKeyError,
@@ -213,7 +212,7 @@ def _said(url: str) -> Iterator[None]:
     _first_used_by.add(os.getpid())
     try:
         yield
-    except (NotModifiedError, FileNotFoundError):
+    except FileNotFoundError:
         raise
     except (PermissionDeniedError, UnauthenticatedError) as error:
         raise StoreUnavailable(f"STORE={url} refuses ({_short(error)}): see to its credentials in the environment") from error

@@ -86,10 +86,10 @@ class World:
         """What all machines have in common."""
         return Bucket(self.url)
 
-    def rows(self, project: int) -> Counter[int]:
-        """How often each image's embedding is in the store, by its key, over all backbones."""
+    def rows(self, project: int) -> Counter[tuple[str, int]]:
+        """How often each image's embedding is in the store, by backbone and key."""
         names = [name for name in self.bucket.objects(f"projects/{project}/embeddings") if name.endswith(".safetensors")]
-        keys: Counter[int] = Counter()
+        keys: Counter[tuple[str, int]] = Counter()
         for name in names:
             if found := self.bucket.read(name):
                 backbone = name.split("/")[-2]
