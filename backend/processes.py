@@ -1,14 +1,16 @@
 """Processes: children that never outlive their parent and that give way to others, and whether one runs."""
 
 import ctypes
+import logging
 import os
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 T = TypeVar("T")
 PR_SET_PDEATHSIG = 1
@@ -45,6 +47,15 @@ def runs(pid: int) -> bool:
     except PermissionError:  # another user's
         return True
     return True
+
+
+def end() -> NoReturn:
+    """End this process, well, without having Python take apart what it has imported. With torch that is a quarter of a second
+    of a processor, for which a process that gives way waits longer on a busy machine than whoever stops it does."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 class Lost(OSError):

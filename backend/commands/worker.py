@@ -11,7 +11,7 @@ import click
 
 from backend.commands.shared import known_queues, open_work, queues_argument, with_settings
 from backend.network.transport import certificates
-from backend.processes import apart
+from backend.processes import apart, end
 from backend.project.fitting import why_unfit
 from backend.project.sharing import projects_of
 from backend.project.takeover import take_over
@@ -47,6 +47,7 @@ def worker_command(settings: Settings, queues: tuple[str, ...]) -> None:
     rearm(SOON)  # whatever happened while no worker ran
     every, unfit = partial(rearm, settings.reconcile_seconds), partial(why_unfit, settings, work.redis)
     run_worker(work.redis, names, every, settings.log_level, unfit)
+    end()
 
 
 def _away_from_jobs(settings: Settings, act: Callable[[Settings], T], seconds: float | None) -> T:

@@ -307,7 +307,7 @@ def test_every_service_stops_within_its_grace_period(house, report):
     took = timed(lambda: compose.stop(SERVICES))
     report(f"stopped within {took:.1f} s")
     ends = {name: compose.state(name)["ExitCode"] for name in names}
-    assert {name: code for name, code in ends.items() if code not in STOPPED_BY_THEMSELVES} == {}
+    assert {name: code for name, code in ends.items() if code not in STOPPED_BY_THEMSELVES} == {}, compose.logs()
     assert took < sum(seconds(about["stop_grace_period"]) for about in names.values())
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from rq import Worker
 
 from backend.commands.worker import warm_up
 from backend.project.session import Session
@@ -88,3 +89,29 @@ def test_with_a_store_the_jobs_of_one_worker_can_all_use_it(
             worker.kill()
     assert all("waits: " in error for error in projects.read(1).errors.values())  # for a Label Studio
     assert projects.settled_arithmetic()
+
+
+STOPPED = """
+import atexit, sys
+from backend.__main__ import main
+atexit.register(lambda: print("taken apart"))
+sys.exit(main(["worker", "al-finetune"]))
+"""
+
+
+def test_a_worker_that_is_told_to_stop_does_not_take_apart_what_it_imported(redis, redis_settings, file_of_weights):
+    told = {"REDIS_URL": redis_url(redis_settings), "DATA_DIR": str(redis_settings.data_dir)}
+    told |= {"MODEL_WEIGHTS": str(file_of_weights), "LABEL_STUDIO_API_KEY": "x"}
+    command = [sys.executable, "-c", STOPPED]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            wait_for(lambda: [worker for worker in Worker.all(connection=redis) if worker.get_state() == "idle"], 60)
+            process.terminate()
+            said, log = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, said) == (0, ""), log
+    assert "unsubscribing" in log.splitlines()[-1]  # the last thing that RQ does
+    assert Worker.all(connection=redis) == []
