@@ -5,6 +5,7 @@ import hashlib
 import json
 import secrets
 import time
+from collections.abc import Set
 from dataclasses import asdict, dataclass
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -38,7 +39,7 @@ class Accounts:
     def __init__(self, settings: Settings, redis: Redis) -> None:
         self._settings = settings
         self._redis = redis
-        self._seen: dict[str, tuple[float, dict[int, str]]] = {}
+        self._seen: dict[str, _Seen] = {}
 
     def log_in(self, token: str) -> str:
         """Check `token` with Label Studio; returns the cookie of a new login. Raises LabelStudioError, its status 401 where the
@@ -71,16 +72,28 @@ class Accounts:
         """Label Studio as the holder of `token` sees it; to be closed. Raises LabelStudioError on what can be no token."""
         return LabelStudio(self._settings.model_copy(update={"label_studio_api_key": SecretStr(token)}), TRIES)
 
-    def projects(self, account: Account) -> dict[int, str]:
-        """Titles of the projects that `account` may see, by their ids. Raises LabelStudioError."""
-        asked, seen = self._seen.get(account.token, (0.0, {}))
-        if time.monotonic() - asked > SEEN_SECONDS or not asked:
+    def projects(self, account: Account, known: Set[int]) -> dict[int, str]:
+        """Titles of those of the `known` projects that `account` may see, by their ids. Raises LabelStudioError."""
+        seen = self._seen.get(account.token)
+        if not seen or seen.is_old() or not known <= seen.known:  # one that was connected a moment ago is looked for at once
             with self.client(account.token) as label_studio, request_within(time.monotonic() + ASK_SECONDS):
-                seen = label_studio.project_titles()
-            now = time.monotonic()
-            fresh = {token: kept for token, kept in self._seen.items() if now - kept[0] <= SEEN_SECONDS}
-            self._seen = fresh | {account.token: (now, seen)}  # a new dict, since other threads read the old one
-        return seen
+                seen = _Seen(time.monotonic(), frozenset(known), label_studio.project_titles())
+            fresh = {token: kept for token, kept in self._seen.items() if not kept.is_old()}
+            self._seen = fresh | {account.token: seen}  # a new dict, since other threads read the old one
+        return {project: title for project, title in seen.titles.items() if project in known}
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What Label Studio told somebody: when, which projects were known here then, and the titles of all that they see."""
+
+    asked: float
+    known: frozenset[int]
+    titles: dict[int, str]
+
+    def is_old(self) -> bool:
+        """Whether it is to be asked again."""
+        return time.monotonic() - self.asked > SEEN_SECONDS
 
 
 def _place(cookie: str) -> str:

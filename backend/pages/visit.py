@@ -72,8 +72,7 @@ class Visit:
     def titles(self) -> dict[int, str]:
         """Titles of the projects that this person sees and that are known here, by their ids."""
         assert self.account  # noqa: S101
-        known = set(self.house.projects.ids())
-        return {project: title for project, title in self.house.accounts.projects(self.account).items() if project in known}
+        return self.house.accounts.projects(self.account, set(self.house.projects.ids()))
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
         """`template` filled in with `values`; each text is escaped."""

@@ -23,4 +23,6 @@ class Person:
             answer = self.page.goto(self.url + path)
             if answer.status != 502:  # Label Studio did not answer: on a busy machine it may take longer than a page waits
                 break
-        return self.page.locator("main").inner_text()
+        said = self.page.locator("main").inner_text()
+        assert answer.ok, f"{path}: {answer.status}, {said}"
+        return said

@@ -3,12 +3,20 @@
 import pytest
 
 from backend.pages.visit import with_commands
+from tests.backend.jobs.made_up import session_on
 
 EVIL = '<script>alert("x")</script>'
 
 
 def test_each_project_says_what_it_needs_now(browser):
     assert "nothing is learned without workers" in browser.get("/")
+
+
+def test_a_project_that_was_connected_a_moment_ago_is_shown_at_once(browser, session, label_studio):
+    browser.get("/")  # what this token sees is known now
+    with session_on(label_studio, session.settings, 2) as new:
+        assert browser.http.get(f"/projects/{new.project}").status_code == 200
+        assert f'href="/projects/{new.project}"' in browser.get("/")
 
 
 def test_texts_of_people_are_shown_as_text(browser, label_studio, session, monkeypatch):
