@@ -25,14 +25,14 @@ READING, COMPACTING = "reading", "compacting"  # claimed by who reads all tasks,
 
 def embed(project: int, generation: int) -> Any:
     """Embed what is missing, a slice at a time; then let the new images take their places. Returns how many were tried."""
-    return perform("embed", project, generation, lambda at: _embed(at, f"embed-{project}-{generation}"))
+    return perform("embed", project, generation, _embed)
 
 
-def _embed(at: JobAtWork, job: str) -> int:
+def _embed(at: JobAtWork) -> int:
     s = at.session
     if not s.state.connected:
         return 0
-    claims = Claims(at.work.redis, s.project, s.backbone, job)
+    claims = at.claims()
     try:
         if not s.index.note(SYNCED_TO):
             if not claims.claim([READING], 1)[1]:

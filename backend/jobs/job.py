@@ -20,6 +20,7 @@ from backend.project.session import Progress, Session
 from backend.project.shared_index import exchanged
 from backend.project.sharing import projects_of, trim_copies
 from backend.project.state import Projects
+from backend.queue.claims import Claims
 from backend.queue.redis_server import RedisUnavailable, connect_redis
 from backend.queue.work import Work
 from backend.settings import Settings, get_settings
@@ -62,6 +63,11 @@ class JobAtWork:
         """Raise Superseded where a later job has begun to write to this project."""
         if not self.work.holds(self.session.project, self.fence):
             raise Superseded(f"Project {self.session.project}: a later job took over")
+
+    def claims(self) -> Claims:
+        """What this job claims of the images that are to go through the session's backbone."""
+        job = get_current_job()
+        return Claims(self.work.redis, self.session.project, self.session.backbone, job.id if job else self.kind)
 
     def wake(self, kind: str, delay: float = 0) -> None:
         """See that a job of `kind` starts for the same project in at most `delay` seconds."""

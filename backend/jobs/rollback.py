@@ -30,7 +30,7 @@ def _roll_back(at: JobAtWork, version: str) -> dict[str, Any]:
     with s.edit() as state:
         state.roll_back_to(version)
     s.use_backbone(old.backbone)
-    embed_first(s)
+    embed_first(at)
     labelled, pool = s.labelled_and_pool()
     recall_published(s, version)
     top_up(s, old, labelled, pool, at.check)

@@ -13,11 +13,11 @@ from backend.learning.foresight import foresee
 from backend.learning.rounds import Labelled, train
 from backend.project.consensus import TIE
 from backend.project.doubts import forget_found
-from backend.project.embedding import embed_tasks, unembedded
+from backend.project.embedding import unembedded
 from backend.project.index import UNLABELLED
 from backend.project.map import has_map
 from backend.project.migration import taken_unjudged
-from backend.project.session import Session
+from backend.project.share import Share, embed_or_wait
 from backend.project.state import ProjectState, finetune_depth
 from backend.queue.redis_server import connect_redis
 from backend.queue.writing import wait_until_written
@@ -52,7 +52,7 @@ def _round(at: JobAtWork) -> dict[str, Any]:
     if s.state.promoting and s.backbones.has(s.state.promoting):
         s.use_backbone(s.state.promoting)
     unjudged = taken_unjudged(s)
-    partial = embed_first(s) or not whole
+    partial = embed_first(at) or not whole
     s.weigh(again=True)
     labelled, pool = s.labelled_and_pool()
     _keep_labels(at, labelled)
@@ -135,18 +135,24 @@ def _finetune_grown(at: JobAtWork, labels: int) -> None:
             state.tuned_labels = labels
 
 
-def embed_first(session: Session) -> bool:
-    """Embed what a queue cannot wait for: labelled images, and a first part of a pool that has hardly any embeddings, which is
-    PLENTY images and as many more as FIRST_SECONDS allow.
+def embed_first(at: JobAtWork) -> bool:
+    """Embed what a queue cannot wait for, beside jobs that embed: labelled images, and a first part of a pool that has hardly
+    any embeddings, which is PLENTY images and as many more as FIRST_SECONDS allow.
 
     Returns whether images are left for the embed job.
     """
-    labelled, others = unembedded(session)
-    unlabelled = session.index.counts()[UNLABELLED]
+    s, claims = at.session, at.claims()
+    labelled, others = unembedded(s)
+    unlabelled = s.index.counts()[UNLABELLED]
     first = others[: FIRST // 2 if labelled else FIRST] if unlabelled - len(others) < PLENTY else []
-    deadline = time.monotonic() + FIRST_SECONDS
-    embed_tasks(session, [*labelled[: FIRST // 2], *first[:PLENTY]])
-    tried = len(first[:PLENTY])
-    if more := first[PLENTY:]:
-        tried += embed_tasks(session, more, deadline - time.monotonic())
-    return len(labelled) > FIRST // 2 or len(others) > tried
+    deadline, tried = time.monotonic() + FIRST_SECONDS, len(first[:PLENTY])
+    try:
+        embed_or_wait(s, claims, [*labelled[: FIRST // 2], *first[:PLENTY]])
+        share = Share(s, claims, first[PLENTY:], lambda: None)
+        tried += share.embed(claims.done(), deadline - time.monotonic(), lambda: False)
+    finally:
+        claims.end()
+    left = len(labelled) > FIRST // 2 or len(others) > tried
+    if not left:
+        claims.finish()
+    return left

@@ -1,5 +1,6 @@
 """What one job embeds of a project's images while others embed the rest."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 from backend.project.embedding import embed_parts
@@ -10,6 +11,8 @@ from model.embedding_loop import Outcome
 
 PART = 64  # images claimed at once: how far apart the last two of several workers end, and how often they ask Redis
 WINDOW = 512  # images looked at in one act on Redis
+HELD_SECONDS = 30.0  # for which images that others have claimed are waited for
+LOOK_SECONDS = 0.5
 
 
 class Share:
@@ -77,3 +80,16 @@ class Share:
         at = self._standing
         done = min(at.done + tried - self._told, at.total)
         self._session.progress(EMBEDDING, done, at.total, seconds_left=at.seconds_left)
+
+
+def embed_or_wait(session: Session, claims: Claims, tasks: Sequence[int]) -> None:
+    """Embed the images of `tasks` that nobody else has claimed, and wait for the others, for HELD_SECONDS at most."""
+    deadline = time.monotonic() + HELD_SECONDS
+    while tasks:
+        share = Share(session, claims, tasks, lambda: None)
+        share.embed(claims.done(), float("inf"), lambda: False)
+        if not share.passed_over or time.monotonic() > deadline:
+            return
+        time.sleep(LOOK_SECONDS)
+        barred = session.index.tasks.barred()  # what others could not read, they keep until they end
+        tasks = [task for task in tasks if task not in barred]

@@ -28,8 +28,6 @@ from backend.queue.redis_server import connect_redis
 from backend.settings import get_settings
 from model import embedding_loop
 from tests.backend.jobs.made_up import Colours
-from tests.backend.queue.test_worker import processes
-from tests.backend.queue.test_worker import processes
 
 redis = connect_redis(get_settings())
 
@@ -174,6 +172,21 @@ def test_a_round_begins_before_the_only_worker_has_embedded_all(make_place):
         assert left(place) > IMAGES / 4
 
 
+@pytest.mark.parametrize("kinds", [("embed", "round"), ("round", "embed")], ids=" before ".join)
+def test_a_round_and_a_job_that_embeds_share_the_images_that_both_want(make_place, kinds):
+    place = make_place(IMAGES)
+    place.label(*range(6))
+    with workers(1, TRAIN), workers(1, EMBED):
+        for kind in kinds:
+            place.work.wake(kind, place.project)
+            wait_for(lambda: embedded_by(place))
+        wait_for(place.live)
+        wait_for(lambda: not left(place) and at_rest(place))
+        with place.session() as session:
+            assert len(session.versions.load(place.live()).tasks) == 6
+    assert set(fetched(place).values()) == {1}
+
+
 def burst(place, most=None):
     """Do the jobs that wait to embed, in this process."""
     Here([EMBED], connection=place.work.redis, serializer=JSONSerializer).work(burst=True, max_jobs=most)
@@ -184,9 +197,9 @@ def turns(monkeypatch):
     """The projects whose images were embedded, job by job of a tenth of a second."""
     projects, real = [], embedding_job._embed
 
-    def noted(at, job):
+    def noted(at):
         projects.append(at.session.project)
-        return real(at, job)
+        return real(at)
 
     monkeypatch.setattr(embedding_job, "_embed", noted)
     monkeypatch.setattr(embedding_job, "EMBED_SLICE", 0.1)
