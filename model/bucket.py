@@ -92,16 +92,17 @@ class Bucket:
             except FileNotFoundError:
                 return ""
 
-    def write(self, name: str, data: bytes | Path, expected: str | None = None) -> str:
+    def write(self, name: str, data: bytes | Path, expected: str | None = None, at_once: bool = False) -> str:
         """Make `data`, or what the file holds, the object `name`; returns its tag.
 
         expected: the tag it must have for that, "" for none at all; None writes in any case. Raises Changed where it has
-        another.
+        another. at_once: see `read`.
         """
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         store = self._store if isinstance(data, bytes) and len(data) < SMALL else self._transfers
+        store = self._at_once if at_once else store
         mode: Any = "overwrite" if expected is None else {"e_tag": expected} if expected else "create"
         with _said(self.url):
             try:

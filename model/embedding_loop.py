@@ -213,6 +213,8 @@ class _Outcomes(Generic[Item]):
         self._outcomes, self._embeddings = [], []
         keys = [self._key(outcome.item) for outcome in outcomes if outcome.error is None]
         if keys:
-            self._store.add(keys, np.stack(embeddings))
+            self._store.refresh()
+            new = ~self._store.has(keys)  # a server embeds what it is asked for without a claim
+            self._store.add(np.array(keys)[new].tolist(), np.stack(embeddings)[new])
         if outcomes:
             self._note(outcomes)

@@ -92,7 +92,8 @@ class EmbeddingStore:
         self._checks = Checks(folder)
 
     def add(self, keys: Sequence[int], embeddings: NDArray[np.floating]) -> None:
-        """Write one shard of `embeddings`, finite, of shape (len(keys), D), rounded to float16. All machines see it after."""
+        """Write one shard of `embeddings`, finite, of shape (len(keys), D), rounded to float16. All machines see it after, but
+        where the mirror is for somebody in a hurry, and the store does not answer: then it is here alone, and made again."""
         if len(keys) != len(embeddings) or embeddings.shape[1:] != (self.dimensions,):
             raise ValueError(f"{len(keys)} keys do not fit embeddings of shape {embeddings.shape}")
         if not keys:
@@ -105,8 +106,13 @@ class EmbeddingStore:
 
         def write(beside: Path) -> None:
             save_file(tensors, beside)
-            if self._mirror:
-                self._mirror.put(shard.name, beside)
+            try:
+                if self._mirror:
+                    self._mirror.put(shard.name, beside)
+            except StoreUnavailable as error:
+                if not self._mirror or not self._mirror.hurried:
+                    raise
+                log.warning("%d embeddings are on this machine alone, and made again later: %s", len(keys), error)
 
         write_atomically(shard, write)
 

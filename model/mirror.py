@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
 
-from model.bucket import Bucket, Listed, StoreUnavailable
+from model.bucket import SMALL, Bucket, Listed, StoreUnavailable
 from model.documents_in_bucket import AWAY_SECONDS, FRESH_SECONDS
 
 log = logging.getLogger(__name__)
@@ -67,13 +67,13 @@ class Mirror:
     ) -> None:
         self.folder = folder
         self.place = f"{bucket.url}/{prefix}".rstrip("/")  # for people
-        self.bucket, self._prefix, self._report, self._hurried = bucket, prefix, report, hurried
+        self.bucket, self._prefix, self._report, self.hurried = bucket, prefix, report, hurried
         self._seen = seen or Seen()
 
     def within(self, name: str, report: Report | None = None) -> "Mirror":
         """The folder `name` below."""
         folder, prefix = self.folder / name, f"{self._prefix}{name}/"
-        return Mirror(self.bucket, folder, prefix, report or self._report, self._seen, self._hurried)
+        return Mirror(self.bucket, folder, prefix, report or self._report, self._seen, self.hurried)
 
     def in_a_hurry(self) -> "Mirror":
         """The same, for whoever rather fails than waits for a bucket that does not answer."""
@@ -92,7 +92,7 @@ class Mirror:
         lenient = at is not None and not certain
         self._refuse_to_wait()
         try:
-            found = self.bucket.objects(self._prefix.rstrip("/"), at_once=lenient or self._hurried)
+            found = self.bucket.objects(self._prefix.rstrip("/"), at_once=lenient or self.hurried)
         except StoreUnavailable as error:
             self._seen.away_until = time.monotonic() + AWAY_SECONDS
             if not lenient:
@@ -104,7 +104,7 @@ class Mirror:
         return Listing(names, True)
 
     def _refuse_to_wait(self) -> None:
-        if self._hurried and time.monotonic() < self._seen.away_until:
+        if self.hurried and time.monotonic() < self._seen.away_until:
             raise StoreUnavailable(f"STORE={self.bucket.url} did not answer a moment ago: see whether it does")
 
     def has(self, name: str) -> bool:
@@ -130,7 +130,7 @@ class Mirror:
             return
         self._refuse_to_wait()
         large = sum(known[name].size for name in missing if name in known) > LARGE
-        if some_will_do and self._hurried and large:
+        if some_will_do and self.hurried and large:
             self._fetch_later(missing)
         else:
             self._fetch(missing)
@@ -167,7 +167,15 @@ class Mirror:
 
     def put(self, name: str, path: Path | None = None) -> None:
         """Put the file in `path`, by default that at its place in `folder`, into the bucket as `name`."""
-        self.bucket.write(self._prefix + name, path or self.folder / name)
+        source = path or self.folder / name
+        at_once = self.hurried and source.stat().st_size < SMALL  # what is large takes its time
+        if at_once:
+            self._refuse_to_wait()
+        try:
+            self.bucket.write(self._prefix + name, source, at_once=at_once)
+        except StoreUnavailable:
+            self._seen.away_until = time.monotonic() + AWAY_SECONDS
+            raise
         self._seen.outdated(self._prefix)
 
     def remove(self, *names: str) -> None:

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from model import embedding_loop
 from model.arithmetic import STREAMS
@@ -64,6 +65,18 @@ def test_every_image_gets_its_own_embedding(run):
     values, found = run.store.get(list(range(n)))
     assert found.all()
     assert values[:, 0].tolist() == [number % 251 for number in range(n)]
+
+
+def test_what_another_has_embedded_meanwhile_is_not_stored_twice(run, tmp_path):
+    def read(number):
+        if number == 5:
+            EmbeddingStore(tmp_path / "store", 3).add([3, 4], np.full((2, 3), 9, np.float32))
+        return image(number)
+
+    assert run(range(6), read) == 6
+    assert run.noted == dict.fromkeys(range(6))
+    shards = (tmp_path / "store").glob("*.safetensors")
+    assert sorted(key for shard in shards for key in load_file(shard)["keys"].tolist()) == list(range(6))
 
 
 def test_what_is_missing_of_an_image_is_told_of_that_image(run):

@@ -1,11 +1,13 @@
 """The embeddings of several machines in one bucket: whatever happens to their copies, none is lost."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from model import embedding_store, mirror
+from model.bucket import Bucket
 from model.embedding_store import COMPACT_ABOVE, EmbeddingStore
 from model.mirror import Mirror
 
@@ -51,6 +53,31 @@ def test_what_one_machine_adds_another_reads_after_its_next_refresh(machine):
     got, found = there.get([2, 1])
     assert found.all()
     assert (got == values(2, 1)).all()
+
+
+def test_whoever_is_in_a_hurry_keeps_its_embeddings_itself_while_the_store_is_away(object_store, tmp_path, monkeypatch):
+    monkeypatch.setattr(mirror, "AWAY_SECONDS", 0.5)
+    bucket = Bucket(object_store.new_folder())
+    hurried = Mirror(bucket, tmp_path / "here").in_a_hurry()
+    here, there = (
+        EmbeddingStore(hurried.folder, WIDTH, hurried),
+        EmbeddingStore(tmp_path / "there", WIDTH, Mirror(bucket, tmp_path / "there")),
+    )
+    here.refresh()
+    with object_store.away():
+        for key, most in ((1, 5), (2, 0.4)):
+            started = time.monotonic()
+            add(here, key)
+            assert time.monotonic() - started < most
+        here.refresh()
+        assert here.missing([1, 2]) == []
+    time.sleep(mirror.AWAY_SECONDS)
+    for store in (here, there):
+        store.refresh()
+        assert store.missing([2]) == [2]  # so that a job embeds it; the first may have arrived after all
+    add(here, 2)
+    there.refresh()
+    assert there.missing([2]) == []
 
 
 def test_what_a_moment_ago_was_seen_will_do_for_those_who_say_so(machine):
@@ -237,7 +264,7 @@ def test_who_is_in_a_hurry_goes_on_while_much_is_fetched_and_has_it_then(machine
     store.refresh()
     assert store.missing([0, 1, 2]) == []
     with monkeypatch.context() as at_leisure:
-        at_leisure.setattr(copies, "_hurried", False)
+        at_leisure.setattr(copies, "hurried", False)
         add(machine("here"), 3)
         store.refresh()
         assert store.missing([3]) == []
