@@ -2,8 +2,11 @@
 
 Each job claims images as it goes. As soon as it has some and leaves others, it wakes the next job, which a free worker takes:
 so as many embed as there are workers, and projects take turns in the queue. Whoever is last sees what there is to do next.
+
+Where another job embeds the whole project with another backbone, it leads, and these take part once they have done their own.
 """
 
+import os
 from typing import Any
 
 from rq import get_current_job
@@ -14,8 +17,9 @@ from backend.project.map import has_map
 from backend.project.moments import SYNCED_TO
 from backend.project.share import Share
 from backend.project.shared_index import take_in
-from backend.queue.claims import Claims
+from backend.queue.claims import Claims, shared_backbone
 from backend.queue.giving_way import GivesWay
+from backend.queue.work import GIVES_WAY
 
 MAP_LATER = 60  # seconds until new images are on the map: more of them may come
 EMBED_SLICE = 30  # seconds of one embed job, so that other projects get their turn
@@ -53,9 +57,28 @@ def _embed(at: JobAtWork) -> int:
         at.wake("embed")
     elif not others_at_work:
         _finish(at, claims, tried)
-        return tried
+        return tried + _take_part(at)
     if tried:
         at.wake("reconcile", EMBED_SLICE)  # once in a slice, however many embed
+    return tried
+
+
+def _take_part(at: JobAtWork) -> int:
+    """Embed, for a slice, with a backbone that is to be used later, beside the job that leads. Returns how many were tried."""
+    s, backbone = at.session, shared_backbone(at.work.redis, at.session.project)
+    if not backbone or not s.backbones.has(backbone):
+        return 0
+    os.nice(GIVES_WAY)
+    s.use_backbone(backbone)
+    claims = at.claims()
+    try:
+        labelled, others = unembedded(s)
+        share = Share(s, claims, [*labelled, *others], lambda: at.wake("embed"))
+        tried = share.embed(claims.done(), EMBED_SLICE, GivesWay(at.work.redis, get_current_job()))
+    finally:
+        claims.end()
+    if share.rest:
+        at.wake("embed")
     return tried
 
 

@@ -27,6 +27,7 @@ from backend.project.index import Row
 from backend.project.outcome import describe_finetuned
 from backend.project.references import References
 from backend.project.session import Session
+from backend.project.share import lead
 from model.backbone import BackboneSpec
 from model.backbone_store import About
 from model.embedding_loop import READERS
@@ -41,6 +42,7 @@ from model.version_store import fingerprint
 log = logging.getLogger(__name__)
 MADE = "made.json"  # in a run's folder: the backbone is there, and what is left is to judge it
 LEARN_FROM = 12  # labelled images, at least
+SLICE = 60  # seconds of embedding the pool, between looks at what is new
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _learn_and_judge(at: JobAtWork, folder: Path, generation: int, depth: str) -
         shutil.rmtree(folder, ignore_errors=True)
         return {"ignored": str(reason)}
     if result["promoted"]:
-        _embed_pool(s, made["backbone"])
+        _embed_pool(at, made["backbone"])
     _finish(s, result | {"seconds": time.time() - started})
     if result["promoted"]:
         at.wake("round")
@@ -238,12 +240,13 @@ def _judge(s: Session, run: Run, name: str) -> dict[str, Any]:
     return verdict.found.as_dict() | {"promoted": promoted, "version": version}
 
 
-def _embed_pool(s: Session, name: str) -> None:
-    """Embed every image of the project with the new backbone, so that the round that publishes with it is a quick one."""
+def _embed_pool(at: JobAtWork, name: str) -> None:
+    """Embed every image of the project with the new backbone, beside workers that have nothing else to embed, so that the round
+    that publishes with it is a quick one."""
+    s = at.session
     s.use_backbone(name)
-    while any(rest := unembedded(s)):
-        embed_tasks(s, [*rest[0], *rest[1]])
-        s.store.compact()
+    while lead(s, at.claims(), SLICE, lambda: at.wake("embed"), lambda: False):
+        time.sleep(1)  # others have the last ones
         s.sync()
 
 

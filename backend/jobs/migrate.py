@@ -1,9 +1,10 @@
 """The job that brings a project to another base backbone: another network, other weights, or what an upgrade of this software
 does otherwise with its images.
 
-All images are embedded beside, a slice at a time, while rounds, queue and /predict go on with the live backbone. A killed job
-goes on where it was: embeddings are there already. Then the base is taken at once where network and weights are the same, and
-else where it is better on random slots, or where somebody said so. The round that follows publishes with it.
+All images are embedded beside, a slice at a time, while rounds, queue and /predict go on with the live backbone; workers that
+have nothing else to embed take part. A killed job goes on where it was: embeddings are there already. Then the base is taken at
+once where network and weights are the same, and else where it is better on random slots, or where somebody said so. The
+round that follows publishes with it.
 """
 
 import logging
@@ -11,15 +12,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rq import get_current_job
 
 from backend.jobs.job import JobAtWork, perform
 from backend.jobs.judging import ConfigChanged, judge
 from backend.jobs.publish import Superseded
-from backend.project.embedding import embed_tasks, unembedded
 from backend.project.index import AWAITED_SECONDS, RETRY_SECONDS, UNUSABLE
 from backend.project.migration import Outcome, Way, about, settle, way_to_go
 from backend.project.outcome import describe_migration
 from backend.project.session import Session
+from backend.project.share import lead
+from backend.queue.giving_way import GivesWay
 
 log = logging.getLogger(__name__)
 SLICE = 60  # seconds of one job, so that new images and other projects get their turn
@@ -41,7 +44,7 @@ def _migrate(at: JobAtWork) -> dict[str, Any]:
     if not way:
         settle(s)
         return {"ignored": "the project has the backbone that it is to have"}
-    wait = _embed_slice(s, way)
+    wait = _embed_slice(at, way)
     if wait is not None:
         at.wake("migrate", wait)
         return s.state.migration
@@ -54,17 +57,15 @@ def _migrate(at: JobAtWork) -> dict[str, Any]:
     return s.state.migration
 
 
-def _embed_slice(s: Session, way: Way) -> int | None:
+def _embed_slice(at: JobAtWork, way: Way) -> int | None:
     """Embed images with the wanted base for some time. Returns the seconds after which to go on, None where all are there."""
-    before = s.state.migration
+    s, before = at.session, at.session.state.migration
     s.use_backbone(way.wanted)
-    labelled, others = unembedded(s)
-    embed_tasks(s, [*labelled, *others], SLICE)
-    s.store.compact()
+    left = lead(s, at.claims(), SLICE, lambda: at.wake("embed"), GivesWay(at.work.redis, get_current_job()))
     tasks, keys = _tasks_and_keys(s)
     there = s.store.has(keys)
     wait, lost = None, 0
-    if any(unembedded(s)):
+    if left:
         wait = BETWEEN
     elif np.isin(tasks[~there], list(s.index.awaited())).any():
         wait = AWAITED_SECONDS

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
-from backend.project.embedding import embed_parts
+from backend.project.embedding import embed_parts, unembedded
 from backend.project.index import Row
 from backend.project.session import Session
 from backend.queue.claims import EMBEDDING, Claims
@@ -82,6 +83,22 @@ class Share:
         self._session.progress(EMBEDDING, done, at.total, seconds_left=at.seconds_left)
 
 
+def lead(session: Session, claims: Claims, seconds: float, more: Callable[[], object], stop: Callable[[], bool]) -> bool:
+    """Embed all images of the project for about `seconds` or until `stop`, beside the jobs which `more` wakes: see Share.
+    Returns whether some have no embedding yet that may be tried."""
+    labelled, others = unembedded(session)
+    claims.share()
+    try:
+        Share(session, claims, [*labelled, *others], more).embed(claims.done(), seconds, stop)
+    finally:
+        claims.end()
+    session.store.compact()
+    left = any(unembedded(session))
+    if not left:
+        claims.finish()
+    return left
+
+
 def embed_or_wait(session: Session, claims: Claims, tasks: Sequence[int]) -> None:
     """Embed the images of `tasks` that nobody else has claimed, and wait for the others, for HELD_SECONDS at most."""
     deadline = time.monotonic() + HELD_SECONDS
@@ -91,5 +108,5 @@ def embed_or_wait(session: Session, claims: Claims, tasks: Sequence[int]) -> Non
         if not share.passed_over or time.monotonic() > deadline:
             return
         time.sleep(LOOK_SECONDS)
-        barred = session.index.tasks.barred()  # what others could not read, they keep until they end
-        tasks = [task for task in tasks if task not in barred]
+        left = set(chain(*unembedded(session)))  # not what others could not read, which they keep until they end
+        tasks = [task for task in tasks if task in left]

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from redis import Redis
 
 from backend.queue.clock import now
+from backend.queue.signs import text
 
 EMBEDDING = "embedding images"  # as the progress of a job tells it
 PACE_SECONDS = 30  # the time left follows from what was done in the last one to two of these
+SHARED_SECONDS = 600  # for which a job lets others take part, unless it says so again
 
 # What the scripts share: KEYS: the claims, a hash of names with the job that holds each; ARGV: now, the job that asks.
 _HOLDS = """
@@ -96,7 +98,7 @@ class Claims:
 
     def __init__(self, redis: Redis, project: int, backbone: str, job: str) -> None:
         self._redis = redis
-        self._job = job
+        self._project, self._backbone, self._job = project, backbone, job
         self._held = f"al:claims:{project}:{backbone}"
         self._progress = f"al:embedded:{project}:{backbone}"
         self._claim, self._release, self._end, self._advance = map(redis.register_script, (CLAIM, RELEASE, END, ADVANCE))
@@ -128,13 +130,28 @@ class Claims:
         left = (total - done) * (moment - since) / (done - before) if done > before and moment > since else None
         return Standing(done, total, left)
 
+    def share(self) -> None:
+        """Let jobs that embed the project's images take some of these too, once they have done their own."""
+        self._redis.set(_shared(self._project), self._backbone, ex=SHARED_SECONDS)
+
     def finish(self) -> bool:
         """Nothing is left to do: the next images are counted from zero. Returns whether no job has said so within a minute."""
         self._redis.delete(self._progress)
+        if shared_backbone(self._redis, self._project) == self._backbone:
+            self._redis.delete(_shared(self._project))
         return bool(self._redis.set(f"{self._progress}:all", 1, nx=True, ex=60))
 
     def _asking(self) -> tuple[int, str]:
         return _seconds(), self._job
+
+
+def shared_backbone(redis: Redis, project: int) -> str:
+    """The backbone beside the live one that all jobs which embed the project's images are to use on them; "" for none."""
+    return text(redis.get(_shared(project)) or "")
+
+
+def _shared(project: int) -> str:
+    return f"al:shared:{project}"
 
 
 def _seconds() -> int:

@@ -23,6 +23,7 @@ from tests.backend.jobs.migrate.made_up import (
     backbone,
     blind,
     due,
+    embed_a_few,
     embed_all,
     marks,
     waits,
@@ -64,7 +65,7 @@ def test_embeddings_of_two_kinds_never_meet(old):
 
 
 def test_rounds_go_on_with_the_live_backbone_meanwhile(old, monkeypatch):
-    monkeypatch.setattr(migrating, "embed_tasks", lambda s, tasks, _: embedding.embed_tasks(s, tasks[:10]))
+    monkeypatch.setattr(migrating, "lead", embed_a_few)
     old.run(migrate)
     old.run(run_round)
     assert old.live() != old.first
@@ -91,7 +92,7 @@ def test_a_job_that_is_killed_goes_on_where_it_was(old, seen, monkeypatch):
 
 
 def test_a_slice_tells_how_far_it_is_and_lets_other_queues_go_before_the_next(old, monkeypatch):
-    monkeypatch.setattr(migrating, "embed_tasks", lambda s, tasks, _: embedding.embed_tasks(s, tasks[:10]))
+    monkeypatch.setattr(migrating, "lead", embed_a_few)
     told = old.run(migrate)
     assert (told["done"], told["total"]) == (10, IMAGES)
     assert "10 of 48 images embedded" in describe_migration(told, old.project)
@@ -134,13 +135,14 @@ def test_a_rollback_to_an_older_backbone_is_not_undone(old):
 
 @pytest.mark.parametrize("images", [10, IMAGES])
 def test_a_rollback_while_images_are_embedded_is_not_undone(old, monkeypatch, images):
-    def meanwhile(s, tasks, _):
-        embedding.embed_tasks(s, tasks[:images])
+    def meanwhile(s, *_):
+        embedding.embed_tasks(s, [task for tasks in embedding.unembedded(s) for task in tasks][:images])
         roll_back(old.project, old.first)
+        return any(embedding.unembedded(s))
 
     old.run(run_round)
     with monkeypatch.context() as slow:
-        slow.setattr(migrating, "embed_tasks", meanwhile)
+        slow.setattr(migrating, "lead", meanwhile)
         old.run(migrate)
     old.run(migrate)
     assert old.live() == old.first

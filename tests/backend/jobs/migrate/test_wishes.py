@@ -4,11 +4,10 @@ from backend.jobs import migrate as migrating
 from backend.jobs.migrate import migrate
 from backend.jobs.reconcile import reconcile
 from backend.jobs.round import run_round
-from backend.project import embedding
 from backend.project.outcome import describe_migration
 from model.backbone_store import About
 from model.metrics import ENOUGH
-from tests.backend.jobs.migrate.made_up import IMAGES, OTHER, THIRD, backbone, blind, due, want
+from tests.backend.jobs.migrate.made_up import IMAGES, OTHER, THIRD, backbone, blind, due, embed_a_few, want
 
 
 def test_it_is_judged_again_where_another_one_was_wished_meanwhile(current, monkeypatch):
@@ -66,7 +65,7 @@ def test_a_wish_that_changes_while_it_is_judged_is_heeded(current, monkeypatch):
 
 def test_a_wish_that_is_given_up_on_the_way_is_forgotten(current, monkeypatch):
     with monkeypatch.context() as slow:
-        slow.setattr(migrating, "embed_tasks", lambda s, tasks, _: embedding.embed_tasks(s, tasks[:10]))
+        slow.setattr(migrating, "lead", embed_a_few)
         want(current, OTHER)
         current.run(migrate)
     assert current.state.migration["done"] == 10
@@ -89,7 +88,7 @@ def test_a_wish_whose_file_is_out_of_reach_for_a_while_is_not_forgotten(current)
 def test_nor_is_what_was_embedded_for_it_removed(current, seen, monkeypatch):
     want(current, OTHER)
     with monkeypatch.context() as slow:
-        slow.setattr(migrating, "embed_tasks", lambda s, tasks, _: embedding.embed_tasks(s, tasks[:10]))
+        slow.setattr(migrating, "lead", embed_a_few)
         current.run(migrate)
     file = current.settings.data_dir / OTHER
     file.rename(file.with_name("elsewhere"))
