@@ -13,7 +13,7 @@ from pathlib import Path
 
 from backend.bench import label_studio as ls
 from backend.bench.plugin import ROOT, Plugin
-from backend.project.state import Projects
+from backend.records.state import Projects
 from backend.settings import Settings
 from backend.simulate.folder import images_by_class
 from backend.status.text import f1

@@ -10,13 +10,13 @@ import numpy as np
 
 from backend.bench.figures import BenchError
 from backend.bench.scale import SHARD
+from backend.index.index import UNLABELLED
 from backend.labelstudio.client import LabelStudio
 from backend.learning.slots import slot_order
-from backend.project.index import UNLABELLED
 from backend.project.session import Session
-from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
 from backend.queue.work import KINDS, Work
+from backend.records.state import Projects
 from backend.settings import get_settings
 from backend.status.values import status
 

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from backend.bench.embed import PIXELS, bare, made_up_photos
 from backend.bench.figures import Bench, Row, Skipped
+from backend.index.index import Index
 from backend.labelstudio.labelling_config import Target, parse_label_config
 from backend.learning.rounds import Rules, rank, train
 from backend.learning.slots import slot_order
 from backend.project.arrays import labelled_and_pool
-from backend.project.index import Index
-from backend.project.sample import KeptSample
+from backend.records.sample import KeptSample
 from backend.settings import Settings
 from model.arithmetic import fastest
 from model.backbone import BackboneSpec, load_backbone

@@ -18,14 +18,14 @@ import numpy as np
 
 from backend.bench.figures import Bench, BenchError, Row
 from backend.bench.requeue import CONFIG, DIMENSIONS, all_unseen, made_up_rules, make_project, requeue, warm_up
+from backend.index.index import Index
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.arrays import labelled_and_pool
-from backend.project.index import Index
 from backend.project.refill import next_images
-from backend.project.sample import KeptSample
-from backend.project.state import Projects
 from backend.queue.redis_server import EmbeddedRedis, connect_redis
 from backend.queue.work import Work
+from backend.records.sample import KeptSample
+from backend.records.state import Projects
 from backend.settings import Settings
 from backend.status.values import status
 from model.documents import DocumentsOnDisk

@@ -20,9 +20,9 @@ from backend.bench.child import Child, free_port
 from backend.bench.figures import Bench, Row
 from backend.bench.plugin import environment
 from backend.processes import session_gives_way
-from backend.project.state import Projects
 from backend.queue.redis_server import EmbeddedRedis
 from backend.queue.worker import NICE
+from backend.records.state import Projects
 from backend.settings import Settings
 
 ROWS = ("webhook.p99", "webhook.p50", "webhook.p99_idle")

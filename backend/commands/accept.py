@@ -4,7 +4,7 @@ import click
 
 from backend.commands.follow import follow
 from backend.commands.shared import CommandError, connected, open_work, project_option, say, with_settings
-from backend.project.wishes import ACCEPT, MOST_CHECKS, TAKE_BACK, VALIDATE, Wishes
+from backend.records.wishes import ACCEPT, MOST_CHECKS, TAKE_BACK, VALIDATE, Wishes
 from backend.settings import Settings
 
 ERROR = 0.02

@@ -8,8 +8,8 @@ from backend.connection import connecting
 from backend.connection.connecting import Wait, Wishes
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.project.sharing import projects_of
-from backend.project.state import new_failure
 from backend.queue.work import DEPTHS, Work
+from backend.records.state import new_failure
 from backend.settings import Settings
 from model.documents_in_bucket import Haste
 

@@ -4,8 +4,8 @@ import click
 
 from backend.commands.follow import follow
 from backend.commands.shared import CommandError, connected, open_work, project_option, say, with_settings
-from backend.project.outcome import describe_finetuned
 from backend.queue.work import DEPTHS
+from backend.records.outcome import describe_finetuned
 from backend.settings import Settings
 
 WHY = "`al-backend status` says why"
@@ -53,7 +53,7 @@ def rollback_command(settings: Settings, project: int, version: str) -> None:
     Example:
       al-backend rollback --project 1 --to al-3-0a1b2c
     """
-    from backend.project.kept import versions_of
+    from backend.records.kept import versions_of
 
     versions_of(connected(settings, project), project).about(version)
     work = open_work(settings)

@@ -12,9 +12,9 @@ import click
 
 from backend.misspelt import misspelt
 from backend.project.sharing import projects_of
-from backend.project.state import DataDirError, Projects
 from backend.queue.redis_server import connect_redis
 from backend.queue.work import FINETUNE, QUEUES, Work
+from backend.records.state import DataDirError, Projects
 from backend.settings import ENV_FILE, Settings, get_settings
 from model.documents_in_bucket import Haste
 

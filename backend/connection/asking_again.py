@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from backend.index.consensus import annotations_of
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.target import ELSEWHERE, EMPTY
-from backend.project.consensus import annotations_of
 from backend.project.session import Session
 from model.documents import Documents
 

@@ -13,9 +13,9 @@ from backend.labelstudio.images import ImageSource
 from backend.labelstudio.labelling_config import Target
 from backend.labelstudio.task_data import TaskDataError
 from backend.labelstudio.wiring import Wiring, webhook_host_trouble
-from backend.project.state import Projects
 from backend.project.wanted import wanted_base
 from backend.queue.work import TRAIN, Work
+from backend.records.state import Projects
 from backend.settings import Settings
 from model.images import ImageError, read
 from model.networks import network

@@ -8,7 +8,7 @@ from backend.connection.differences import differences
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.wiring import Wiring
 from backend.network.transport import request_within
-from backend.project.state import ProjectState
+from backend.records.state import ProjectState
 from backend.settings import Settings
 
 SECONDS = 5.0  # in which Label Studio must answer all that is asked about a project

@@ -14,16 +14,16 @@ from redis.exceptions import RedisError
 from backend.connection import checks
 from backend.connection.checks import CannotConnect, Say
 from backend.connection.differences import SAMPLING, WANTED, wanted_settings
+from backend.index.moments import moment_of
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfig, read_label_config
 from backend.labelstudio.wiring import TAB, TITLE, Wiring
-from backend.project.kept import keep_weights, versions_of
-from backend.project.moments import moment_of
 from backend.project.sharing import projects_of
-from backend.project.state import Projects, ProjectState
 from backend.project.wanted import wanted_base
 from backend.queue.sightings import expect
 from backend.queue.work import Work
+from backend.records.kept import keep_weights, versions_of
+from backend.records.state import Projects, ProjectState
 from backend.settings import Settings
 from model.version_store import VersionStore
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.labelstudio.wiring import TITLE, Row, Wiring
-from backend.project.state import ProjectState
+from backend.records.state import ProjectState
 
 SAMPLING = "Uncertainty sampling"
 WANTED: dict[str, Any] = {  # project settings; `disconnect` puts back what they were

@@ -12,10 +12,10 @@ from backend.labelstudio.labelling_config import LabelConfig, read_label_config
 from backend.labelstudio.wiring import Row, Wiring
 from backend.project.shared_index import known_index
 from backend.project.sharing import projects_of
-from backend.project.state import Projects, ProjectState
 from backend.queue.redis_server import connect_redis
 from backend.queue.waiting import JobFailed, result_of
 from backend.queue.work import Work
+from backend.records.state import Projects, ProjectState
 from backend.settings import Settings
 from model.documents_in_bucket import Haste
 

@@ -46,7 +46,7 @@ def embedded(patient: Patient) -> Finding:
         return ok("no task is there yet")
     from backend.project import embedding  # both bring torch
     from backend.project.session import Session
-    from backend.project.state import NETWORKS
+    from backend.records.state import NETWORKS
 
     task, content = patient.photo
     s = patient.settings

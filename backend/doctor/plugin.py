@@ -9,8 +9,8 @@ from backend.connection.answering import local_url, who_answers
 from backend.doctor.case import House
 from backend.doctor.finding import Finding, ok, warning, wrong
 from backend.project.sharing import bucket_of
-from backend.project.state import ARITHMETIC, DataDirError
 from backend.project.wanted import check_settings
+from backend.records.state import ARITHMETIC, DataDirError
 from backend.settings import SettingsError
 from model.bucket import Changed
 from model.weights_file import WeightsError

@@ -5,9 +5,9 @@ from functools import partial
 from backend.connection.differences import setting_differences
 from backend.doctor.case import House, Patient
 from backend.doctor.finding import WARNING, WRONG, Finding, ok, warning, wrong
+from backend.index.moments import moment_of
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfigError
-from backend.project.moments import moment_of
 from backend.queue.sightings import sighted, trouble_with
 
 

@@ -9,7 +9,7 @@ from backend.doctor.case import Patient
 from backend.doctor.finding import Finding, ok, warning, wrong
 from backend.labelstudio.wiring import TITLE
 from backend.learning.places import LAST
-from backend.project.kept import versions_of
+from backend.records.kept import versions_of
 
 
 def sampling(patient: Patient) -> Finding:

@@ -8,7 +8,7 @@ from typing import Any
 from backend import __version__
 from backend.export.labelled import Answers
 from backend.export.measured import Measured
-from backend.project.history import figures_of
+from backend.records.history import figures_of
 from backend.status.text import f1
 from model.backbone_note import BackboneNote, title_of
 from model.version_store import Version

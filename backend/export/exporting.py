@@ -17,12 +17,12 @@ from backend.export.folder import ExportError, check_free, whole_folder
 from backend.export.labelled import Answers, fetch_images, read_answers, write_labels
 from backend.export.measured import Measured, measure_difference
 from backend.export.predictions import embed_missing, write_predictions
+from backend.index.index import LABELLED, Row
+from backend.index.moments import moment_of
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfigError
 from backend.labelstudio.several import names_of
 from backend.project.arrays import labelled_and_pool
-from backend.project.index import LABELLED, Row
-from backend.project.moments import moment_of
 from backend.project.session import Session
 from backend.status.values import version_values
 from model.backbone_note import BackboneNote

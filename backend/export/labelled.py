@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from backend.export.tables import BETWEEN, write_table
+from backend.index.consensus import annotations_of
+from backend.index.index import LABELLED, Row
 from backend.labelstudio.labelling_config import Target
 from backend.labelstudio.several import names_of
-from backend.project.consensus import annotations_of
-from backend.project.index import LABELLED, Row
 from backend.project.references import References
 from backend.project.session import Session
 from model.image_files import format_of

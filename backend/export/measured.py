@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from backend.index.index import Row
 from backend.labelstudio.client import LabelStudioError
-from backend.project.index import Row
 from backend.project.references import References
 from backend.project.session import Session
 from model.head import Head

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backend.export.tables import names_in, write_table
+from backend.index.index import LABELLED, Row
 from backend.labelstudio.client import LabelStudioError
 from backend.project.embedding import embed
-from backend.project.index import LABELLED, Row
 from backend.project.session import Session
 from model.set_metrics import predicted_sets
 from model.version_store import Version

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from backend.index.index import ACCEPTED, UNLABELLED
 from backend.jobs.job import JobAtWork, perform
 from backend.jobs.publish import import_each, stored_predictions
 from backend.labelstudio.accepted import VERSION, Mark, accepted_mark, marked
 from backend.project.accepting import NotNow, freeze, usable
-from backend.project.index import ACCEPTED, UNLABELLED
 from backend.project.session import Session
 from backend.project.validation import Frozen, Promise
-from backend.project.wishes import ACCEPT, MOST_CHECKS, TAKE_BACK, VALIDATE, Wishes
+from backend.records.wishes import ACCEPT, MOST_CHECKS, TAKE_BACK, VALIDATE, Wishes
 from backend.status.accepting import accepted_text, asked_text, nothing_text
 
 ANNOTATIONS = "annotations"  # what labels are accepted as; predictions otherwise

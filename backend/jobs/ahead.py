@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
+from backend.index.index import UNLABELLED
 from backend.jobs.publish import publish_more
 from backend.learning.ahead import at_the_head
 from backend.learning.places import places_between
 from backend.learning.rounds import Labelled, Pool
-from backend.project.index import UNLABELLED
 from backend.project.session import Session
 from model.version_store import Version
 

@@ -10,15 +10,15 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 
+from backend.index.answers import Wanted
+from backend.index.consensus import TIE
+from backend.index.weighing import doubtful_tasks
 from backend.jobs.publish import publish_more
 from backend.labelstudio.client import LabelStudioError
 from backend.learning.places import LAST
 from backend.learning.rounds import Ranking
 from backend.learning.weighing import AT_MOST
-from backend.project.answers import Wanted
-from backend.project.consensus import TIE
 from backend.project.session import Session
-from backend.project.weighing import doubtful_tasks
 
 MOST_MORE = 3  # people beyond what the project wants, that a task is given to by itself: some images nobody can tell
 FIRST = 0.0  # places of the queue lie above

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from backend.jobs.job import JobAtWork, perform
 from backend.learning.rounds import Labelled
-from backend.project.doubts import Doubt, Found, write_found
 from backend.project.session import Session
+from backend.records.doubts import Doubt, Found, write_found
 from model.doubts import find_doubts, find_set_doubts
 from model.head import Head, cross_fit
 from model.learner import Learner

@@ -11,15 +11,15 @@ from typing import Any
 
 from rq import get_current_job
 
+from backend.index.moments import SYNCED_TO
 from backend.jobs.job import JobAtWork, perform
 from backend.project.embedding import unembedded
-from backend.project.map import has_map
-from backend.project.moments import SYNCED_TO
 from backend.project.share import Share
 from backend.project.shared_index import take_in
 from backend.queue.claims import Claims, shared_backbone
 from backend.queue.giving_way import GivesWay
 from backend.queue.work import GIVES_WAY
+from backend.records.map import has_map
 
 MAP_LATER = 60  # seconds until new images are on the map: more of them may come
 EMBED_SLICE = 30  # seconds of one embed job, so that other projects get their turn

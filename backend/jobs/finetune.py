@@ -17,17 +17,17 @@ from typing import Any
 
 import numpy as np
 
+from backend.index.index import Row
 from backend.jobs.job import JobAtWork, perform
 from backend.jobs.judging import ConfigChanged, judge, keep_version
 from backend.jobs.publish import Superseded
 from backend.learning.promotion import Split, split
 from backend.learning.rounds import Labelled
 from backend.project.embedding import embed_tasks, note_errors, unembedded
-from backend.project.index import Row
-from backend.project.outcome import describe_finetuned
 from backend.project.references import References
 from backend.project.session import Session
 from backend.project.share import lead
+from backend.records.outcome import describe_finetuned
 from model.backbone import BackboneSpec
 from model.backbone_store import About
 from model.embedding_loop import READERS

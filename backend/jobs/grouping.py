@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from backend.learning.groups import LookAlikes, find_groups
 from backend.learning.rounds import Labelled, Pool, Ranking
-from backend.project.groups import Group
 from backend.project.session import Session
+from backend.records.groups import Group
 from model.head import Head
 
 

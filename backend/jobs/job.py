@@ -11,18 +11,18 @@ from typing import Any
 from redis.exceptions import RedisError
 from rq import Retry, get_current_job
 
+from backend.index.index_file import IndexUnavailable
 from backend.jobs.publish import Superseded
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfigError
 from backend.project.fitting import why_unfit
-from backend.project.index_file import IndexUnavailable
 from backend.project.session import Progress, Session
 from backend.project.shared_index import exchanged
 from backend.project.sharing import projects_of, trim_copies
-from backend.project.state import Projects
 from backend.queue.claims import Claims
 from backend.queue.redis_server import RedisUnavailable, connect_redis
 from backend.queue.work import Work
+from backend.records.state import Projects
 from backend.settings import Settings, get_settings
 from model.bucket import Changed, StoreUnavailable
 from model.documents_in_bucket import Haste

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.jobs.job import JobAtWork, perform
-from backend.project.map import Map, read_map
 from backend.project.session import Session
+from backend.records.map import Map, read_map
 from model.backbone_store import kept_embeddings
 from model.embedding_store import EmbeddingStore
 from model.layout import DIMENSIONS, among_neighbours, plane

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from rq import get_current_job
 
+from backend.index.index import AWAITED_SECONDS, RETRY_SECONDS, UNUSABLE
 from backend.jobs.job import JobAtWork, perform
 from backend.jobs.judging import ConfigChanged, judge
 from backend.jobs.publish import Superseded
-from backend.project.index import AWAITED_SECONDS, RETRY_SECONDS, UNUSABLE
 from backend.project.migration import Outcome, Way, about, settle, way_to_go
-from backend.project.outcome import describe_migration
 from backend.project.session import Session
 from backend.project.share import lead
 from backend.queue.giving_way import GivesWay
+from backend.records.outcome import describe_migration
 
 log = logging.getLogger(__name__)
 SLICE = 60  # seconds of one job, so that new images and other projects get their turn

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from backend.connection.differences import setting_differences, wiring_differences
+from backend.index.index import ACCEPTED, SKIPPED, UNLABELLED
 from backend.jobs.ahead import let_labelled_go, move_ahead
 from backend.jobs.asked import ask_about_doubts, ask_about_ties, serve_asked
 from backend.jobs.describe import describe
@@ -21,7 +22,6 @@ from backend.learning.audit import audited
 from backend.learning.places import LAST
 from backend.learning.rounds import Labelled, Pool, place_outside_queue
 from backend.project.embedding import unembedded
-from backend.project.index import ACCEPTED, SKIPPED, UNLABELLED
 from backend.project.migration import keep_instead, settle, way_to_go
 from backend.project.refill import next_images
 from backend.project.session import Session

@@ -4,6 +4,8 @@ import time
 from contextlib import closing
 from typing import Any
 
+from backend.index.consensus import TIE
+from backend.index.index import UNLABELLED
 from backend.jobs.asked import behind_asked, has_doubtful
 from backend.jobs.grouping import keep_groups
 from backend.jobs.job import JobAtWork, TryLater, perform
@@ -11,16 +13,14 @@ from backend.jobs.publish import Superseded, config_unchanged, publish, switch
 from backend.learning.ahead import rank_behind
 from backend.learning.foresight import foresee
 from backend.learning.rounds import Labelled, train
-from backend.project.consensus import TIE
-from backend.project.doubts import forget_found
 from backend.project.embedding import unembedded
-from backend.project.index import UNLABELLED
-from backend.project.map import has_map
 from backend.project.migration import taken_unjudged
 from backend.project.share import Share, embed_or_wait
-from backend.project.state import ProjectState, finetune_depth
 from backend.queue.redis_server import connect_redis
 from backend.queue.writing import wait_until_written
+from backend.records.doubts import forget_found
+from backend.records.map import has_map
+from backend.records.state import ProjectState, finetune_depth
 from backend.settings import get_settings
 from model.networks import network
 from model.version_store import VersionError, fingerprint

@@ -5,12 +5,12 @@ from typing import Any
 
 from starlette.responses import Response
 
+from backend.index.index import ACCEPTED
 from backend.labelstudio.several import SEVERAL_CHOICES
 from backend.pages.visit import Page, Visit
-from backend.project.index import ACCEPTED
 from backend.project.shared_index import known_index
 from backend.project.validation import Look, Validation, look
-from backend.project.wishes import ACCEPT, MOST_CHECKS, TAKE_BACK, VALIDATE, Wishes
+from backend.records.wishes import ACCEPT, MOST_CHECKS, TAKE_BACK, VALIDATE, Wishes
 from backend.status.accepting import audit_text, audit_values, decision_text, images, percent, plan_text
 
 AT_ONCE = 2  # pages that read every task of a project

@@ -3,8 +3,8 @@
 from starlette.responses import Response
 
 from backend.pages.visit import Page, Visit
-from backend.project.ahead import Ahead, TooManyAhead
 from backend.project.shared_index import known_index
+from backend.records.ahead import Ahead, TooManyAhead
 
 BOX = "task:"  # begins the names of the boxes by which images are chosen
 

@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from backend.index.index_file import IndexUnavailable
 from backend.labelstudio.client import LabelStudioError
 from backend.pages import accept, ahead, doubts, find, groups, images, jobs, login, overview, people, progress, queue, versions
 from backend.pages import map as map_pages
@@ -24,10 +25,9 @@ from backend.pages.accounts import Accounts
 from backend.pages.policy import policy
 from backend.pages.thumbnails import Thumbnails
 from backend.pages.visit import House, Page, Visit
-from backend.project.index_file import IndexUnavailable
-from backend.project.state import Projects
 from backend.queue.redis_server import RedisUnavailable
 from backend.queue.work import Work
+from backend.records.state import Projects
 from backend.settings import Settings
 from model.bucket import Changed, StoreUnavailable
 

@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.responses import Response
 
+from backend.index.index import UNLABELLED
 from backend.pages.kept import Kept, kept
 from backend.pages.queue import AT_ONCE
 from backend.pages.visit import Page, Visit
-from backend.project.index import UNLABELLED
 from backend.project.likeness import distances_to
 from model.images import ImageError
 

@@ -4,12 +4,12 @@ import logging
 
 from starlette.responses import Response
 
+from backend.index.index import Row
+from backend.index.index_file import IndexUnavailable
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfigError
 from backend.pages.thumbnails import LONGEST
 from backend.pages.visit import Page, Visit
-from backend.project.index import Row
-from backend.project.index_file import IndexUnavailable
 from backend.project.shared_index import known_index
 from model.images import ImageError
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+from backend.index.index import Index
 from backend.pages.visit import Visit
-from backend.project.ahead import Ahead
-from backend.project.index import Index
-from backend.project.kept import versions_of
 from backend.project.shared_index import open_index
-from backend.project.state import ProjectState
+from backend.records.ahead import Ahead
+from backend.records.kept import versions_of
+from backend.records.state import ProjectState
 from model.backbone_store import kept_embeddings
 from model.embedding_store import EmbeddingStore
 from model.version_store import Version, VersionError

@@ -7,15 +7,15 @@ from typing import TypeVar
 
 from starlette.responses import Response
 
+from backend.index.index import Index
+from backend.index.index_file import IndexUnavailable
 from backend.labelstudio.several import names_of
 from backend.pages import curve
 from backend.pages.confusion import CLASSES, Confusion
 from backend.pages.visit import Page, Visit
-from backend.project.history import History, summary
-from backend.project.index import Index
-from backend.project.index_file import IndexUnavailable
-from backend.project.kept import versions_of
 from backend.project.shared_index import known_index
+from backend.records.history import History, summary
+from backend.records.kept import versions_of
 from backend.status.figures import HARDLY, UNSURE, WORTH_IT, accuracy, f1, outlook
 from backend.status.stopping import stopping_text
 from backend.status.values import status

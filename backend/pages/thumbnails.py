@@ -4,10 +4,10 @@ import io
 from dataclasses import dataclass
 from functools import cached_property
 
+from backend.index.index import Row
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.images import ImageSource
 from backend.labelstudio.labelling_config import Target, parse_label_config
-from backend.project.index import Row
 from backend.project.references import References
 from backend.settings import Settings
 from model.images import read

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from backend.pages.visit import Page, Visit
-from backend.project.kept import versions_of
+from backend.records.kept import versions_of
 from backend.status.figures import f1
 from backend.status.values import version_values
 from model.version_store import VersionError

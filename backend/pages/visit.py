@@ -13,8 +13,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from backend.labelstudio.client import LabelStudio
 from backend.pages.accounts import Account, Accounts
 from backend.pages.thumbnails import Thumbnails
-from backend.project.state import Projects
 from backend.queue.work import Work
+from backend.records.state import Projects
 from backend.settings import Settings
 from model.documents import Documents
 

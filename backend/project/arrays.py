@@ -5,12 +5,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.index.consensus import ACCEPTED, LABELLED, UNLABELLED
+from backend.index.tasks import TaskArrays
 from backend.labelstudio.several import names_of
 from backend.learning.audit import audited
 from backend.learning.random_sample import RandomSample
 from backend.learning.rounds import Labelled, Pool
-from backend.project.consensus import ACCEPTED, LABELLED, UNLABELLED
-from backend.project.tasks import TaskArrays
 from model.embedding_store import EmbeddingStore
 from model.stored_embeddings import embeddings_of
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.index.index import LABELLED, UNUSABLE, Row
 from backend.labelstudio.client import LabelStudioError
 from backend.learning.slots import slot_order
-from backend.project.index import LABELLED, UNUSABLE, Row
 from backend.project.references import References
 from backend.project.session import Session
-from backend.project.state import ARITHMETIC, NETWORKS
 from backend.queue.claims import EMBEDDING
+from backend.records.state import ARITHMETIC, NETWORKS
 from backend.settings import Settings
 from model.arithmetic import check_available
 from model.backbone import Backbone, BackboneSpec, backbone_name, load_backbone

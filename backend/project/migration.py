@@ -8,7 +8,7 @@ what `Outcome` has. A base that was not taken is not tried again until the label
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from backend.project.index import LABELLED
+from backend.index.index import LABELLED
 from backend.project.session import Session
 from model.backbone import backbone_name
 from model.backbone_note import BackboneNote, title_of

@@ -4,9 +4,9 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
+from backend.index.index import Row, image_reference
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.labelling_config import Target
-from backend.project.index import Row, image_reference
 from model.images import ImageError
 
 TOGETHER = 50  # tasks asked for at once; a reference may be a whole image in a data: URI, which is asked for alone

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.index.index import UNLABELLED, Index
 from backend.learning.places import refill_places
 from backend.learning.rounds import Labelled, Pool, Ranking, Rules, rank_anyway
-from backend.project.index import UNLABELLED, Index
 from model.version_store import Version
 
 NOTHING = Ranking(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, bool), None)

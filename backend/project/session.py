@@ -7,32 +7,32 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
+from backend.index.accepted import sync_accepted
+from backend.index.first_tasks import sync_first
+from backend.index.index import UNLABELLED, Index, Row, image_reference
+from backend.index.index_file import IndexLost
+from backend.index.moments import moment_of
+from backend.index.sync import sync_index
+from backend.index.weighing import weigh_answers
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.images import ImageSource
 from backend.labelstudio.labelling_config import Target, parse_label_config
 from backend.learning.ahead import First
 from backend.learning.rounds import Labelled, Pool, Rules
-from backend.project.accepted import sync_accepted
-from backend.project.ahead import Ahead
 from backend.project.arrays import labelled_and_pool
-from backend.project.doubts import Right, clear_found
-from backend.project.first_tasks import sync_first
-from backend.project.groups import Groups
-from backend.project.index import UNLABELLED, Index, Row, image_reference
-from backend.project.index_file import IndexLost
-from backend.project.learned import Learned
-from backend.project.map import forget_map
-from backend.project.moments import moment_of
 from backend.project.references import References
-from backend.project.sample import KeptSample
 from backend.project.shared_index import open_index, put_there, shared_index, take_in
 from backend.project.sharing import projects_of
-from backend.project.state import NETWORKS, ProjectState
-from backend.project.sync import sync_index
 from backend.project.validation import Validation
 from backend.project.wanted import wanted_base
-from backend.project.weighing import weigh_answers
-from backend.project.wishes import Wishes
+from backend.records.ahead import Ahead
+from backend.records.doubts import Right, clear_found
+from backend.records.groups import Groups
+from backend.records.learned import Learned
+from backend.records.map import forget_map
+from backend.records.sample import KeptSample
+from backend.records.state import NETWORKS, ProjectState
+from backend.records.wishes import Wishes
 from backend.settings import Settings
 from model.backbone import kept_name
 from model.backbone_store import BackboneStore

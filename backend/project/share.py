@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
+from backend.index.index import Row
 from backend.project.embedding import embed_parts, unembedded
-from backend.project.index import Row
 from backend.project.session import Session
 from backend.queue.claims import EMBEDDING, Claims
 from model.embedding_loop import Outcome

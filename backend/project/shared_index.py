@@ -16,9 +16,9 @@ from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from backend.project.index import Index
-from backend.project.index_file import IndexUnavailable, SnapshotUnusable
-from backend.project.state import PROJECTS, Projects
+from backend.index.index import Index
+from backend.index.index_file import IndexUnavailable, SnapshotUnusable
+from backend.records.state import PROJECTS, Projects
 from model.bucket import Bucket, Changed
 from model.files import locked
 

@@ -10,8 +10,8 @@ from threading import Event
 
 from redis.exceptions import LockError, RedisError
 
-from backend.project.state import PROJECTS, Projects
 from backend.queue.redis_server import connect_redis
+from backend.records.state import PROJECTS, Projects
 from backend.settings import Settings
 from model.bucket import Bucket, StoreUnavailable
 from model.copies import trim

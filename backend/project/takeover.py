@@ -12,7 +12,7 @@ from pathlib import Path
 
 from backend.project.shared_index import INDEX, put_there, shared_index
 from backend.project.sharing import bucket_of, projects_of, projects_without_store
-from backend.project.state import ARITHMETIC, FORMAT_NOTE, IDENTITY, PROJECTS, Projects
+from backend.records.state import ARITHMETIC, FORMAT_NOTE, IDENTITY, PROJECTS, Projects
 from backend.settings import Settings
 from model.bucket import Bucket, Changed
 from model.files import locked

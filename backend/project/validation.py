@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from backend.index.consensus import ACCEPTED, UNLABELLED
+from backend.index.tasks import Tasks
 from backend.learning.promise import Checks, Decision, Population, decide
-from backend.project.consensus import ACCEPTED, UNLABELLED
-from backend.project.tasks import Tasks
 from model.documents import Documents
 from strategies.arrays.hashing import uniform_hash
 

@@ -23,12 +23,12 @@ from starlette.middleware import Middleware
 from backend.connection.answering import PLUGIN
 from backend.labelstudio.labelling_config import LabelConfigError, parse_label_config
 from backend.pages.app import create_pages, owns
-from backend.project.kept import versions_of
 from backend.project.sharing import projects_of
-from backend.project.state import Projects
 from backend.queue.redis_server import RedisUnavailable, connect_redis
 from backend.queue.sightings import expected, sight, trouble_with
 from backend.queue.work import Work
+from backend.records.kept import versions_of
+from backend.records.state import Projects
 from backend.server import reason
 from backend.server.auth import BasicAuth
 from backend.server.beside import Beside

@@ -16,11 +16,11 @@ from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfigError
 from backend.labelstudio.wiring import Wiring
 from backend.project.sharing import projects_of
-from backend.project.state import DataDirError, new_failure
 from backend.queue.redis_server import RedisUnavailable, connect_redis
 from backend.queue.sightings import begin, end
 from backend.queue.waiting import JobFailed, result_of
 from backend.queue.work import Work
+from backend.records.state import DataDirError, new_failure
 from backend.settings import Settings
 from model.bucket import Changed, StoreUnavailable
 from model.documents_in_bucket import Haste

@@ -12,10 +12,10 @@ from typing import Any
 from backend.labelstudio.accepted import accepted_mark
 from backend.labelstudio.labelling_config import LabelConfigError, parse_label_config
 from backend.project.sharing import projects_of
-from backend.project.state import ProjectState, finetune_depth
-from backend.project.wishes import TAKE_BACK, Wishes
 from backend.queue.signs import hear
 from backend.queue.work import Work
+from backend.records.state import ProjectState, finetune_depth
+from backend.records.wishes import TAKE_BACK, Wishes
 from backend.server.bodies import BadRequest, project_id, shown, text
 from backend.settings import Settings
 from model.documents_in_bucket import Haste

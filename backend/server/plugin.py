@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from label_studio_ml.model import LabelStudioMLBase
 
+from backend.index.listed import task_id
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfigError, parse_label_config
 from backend.learning.places import LAST
 from backend.learning.rounds import place_outside_queue
 from backend.project.embedding import embed
-from backend.project.listed import task_id
 from backend.project.session import Session
 from backend.queue.redis_server import connect_redis
 from backend.queue.work import Work

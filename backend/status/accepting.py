@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend.project.index import Index
+from backend.index.index import Index
 from model.documents import Documents
 
 if TYPE_CHECKING:  # these bring scipy, which the help of commands does without

@@ -1,7 +1,7 @@
 """What several people's answers still wait for: tasks that fewer have answered than are wanted, and ties."""
 
-from backend.project.consensus import TIE
-from backend.project.index import LABELLED, Index
+from backend.index.consensus import TIE
+from backend.index.index import LABELLED, Index
 
 NOBODY = {"half_labelled": 0, "ties_asked": 0, "ties_alone": 0}
 

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from backend.connection.comparison import GONE, THERE, UNREACHABLE
-from backend.project.outcome import DEPTH_NAMES, describe_finetuned, describe_migration
 from backend.queue.work import QUEUES, TRAIN
+from backend.records.outcome import DEPTH_NAMES, describe_finetuned, describe_migration
 from backend.status.accepting import audit_text, checks_text
 from backend.status.figures import accuracy, f1, live_version, outlook
 from backend.status.jobs import describe_job

@@ -11,17 +11,17 @@ from rq import Worker
 from rq.worker import BaseWorker
 
 from backend.connection.comparison import THERE, Comparer, Known, Standing
-from backend.project.ahead import Ahead
-from backend.project.history import summary
-from backend.project.index import UNLABELLED
-from backend.project.index_file import IndexUnavailable
-from backend.project.kept import note_of, versions_of
+from backend.index.index import UNLABELLED
+from backend.index.index_file import IndexUnavailable
 from backend.project.shared_index import known_index
 from backend.project.sharing import projects_of
-from backend.project.state import DataDirError, Projects, ProjectState, finetune_depth
 from backend.queue.sightings import sighted, trouble_with
 from backend.queue.signs import unfit_of
 from backend.queue.work import FINETUNE, QUEUES, Work
+from backend.records.ahead import Ahead
+from backend.records.history import summary
+from backend.records.kept import note_of, versions_of
+from backend.records.state import DataDirError, Projects, ProjectState, finetune_depth
 from backend.settings import Settings
 from backend.status.accepting import NONE, accepting_values
 from backend.status.jobs import jobs_values

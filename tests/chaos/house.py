@@ -17,9 +17,9 @@ from safetensors.numpy import load_file, save_file
 
 from backend.bench.label_studio import label_config
 from backend.bench.plugin import Plugin
-from backend.project.state import Projects
 from backend.queue.redis_server import connect_redis
 from backend.queue.work import TRAIN
+from backend.records.state import Projects
 from backend.settings import Settings
 from model.version_store import VersionError, VersionStore
 from tests.label_studio_in_memory import TOKEN, LabelStudioInMemory

@@ -7,8 +7,8 @@ from axe_playwright_python.sync_playwright import Axe
 
 from backend.bench.label_studio import name_of
 from backend.labelstudio.accepted import MARK, VERSION
-from backend.project.state import Projects
 from backend.project.validation import Validation
+from backend.records.state import Projects
 from tests.conftest import every_prediction
 from tests.e2e.conftest import Annotator, first, wait_until
 from tests.e2e.editor import TICKED

@@ -13,8 +13,8 @@ import pytest
 import torch
 from rq import Worker
 
-from backend.project.state import Projects
 from backend.queue.work import FINETUNE
+from backend.records.state import Projects
 from model.backbone_store import About, BackboneStore
 from model.metrics import ENOUGH
 from model.torch_backbone import load_resnet, save_module

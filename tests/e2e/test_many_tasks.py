@@ -60,7 +60,7 @@ def test_a_reading_that_breaks_off_loses_no_label(house, project, monkeypatch):
         with pytest.raises(LabelStudioError):
             session.sync()
         monkeypatch.setattr(session.label_studio, "tasks", whole)
-        monkeypatch.setattr("backend.project.sync.OVERLAP", timedelta(0))
+        monkeypatch.setattr("backend.index.sync.OVERLAP", timedelta(0))
         session.sync()
         assert {row.task for row in session.index.rows() if row.label} >= {tasks[0], tasks[-2]}
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from rq import Worker
 
-from backend.project.state import ARITHMETIC, Projects
 from backend.queue.work import EMBED
+from backend.records.state import ARITHMETIC, Projects
 from model.backbone import BackboneSpec, backbone_name
 from model.backbone_note import OLD_PREPROCESSING
 from model.embedding_shard import read_keys

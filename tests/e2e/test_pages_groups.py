@@ -7,9 +7,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from backend.bench.label_studio import name_of
+from backend.index.index import Index
 from backend.learning.slots import SEED
-from backend.project.groups import Groups
-from backend.project.index import Index
+from backend.records.groups import Groups
 from model.documents import DocumentsOnDisk
 from strategies.arrays.hashing import uniform_hash
 from tests.e2e.conftest import Annotator, first, wait_until

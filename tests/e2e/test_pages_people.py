@@ -6,9 +6,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from backend.bench.label_studio import name_of
-from backend.project.doubts import read_found
-from backend.project.index import Index
-from backend.project.state import Projects
+from backend.index.index import Index
+from backend.records.doubts import read_found
+from backend.records.state import Projects
 from tests.e2e.conftest import Annotator, first, wait_until
 from tests.e2e.person import DESK, PHONE, Person
 

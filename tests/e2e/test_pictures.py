@@ -13,9 +13,9 @@ from PIL import Image
 
 from backend.bench import label_studio as ls
 from backend.pages.visit import TABS
-from backend.project.map import has_map
-from backend.project.state import Projects
 from backend.queue.work import Work
+from backend.records.map import has_map
+from backend.records.state import Projects
 from backend.simulate.folder import images_by_class
 from tests.conftest import ROOT
 from tests.e2e.conftest import Annotator, second_plugin, wait_until

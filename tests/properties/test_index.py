@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend.index.consensus import LABELLED, UNUSABLE, consensus
+from backend.index.index import Index
+from backend.index.listed import task_id
+from backend.index.moments import newest_change
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.labelstudio.redaction import redact
 from backend.labelstudio.task_data import look_up
-from backend.project.consensus import LABELLED, UNUSABLE, consensus
-from backend.project.index import Index
-from backend.project.listed import task_id
-from backend.project.moments import newest_change
 from tests.properties.made_up import ANNOTATIONS, ANYTHING, DATA, GOOD, TASKS, TEXT
 
 TARGET = parse_label_config(GOOD)

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from backend.project.agreement import last_by_each
-from backend.project.answers import Answer
-from backend.project.doubts import Doubt, Found, Right, latest_found
-from backend.project.index import Index
+from backend.index.agreement import last_by_each
+from backend.index.answers import Answer
+from backend.index.index import Index
+from backend.records.doubts import Doubt, Found, Right, latest_found
 from model.documents import Documents
 
 SHOWN = 24  # of each kind

@@ -6,8 +6,8 @@ from backend.labelstudio.several import shown
 from backend.pages.doubts.listed import Listed, look
 from backend.pages.people.names import names_for
 from backend.pages.visit import Page, Visit
-from backend.project.doubts import Right
 from backend.project.shared_index import known_index
+from backend.records.doubts import Right
 
 AT_ONCE = 2  # pages that read every answer of a project
 AGAIN, RIGHT = "again", "right"  # what a form asks for

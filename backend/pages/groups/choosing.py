@@ -9,12 +9,12 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.index.index import UNLABELLED, Row
 from backend.learning.slots import SEED
 from backend.pages.groups.decisions import Decisions
 from backend.pages.groups.holds import LEAST, Holds
 from backend.pages.kept import Kept
-from backend.project.groups import Group, Groups
-from backend.project.index import UNLABELLED, Row
+from backend.records.groups import Group, Groups
 from strategies.arrays.hashing import uniform_hash
 
 

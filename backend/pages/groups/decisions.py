@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from redis import Redis
 
-from backend.project.groups import Group
+from backend.records.groups import Group
 
 KEPT_SECONDS = 12 * 3600  # as long as a login lasts without a page
 RECENT = 20  # decisions that can be undone, one after the other

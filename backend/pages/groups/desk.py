@@ -15,8 +15,8 @@ from backend.pages.groups.holds import Holds
 from backend.pages.groups.writing import work_off
 from backend.pages.kept import Kept
 from backend.pages.visit import Visit
-from backend.project.ahead import Ahead
-from backend.project.groups import Group, Groups
+from backend.records.ahead import Ahead
+from backend.records.groups import Group, Groups
 
 WRITERS = CapacityLimiter(4)  # people whose labels are written at a time; others wait, and hold no thread that a webhook needs
 LONGEST_SECONDS = 300.0  # that somebody looks at one image; whoever takes longer was away

@@ -14,8 +14,8 @@ from backend.pages.groups.keys import codes
 from backend.pages.groups.said import is_pending, told
 from backend.pages.kept import kept
 from backend.pages.visit import Page, Visit
-from backend.project.ahead import TooManyAhead
-from backend.project.groups import ASKED
+from backend.records.ahead import TooManyAhead
+from backend.records.groups import ASKED
 
 AT_ONCE = 4  # of each of these pages
 LARGEST = 40  # images of a group: more do not fit on a screen

@@ -10,9 +10,9 @@ from backend.pages.map import plotting
 from backend.pages.map.points import points
 from backend.pages.policy import policy
 from backend.pages.visit import Page, Visit
-from backend.project.ahead import MOST
-from backend.project.map import has_map, read_map
 from backend.project.shared_index import open_index
+from backend.records.ahead import MOST
+from backend.records.map import has_map, read_map
 from backend.status.jobs import describe_job, job_values
 
 SHOWN = 200  # pictures of those chosen

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.index.index import LABELLED, UNLABELLED, Index
 from backend.labelstudio.several import shown
-from backend.project.index import LABELLED, UNLABELLED, Index
-from backend.project.map import Map
+from backend.records.map import Map
 
 NOBODY = 255  # the certainty of an image whose guess is not told
 NOWHERE = -1  # what has no label, no guess or no place

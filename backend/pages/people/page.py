@@ -2,11 +2,11 @@
 
 from starlette.responses import Response
 
+from backend.index.agreement import agreement
+from backend.index.weighing import people_right
 from backend.pages.people.names import names_for
 from backend.pages.visit import Page, Visit
-from backend.project.agreement import agreement
 from backend.project.shared_index import known_index
-from backend.project.weighing import people_right
 from backend.status.people import NOBODY, people_text, people_values
 from model.agreement import Alpha
 

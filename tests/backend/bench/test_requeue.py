@@ -3,8 +3,8 @@
 import pytest
 
 from backend.bench.requeue import CLASSES, CONFIG, LABELS, make_project, requeue
+from backend.index.index import Index
 from backend.labelstudio.labelling_config import parse_label_config
-from backend.project.index import Index
 from backend.settings import Settings
 from model.version_store import VersionStore
 

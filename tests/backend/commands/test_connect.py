@@ -11,9 +11,9 @@ from backend.bench.child import free_port
 from backend.bench.label_studio import label_config
 from backend.commands.connect import waiting
 from backend.commands.shared import CommandError
-from backend.project.state import Projects
 from backend.queue import waiting as waiting_for_jobs
 from backend.queue.redis_server import redis_url
+from backend.records.state import Projects
 from backend.settings import get_settings
 from tests.label_studio_in_memory import TOKEN
 

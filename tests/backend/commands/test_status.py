@@ -8,9 +8,9 @@ import pytest
 from backend.commands.follow import follow
 from backend.commands.shared import CommandError
 from backend.project.migration import Outcome
-from backend.project.outcome import AS_NOW, describe_finetuned, describe_migration
-from backend.project.state import Projects, ProjectState, finetune_depth
 from backend.queue.work import FINETUNE, Work
+from backend.records.outcome import AS_NOW, describe_finetuned, describe_migration
+from backend.records.state import Projects, ProjectState, finetune_depth
 from backend.status.jobs import describe_job
 from backend.status.text import age, f1, render
 from backend.status.values import status

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from backend.project.state import Projects
 from backend.queue.sightings import sight
+from backend.records.state import Projects
 from backend.status.text import render
 from backend.status.values import status
 from tests.backend.jobs.made_up import label_some, run_round, session_on, settings_for

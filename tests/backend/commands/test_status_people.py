@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 
-from backend.project.index import Index
+from backend.index.index import Index
 from backend.status.people import NOBODY, people_text, people_values
 from tests.backend.project.made_up import TARGET, annotation, task
 

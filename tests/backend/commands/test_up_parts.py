@@ -18,8 +18,8 @@ from backend.commands.listening import check_port, listen
 from backend.commands.shared import CommandError
 from backend.commands.up import LONGEST_PAUSE, Part, Pauses, end, up
 from backend.connection.answering import local_url
-from backend.project.state import Projects
 from backend.project.wanted import check_settings
+from backend.records.state import Projects
 from backend.settings import SettingsError, get_settings
 from model.weights_file import WeightsError
 from tests.e2e.conftest import free_port, wait_until

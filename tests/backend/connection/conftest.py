@@ -4,8 +4,8 @@ import pytest
 from rq import Worker
 
 from backend.connection import checks
-from backend.project.state import Projects
 from backend.queue.work import TRAIN
+from backend.records.state import Projects
 from tests.backend.connection.made_up import Desk, Plugin
 from tests.label_studio_in_memory import TOKEN
 

@@ -10,7 +10,7 @@ from PIL import Image
 from backend.bench.label_studio import label_config
 from backend.connection.answering import PLUGIN
 from backend.connection.connecting import Wishes, connect, disconnect
-from backend.project.state import Projects
+from backend.records.state import Projects
 
 LIVE = "al-1-abc012"
 TWO = (

@@ -5,7 +5,7 @@ import pytest
 from backend.bench.label_studio import label_config
 from backend.connection.differences import WANTED, differences
 from backend.labelstudio.wiring import TITLE, Wiring
-from backend.project.state import ProjectState
+from backend.records.state import ProjectState
 
 URL, LIVE = "http://127.0.0.1:9090", "al-3-abc012"
 

@@ -20,9 +20,9 @@ from backend.jobs.reconcile import reconcile
 from backend.jobs.round import run_round
 from backend.labelstudio.wiring import Wiring
 from backend.project import embedding
-from backend.project.state import Projects
 from backend.queue.signs import tell_version
 from backend.queue.work import FINETUNE, QUEUES, Work
+from backend.records.state import Projects
 from backend.server.app import create_app
 from backend.server.protocol import config
 from tests.backend.jobs.conftest import make_place  # noqa: F401

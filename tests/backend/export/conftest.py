@@ -13,7 +13,7 @@ from backend.export.exporting import FOLDER, export
 from backend.learning.rounds import train
 from backend.project.embedding import embed_tasks, unembedded
 from backend.project.session import Session
-from backend.project.state import Projects
+from backend.records.state import Projects
 from backend.settings import Settings
 from tests.backend.jobs.made_up import photo
 from tests.label_studio_in_memory import TOKEN, LabelStudioInMemory

@@ -19,8 +19,8 @@ from backend.__main__ import main
 from backend.export.exporting import FOLDER, NONE, export
 from backend.export.folder import ExportError
 from backend.export.labelled import Answers, write_labels
-from backend.project.index import LABELLED as LABELLED_STATE
-from backend.project.index import Row
+from backend.index.index import LABELLED as LABELLED_STATE
+from backend.index.index import Row
 from backend.settings import get_settings
 from model.version_store import VersionError
 from model.weights_file import WeightsError

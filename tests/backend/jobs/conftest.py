@@ -5,9 +5,9 @@ import pytest
 from backend.bench.label_studio import label_config
 from backend.jobs.round import run_round
 from backend.project import embedding
-from backend.project.state import Projects
 from backend.queue.redis_server import redis_url
 from backend.queue.work import Work
+from backend.records.state import Projects
 from backend.settings import get_settings
 from tests.backend.jobs.made_up import CLASSES, Colours, Place, photo
 from tests.label_studio_in_memory import TOKEN

@@ -16,8 +16,8 @@ from backend.jobs.publish import publish, switch
 from backend.labelstudio.wiring import TITLE
 from backend.learning.rounds import rank, train
 from backend.project.session import Session
-from backend.project.state import Projects, ProjectState
 from backend.queue.work import Work
+from backend.records.state import Projects, ProjectState
 from backend.settings import Settings
 from model.version_store import VersionStore, fingerprint
 from tests.label_studio_in_memory import TOKEN, LabelStudioInMemory

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from backend.__main__ import main
+from backend.index.index import ACCEPTED, LABELLED, UNLABELLED
 from backend.jobs.accept import accept
 from backend.jobs.publish import publish_more
 from backend.jobs.reconcile import reconcile
@@ -13,8 +14,7 @@ from backend.labelstudio.client import LabelStudioError
 from backend.learning.audit import audited
 from backend.learning.rounds import Ranking
 from backend.project import embedding
-from backend.project.index import ACCEPTED, LABELLED, UNLABELLED
-from backend.project.wishes import ACCEPT, TAKE_BACK, VALIDATE, Wishes
+from backend.records.wishes import ACCEPT, TAKE_BACK, VALIDATE, Wishes
 from backend.status.accepting import accepting_values
 from tests.backend.jobs.made_up import CLASSES, Colours, never
 from tests.label_studio_in_memory import Fault

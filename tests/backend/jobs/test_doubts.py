@@ -6,7 +6,7 @@ import pytest
 from backend.jobs.doubts import doubt, doubts_of
 from backend.jobs.round import run_round
 from backend.learning.rounds import Labelled
-from backend.project.doubts import Right, read_found
+from backend.records.doubts import Right, read_found
 from model.files import write_json
 from model.head import fit_head
 from model.learner import Learner

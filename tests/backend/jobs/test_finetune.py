@@ -13,7 +13,7 @@ from backend.jobs.finetune import MADE
 from backend.jobs.publish import Superseded, switch
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.session import Session
-from backend.project.state import NETWORKS
+from backend.records.state import NETWORKS
 from model.backbone_store import About
 from model.files import write_json
 from model.finetune import TooFewLabels

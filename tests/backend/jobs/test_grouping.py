@@ -6,8 +6,8 @@ from backend.jobs.rollback import roll_back
 from backend.jobs.round import run_round
 from backend.learning.groups import LEAST
 from backend.project import embedding
-from backend.project.groups import Groups
-from backend.project.state import Projects
+from backend.records.groups import Groups
+from backend.records.state import Projects
 from tests.backend.jobs.made_up import CLASSES, Colours
 
 IMAGES = 80

@@ -5,11 +5,11 @@ import time
 import pytest
 from rq import Retry
 
+from backend.index.index_file import IndexLost
 from backend.jobs import job as module
 from backend.jobs.job import BACK_OFF, TryLater, perform
 from backend.jobs.round import run_round
 from backend.labelstudio.client import LabelStudioError
-from backend.project.index_file import IndexLost
 from backend.project.sharing import projects_of
 from backend.queue.redis_server import redis_url
 from backend.queue.signs import SERVER, announce

@@ -6,7 +6,7 @@ import pytest
 from backend.jobs.embed import embed
 from backend.jobs.mapping import draw_map
 from backend.jobs.round import run_round
-from backend.project.map import FILE, read_map
+from backend.records.map import FILE, read_map
 from tests.backend.jobs.made_up import photo
 
 pytestmark = pytest.mark.usefixtures("two_versions")

@@ -7,15 +7,15 @@ from threading import Thread
 import pytest
 from rq import Retry
 
+from backend.index import first_tasks
 from backend.jobs import job
 from backend.jobs import round as rounds
 from backend.jobs.embed import embed
 from backend.jobs.round import run_round
-from backend.project import first_tasks
 from backend.project.embedding import unembedded
-from backend.project.state import Projects
 from backend.queue.work import TRAIN
 from backend.queue.writing import writing
+from backend.records.state import Projects
 from backend.status.stopping import stopping_text
 from backend.status.values import status
 from tests.backend.jobs.made_up import CLASSES

@@ -12,8 +12,8 @@ from backend.jobs.round import run_round
 from backend.labelstudio.several import names_of
 from backend.learning.promotion import Known, compare
 from backend.learning.rounds import Labelled, Pool
-from backend.project.doubts import read_found
-from backend.project.map import read_map
+from backend.records.doubts import read_found
+from backend.records.map import read_map
 
 CONFIG = """<View><Image name="image" value="$image"/><Choices name="choice" toName="image" choice="multiple">
     <Choice value="red"/><Choice value="dark"/><Choice value="green"/></Choices></View>"""

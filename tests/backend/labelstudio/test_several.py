@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from backend.index.consensus import LABELLED, TIE, UNLABELLED, UNUSABLE, consensus
 from backend.labelstudio.labelling_config import LabelConfigError, parse_label_config
 from backend.labelstudio.several import NONE_OF_THESE, names_of, shown
 from backend.labelstudio.target import ELSEWHERE, EMPTY, MALFORMED, UNKNOWN_CLASS
-from backend.project.consensus import LABELLED, TIE, UNLABELLED, UNUSABLE, consensus
 
 IMAGE = '<Image name="img" value="$photo"/>'
 PETS = '<Choice value="cat"/><Choice value="dog"/><Choice value="Fish, and more" alias="fish"/>'

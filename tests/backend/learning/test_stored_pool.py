@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from backend.bench.requeue import CONFIG, DIMENSIONS, all_unseen, make_project
+from backend.index.index import Index
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.learning.rounds import Rules, rank, train
 from backend.project.arrays import labelled_and_pool
-from backend.project.index import Index
-from backend.project.sample import KeptSample
+from backend.records.sample import KeptSample
 from model import head, stored_embeddings
 from model.documents import DocumentsOnDisk
 from model.embedding_store import EmbeddingStore

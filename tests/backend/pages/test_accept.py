@@ -7,7 +7,7 @@ import pytest
 
 from backend.labelstudio.accepted import Mark
 from backend.learning.promise import Population
-from backend.project.wishes import ACCEPT, TAKE_BACK, VALIDATE, Wishes
+from backend.records.wishes import ACCEPT, TAKE_BACK, VALIDATE, Wishes
 from tests.backend.jobs.made_up import CLASSES, add_tasks
 
 MARK = Mark("al-1-0a0b0c", 0.05)

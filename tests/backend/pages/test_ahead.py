@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from backend.project.ahead import Ahead
 from backend.queue.work import Work
+from backend.records.ahead import Ahead
 from backend.status.text import render
 from backend.status.values import status
 from tests.backend.jobs.made_up import run_round

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from backend.project.doubts import Doubt, Found, Right, write_found
+from backend.records.doubts import Doubt, Found, Right, write_found
 from tests.label_studio_in_memory.serving import Person
 
 OWNER, BEN = 1, 2

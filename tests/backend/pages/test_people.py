@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from backend.index.weighing import RIGHT
 from backend.pages.people.page import _verdict
-from backend.project.weighing import RIGHT
 from model.agreement import Alpha
 from tests.backend.jobs.made_up import CLASSES
 from tests.label_studio_in_memory import Fault

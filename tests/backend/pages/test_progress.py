@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from backend.pages import progress
-from backend.project.history import FILE
+from backend.records.history import FILE
 from model.files import read_json, write_json
 from model.metrics import measure
 from model.version_store import Version, VersionStore

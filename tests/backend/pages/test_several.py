@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from backend.project.doubts import Doubt, Found, write_found
-from backend.project.groups import Group, Groups
+from backend.records.doubts import Doubt, Found, write_found
+from backend.records.groups import Group, Groups
 from tests.backend.jobs.made_up import label_some, run_round
 from tests.backend.pages.pictures import shown
 

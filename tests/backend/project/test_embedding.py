@@ -13,7 +13,7 @@ from backend.labelstudio.client import LabelStudioError
 from backend.project import embedding
 from backend.project.embedding import embed, embed_tasks, get_backbone, unembedded
 from backend.project.session import Session
-from backend.project.state import NETWORKS
+from backend.records.state import NETWORKS
 from model.backbone import BackboneSpec, backbone_name
 from model.embedding_loop import SHARD
 from model.weights_file import WeightsError

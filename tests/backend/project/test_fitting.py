@@ -7,8 +7,8 @@ import pytest
 from backend import __version__
 from backend.project import fitting
 from backend.project.fitting import base_of, keep_announcing, why_unfit
-from backend.project.state import ARITHMETIC, Projects
 from backend.queue.signs import SERVER, announce, announced
+from backend.records.state import ARITHMETIC, Projects
 from model.arithmetic import fastest
 from model.files import write_json
 from tests.backend.queue.test_worker import wait_for

@@ -8,13 +8,13 @@ from contextlib import nullcontext
 
 import pytest
 
-from backend.project.ahead import Ahead
-from backend.project.doubts import Right
-from backend.project.groups import Groups
 from backend.project.sharing import projects_of
-from backend.project.state import Projects
-from backend.project.wishes import Wishes
 from backend.queue.redis_server import redis_url
+from backend.records.ahead import Ahead
+from backend.records.doubts import Right
+from backend.records.groups import Groups
+from backend.records.state import Projects
+from backend.records.wishes import Wishes
 from model.bucket import Bucket
 from model.documents_in_bucket import FRESH_SECONDS, DocumentsInBucket
 from tests.conftest import ROOT
@@ -22,11 +22,11 @@ from tests.conftest import ROOT
 EACH = 8
 WRITE = f"""
 import sys
-from backend.project.ahead import Ahead
-from backend.project.doubts import Right
-from backend.project.groups import Groups
+from backend.records.ahead import Ahead
+from backend.records.doubts import Right
+from backend.records.groups import Groups
 from backend.project.sharing import projects_of
-from backend.project.wishes import Wishes
+from backend.records.wishes import Wishes
 from backend.settings import Settings
 projects, first = projects_of(Settings()), int(sys.argv[1])
 documents = projects.documents(3)

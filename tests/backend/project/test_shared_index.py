@@ -8,12 +8,12 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from backend.index.exchange import TARGET as READ_FOR
+from backend.index.index import Index
+from backend.index.moments import SYNCED_TO
 from backend.project import shared_index
-from backend.project.exchange import TARGET as READ_FOR
-from backend.project.index import Index
-from backend.project.moments import SYNCED_TO
 from backend.project.shared_index import FRESH_SECONDS, SNAPSHOT, Looks, SharedIndex, exchanged, known_index, open_index
-from backend.project.state import Projects
+from backend.records.state import Projects
 from model.bucket import Bucket
 from model.documents import DocumentsOnDisk
 from model.embedding_store import embedding_key

@@ -11,14 +11,14 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from backend.index.index import Index
 from backend.project import takeover
-from backend.project.index import Index
-from backend.project.kept import versions_of
 from backend.project.shared_index import known_index
 from backend.project.sharing import bucket_of, projects_of
-from backend.project.state import DataDirError, Projects
 from backend.project.takeover import take_over
 from backend.queue.redis_server import redis_url
+from backend.records.kept import versions_of
+from backend.records.state import DataDirError, Projects
 from model.backbone_note import BackboneNote, note_file, write_note
 from model.backbone_store import kept_embeddings
 from model.bucket import Bucket

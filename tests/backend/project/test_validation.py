@@ -5,13 +5,13 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from backend.index.index import Index
 from backend.labelstudio.accepted import Mark
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.learning.promise import Population
 from backend.project.accepting import NotNow, check_target
-from backend.project.index import Index
 from backend.project.validation import FILE, FOLDER, Promise, Validation, answered, look
-from backend.project.wishes import ACCEPT, TAKE_BACK, VALIDATE, Wishes
+from backend.records.wishes import ACCEPT, TAKE_BACK, VALIDATE, Wishes
 from tests.backend.project.made_up import TARGET, annotation, task
 
 TASKS = np.arange(1, 21)

@@ -13,7 +13,7 @@ import uvicorn
 
 from backend.bench.label_studio import label_config
 from backend.labelstudio.labelling_config import parse_label_config
-from backend.project.state import Projects
+from backend.records.state import Projects
 from backend.server.app import create_app
 from backend.server.protocol import config
 from backend.settings import Settings

@@ -13,9 +13,9 @@ import h11
 import pytest
 
 from backend.bench.label_studio import label_config
-from backend.project.state import Projects
 from backend.queue.redis_server import EmbeddedRedis
 from backend.queue.sightings import expect, sight, sighted
+from backend.records.state import Projects
 from backend.server import bodies
 from backend.server.protocol import LONGEST_HEAD
 from backend.server.reason import reason_phrase, set_reason

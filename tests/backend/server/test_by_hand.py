@@ -8,10 +8,10 @@ import pytest
 
 from backend.connection.checks import CannotConnect
 from backend.labelstudio.wiring import TITLE
-from backend.project.state import ProjectState
 from backend.queue import sightings
 from backend.queue.redis_server import redis_url
 from backend.queue.sightings import begin, end, sighted, trouble_with
+from backend.records.state import ProjectState
 from backend.server import by_hand
 from backend.server.app import create_app
 from backend.server.by_hand import take_up

@@ -9,9 +9,9 @@ import pytest
 from backend.bench.label_studio import label_config
 from backend.labelstudio.accepted import Mark, marked
 from backend.labelstudio.labelling_config import parse_label_config
-from backend.project.state import Projects
-from backend.project.wishes import TAKE_BACK, Wishes
 from backend.queue.signs import heard
+from backend.records.state import Projects
+from backend.records.wishes import TAKE_BACK, Wishes
 from backend.server.bodies import BadRequest, project_id
 from backend.server.events import SUBMIT_SECONDS, handle, handle_all
 from tests.backend.queue.test_work import due

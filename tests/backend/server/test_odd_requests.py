@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from backend.project.state import Projects
+from backend.records.state import Projects
 from backend.server import bodies
 from tests.backend.server.conftest import CONFIG
 

@@ -16,7 +16,7 @@ from PIL import Image
 from backend.bench.label_studio import label_config
 from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.embedding import NETWORKS
-from backend.project.state import Projects
+from backend.records.state import Projects
 from backend.server import app as server_app
 from backend.server import plugin
 from backend.settings import get_settings

@@ -11,8 +11,8 @@ from backend.jobs.reconcile import reconcile
 from backend.jobs.rollback import roll_back
 from backend.jobs.round import run_round
 from backend.project import embedding
-from backend.project.outcome import describe_migration
 from backend.queue.work import EMBED
+from backend.records.outcome import describe_migration
 from model.backbone_store import About
 from model.networks import network
 from tests.backend.jobs.migrate.made_up import (

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from backend.project.groups import Group, Groups
 from backend.project.session import Session
+from backend.records.groups import Group, Groups
 from tests.backend.pages.conftest import Browser
 from tests.label_studio_in_memory import LabelStudioInMemory
 from tests.label_studio_in_memory.serving import Person

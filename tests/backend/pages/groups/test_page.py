@@ -6,7 +6,7 @@ import pytest
 
 from backend.pages.groups.holds import SECONDS, Holds
 from backend.pages.groups.keys import LETTERS, codes
-from backend.project.groups import Group
+from backend.records.groups import Group
 from tests.label_studio_in_memory.serving import Person
 
 EVIL = '<script>alert("x")</script>'

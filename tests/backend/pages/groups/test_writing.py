@@ -5,8 +5,8 @@ import re
 import pytest
 
 from backend.pages.groups.decisions import Decisions
-from backend.project.groups import Group
 from backend.queue.writing import KEY
+from backend.records.groups import Group
 from tests.backend.jobs.made_up import run_round
 from tests.label_studio_in_memory import TOKEN, Fault
 

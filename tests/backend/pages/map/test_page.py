@@ -11,7 +11,7 @@ import pytest
 from backend.jobs.mapping import _draw_map
 from backend.pages.map.plotting import PATH
 from backend.pages.policy import POLICY, policy
-from backend.project.map import FILE
+from backend.records.map import FILE
 from tests.backend.jobs.made_up import add_tasks, session_on, settings_for
 
 KINDS = {"Float64Array": "<f8", "Float32Array": "<f4", "Int32Array": "<i4", "Int16Array": "<i2", "Uint8Array": "u1"}

@@ -1,0 +1,1 @@
+"""What people and jobs have written down about a project, and Label Studio does not know: state, wishes, what was learned."""
