@@ -11,7 +11,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from backend.network.addresses import host_of, plain_address, redis_address, without_password
-from model.bucket import SCHEMES
+from model.storage.bucket import SCHEMES
 from strategies import REGISTRY, WRAPPERS, get
 
 ENV_FILE = ".env"

@@ -8,9 +8,9 @@ import shutil
 from pathlib import Path
 
 from model.backbone_note import BackboneNote, note_file, read_note, write_note
-from model.documents_in_bucket import FRESH_SECONDS
-from model.files import sync
-from model.mirror import Mirror
+from model.storage.documents_in_bucket import FRESH_SECONDS
+from model.storage.files import sync
+from model.storage.mirror import Mirror
 
 NOTE, WEIGHTS = ".json", ".safetensors"  # how the names of files end; weights of a base end as their file does
 

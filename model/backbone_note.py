@@ -4,7 +4,7 @@ settings say by then. Read without torch."""
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from model.files import read_json, write_json
+from model.storage.files import read_json, write_json
 
 OLD_PREPROCESSING = "resize256-crop224-v1"  # of embeddings from before notes were written: torchvision's centre crop
 OLD_WIDTH = 2048

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.backbone import BackboneSpec, backbone_name
 from model.backbone_files import BackboneFiles
 from model.backbone_note import BackboneNote
-from model.documents_in_bucket import FRESH_SECONDS
-from model.embedding_store import EmbeddingStore
-from model.mirror import Mirror
+from model.embeddings.embedding_store import EmbeddingStore
 from model.networks import network
-from model.weights_file import WeightsError
+from model.networks.backbone import BackboneSpec, backbone_name
+from model.networks.weights_file import WeightsError
+from model.storage.documents_in_bucket import FRESH_SECONDS
+from model.storage.mirror import Mirror
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from torch import nn
 from torchvision.models import ResNet
 
-from model.backbone import BackboneSpec
-from model.files import read_json, write_atomically, write_json
-from model.head import fit_head
+from model.heads.head import fit_head
+from model.heads.learner import Learner
 from model.inputs import PhotoInputs, cache_features
-from model.learner import Learner
-from model.torch_backbone import load_resnet, save_module
+from model.networks.backbone import BackboneSpec
+from model.networks.torch_backbone import load_resnet, save_module
+from model.storage.files import read_json, write_atomically, write_json
 from model.training import Classifier, Inputs, Lesson, Recipe, Rows, TrainingProgress, groups, predict, train
 
 FOLDS = 3  # of the cross-validation that finds the epochs where no stop fold can be spared

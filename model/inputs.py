@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from model.files import write_atomically
 from model.photos import Augmentation, plain
+from model.storage.files import write_atomically
 from model.training import Rows, autocast
 
 BATCH = 16  # photos at once where nothing is learned

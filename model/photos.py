@@ -8,9 +8,9 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional
 
-from model.files import write_atomically
-from model.images import decode
-from model.preprocessing import CENTRE_CROP, IMAGENET_MEAN, IMAGENET_STD, not_too_thin
+from model.embeddings.images import decode
+from model.networks.preprocessing import CENTRE_CROP, IMAGENET_MEAN, IMAGENET_STD, not_too_thin
+from model.storage.files import write_atomically
 
 SHORTER = 256  # pixels of the shorter side of a stored photo
 QUALITY = 95

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from model.calibration import best_temperature, log_loss
-from model.files import write_atomically
-from model.metrics import macro_f1
+from model.heads.calibration import best_temperature, log_loss
+from model.measuring.metrics import macro_f1
+from model.storage.files import write_atomically
 
 Rows = NDArray[np.int64]
 CHECKPOINT_SECONDS = 15.0  # between checkpoints, which are written after an epoch

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from model.files import read_json, sync, write_json
-from model.mirror import Mirror
+from model.storage.files import read_json, sync, write_json
+from model.storage.mirror import Mirror
 
 if TYPE_CHECKING:
-    from model.head import Head
+    from model.heads.head import Head
 
 NO_VERSION = "al-0"  # what predictions are named before the first round
 WRITTEN = {"name", "created", "target", "backbone", "strategy", "head", "labels", "newest_task", "metrics"}  # in version.json
@@ -152,7 +152,7 @@ class VersionStore:
         return self._read(name, about)
 
     def _read(self, name: str, about: dict[str, Any]) -> Version:
-        from model.head import Head  # brings scipy and sklearn, which commands that only list versions do without
+        from model.heads.head import Head  # brings scipy and sklearn, which commands that only list versions do without
 
         folder = self.folder / name
         try:

@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from backend.bench.child import free_port
-from model.bucket import Bucket
-from model.documents import Documents, DocumentsOnDisk
-from model.documents_in_bucket import DocumentsInBucket
+from model.storage.bucket import Bucket
+from model.storage.documents import Documents, DocumentsOnDisk
+from model.storage.documents_in_bucket import DocumentsInBucket
 
 WAIT_SECONDS = 60
 

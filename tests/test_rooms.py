@@ -10,6 +10,9 @@ import pytest
 from tests.conftest import ROOT
 
 FLOORS = [
+    {"model.storage", "model.threads"},
+    {"model.networks", "model.heads"},
+    {"model.embeddings", "model.measuring"},
     {"strategies", "model", "backend.network", "backend.misspelt", "backend.processes", "backend.terminal"},
     {"backend.settings"},
     {"backend.labelstudio", "backend.queue", "backend.learning"},
@@ -28,8 +31,9 @@ FILES = [path.relative_to(ROOT) for top in ("backend", "model", "strategies") fo
 
 
 def room(module: str) -> str:
-    """The room that holds a module: a folder or a leaf of backend, or one of the other two packages."""
-    return ".".join(module.split(".")[: 2 if module.startswith("backend.") else 1])
+    """The room that holds a module: a folder or a leaf of backend, a folder of model, or one of the packages."""
+    top, *below = module.split(".")[:2]
+    return f"{top}.{below[0]}" if below and (top == "backend" or f"{top}.{below[0]}" in FLOOR) else top
 
 
 def imported(path: Path) -> Iterator[str]:

@@ -18,11 +18,11 @@ from backend.settings import Settings
 from backend.simulate.folder import images_by_class
 from backend.status.text import f1
 from backend.terminal import ProgressLine
-from model.arithmetic import FLOAT32
-from model.backbone import BackboneSpec
-from model.torch_backbone import load_module
+from model.networks.arithmetic import FLOAT32
+from model.networks.backbone import BackboneSpec
+from model.networks.torch_backbone import load_module
+from model.networks.weights_file import WeightsError
 from model.version_store import VersionError, VersionStore
-from model.weights_file import WeightsError
 from tools.samples import draw_samples
 from tools.weights_from_npm import PackageError
 from tools.weights_from_npm import make as make_weights

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from backend.simulate.embed_dataset import embeddings_of
 from backend.simulate.folder import Source, images_by_class
 from backend.simulate.progress import StepLine
-from model.arithmetic import fastest
-from model.backbone import BackboneSpec
-from model.doubts import find_doubts
-from model.head import cross_fit, fit_head
-from model.learner import Learner
+from model.heads.doubts import find_doubts
+from model.heads.head import cross_fit, fit_head
+from model.heads.learner import Learner
+from model.networks.arithmetic import fastest
+from model.networks.backbone import BackboneSpec
 
 FIRST = (10, 20)  # doubts, of which the precision is told; of all where there are fewer
 Classes = NDArray[np.int64]

@@ -80,7 +80,7 @@ def bench_command(
     one. A measure that needs what is not here is skipped, with the reason.
     """
     from backend.bench.machine import describe
-    from model.arithmetic import fastest  # brings torch
+    from model.networks.arithmetic import fastest  # brings torch
 
     folder = folder or Path(tempfile.gettempdir())
     if not folder.is_dir():

@@ -18,12 +18,12 @@ from PIL import Image
 
 from backend.bench.figures import Bench, Row, Skipped
 from backend.bench.photos import photo
-from model.arithmetic import FLOAT16, FLOAT32, STREAMS, Forward, on_torch
-from model.backbone import Backbone, BackboneSpec, load_backbone, standard_of
-from model.embedding_loop import Prepared, batched, embed_images
-from model.embedding_store import EmbeddingStore
-from model.images import decode
-from model.weights_file import WeightsError
+from model.embeddings.embedding_loop import Prepared, batched, embed_images
+from model.embeddings.embedding_store import EmbeddingStore
+from model.embeddings.images import decode
+from model.networks.arithmetic import FLOAT16, FLOAT32, STREAMS, Forward, on_torch
+from model.networks.backbone import Backbone, BackboneSpec, load_backbone, standard_of
+from model.networks.weights_file import WeightsError
 
 SIZES = {"0.3mp": (640, 480), "1mp": (1152, 864), "12mp": (4000, 3000)}
 COUNTS = {"0.3mp": 320, "1mp": 320, "12mp": 64}  # photos of a run, of which DIFFERENT differ
@@ -175,7 +175,7 @@ def _eager(spec: BackboneSpec) -> Forward:
     """The network in float32 by torch, as the product ran it before it had OpenVINO."""
     import torch
 
-    from model.torch_backbone import Embedder
+    from model.networks.torch_backbone import Embedder
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return on_torch(Embedder(spec), device, torch.float32)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from backend.settings import Settings
-from model.backbone import BackboneSpec
+from model.networks.backbone import BackboneSpec
 
 
 class BenchError(ValueError):

@@ -23,13 +23,13 @@ from backend.learning.slots import slot_order
 from backend.project.arrays import labelled_and_pool
 from backend.records.sample import KeptSample
 from backend.settings import Settings
-from model.arithmetic import fastest
-from model.backbone import BackboneSpec, load_backbone
-from model.documents import DocumentsOnDisk
-from model.embedding_store import EmbeddingStore, embedding_key
-from model.images import decode
+from model.embeddings.embedding_store import EmbeddingStore, embedding_key
+from model.embeddings.images import decode
+from model.networks.arithmetic import fastest
+from model.networks.backbone import BackboneSpec, load_backbone
+from model.networks.weights_file import WeightsError
+from model.storage.documents import DocumentsOnDisk
 from model.version_store import Version, VersionStore
-from model.weights_file import WeightsError
 
 SIZES = (1_000, 10_000, 100_000)  # images
 NAMES = tuple(f"{size // 1000}k" for size in SIZES)

@@ -28,8 +28,8 @@ from backend.records.sample import KeptSample
 from backend.records.state import Projects
 from backend.settings import Settings
 from backend.status.values import status
-from model.documents import DocumentsOnDisk
-from model.embedding_store import EmbeddingStore
+from model.embeddings.embedding_store import EmbeddingStore
+from model.storage.documents import DocumentsOnDisk
 from model.version_store import VersionStore
 
 ON_REQUEST = True

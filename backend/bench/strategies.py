@@ -21,7 +21,7 @@ from scipy.special import softmax
 from backend.bench.figures import Bench, BenchError, Row
 from backend.bench.scikit_activeml import ROWS as OVER_SCIKIT_ACTIVEML
 from backend.bench.scikit_activeml import over_scikit_activeml
-from model.head import Head, probabilities_of_each
+from model.heads.head import Head, probabilities_of_each
 from strategies import REGISTRY, pick
 from strategies.query import Query
 

@@ -11,7 +11,7 @@ from backend.project.sharing import projects_of
 from backend.queue.work import DEPTHS, Work
 from backend.records.state import new_failure
 from backend.settings import Settings
-from model.documents_in_bucket import Haste
+from model.storage.documents_in_bucket import Haste
 
 
 @click.command("connect")

@@ -8,7 +8,7 @@ from backend.commands.shared import CommandError, project_option, say, with_sett
 from backend.project.sharing import projects_of
 from backend.settings import Settings
 from backend.terminal import ProgressLine
-from model.documents_in_bucket import Haste
+from model.storage.documents_in_bucket import Haste
 
 
 @click.command("export")

@@ -18,8 +18,8 @@ from backend.project.sharing import projects_of
 from backend.queue.clock import now
 from backend.queue.redis_server import connect_redis
 from backend.settings import Settings
-from model.bucket import StoreUnavailable
-from model.documents_in_bucket import Haste
+from model.storage.bucket import StoreUnavailable
+from model.storage.documents_in_bucket import Haste
 
 ANSWER_SECONDS = 5.0
 LATE_SECONDS = 60  # a worker's heartbeat comes every 30 s, and every 10 s while a job runs

@@ -16,7 +16,7 @@ from backend.queue.redis_server import connect_redis
 from backend.queue.work import FINETUNE, QUEUES, Work
 from backend.records.state import DataDirError, Projects
 from backend.settings import ENV_FILE, Settings, get_settings
-from model.documents_in_bucket import Haste
+from model.storage.documents_in_bucket import Haste
 
 CHILD_OF_UP = "AL_CHILD_OF_UP"  # set for what `up` starts, which leaves to `up` what is to be said once
 

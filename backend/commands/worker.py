@@ -18,7 +18,7 @@ from backend.project.takeover import take_over
 from backend.queue.worker import run_worker
 from backend.server.events import SOON
 from backend.settings import Settings
-from model.documents_in_bucket import Haste
+from model.storage.documents_in_bucket import Haste
 
 T = TypeVar("T")
 STORE_SECONDS = 60.0  # in which STORE must have told which projects are connected
@@ -76,9 +76,9 @@ def warm_up(settings: Settings, arithmetic: str) -> None:
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # to look for a GPU without starting CUDA
     from backend.jobs import clean, embed, finetune, mapping, migrate, reconcile, rollback, round  # noqa: F401
     from backend.project.wanted import wanted_base
-    from model.arithmetic import check_available
-    from model.backbone import backbone_name
-    from model.weights_file import WeightsError
+    from model.networks.arithmetic import check_available
+    from model.networks.backbone import backbone_name
+    from model.networks.weights_file import WeightsError
 
     if settings.store:
         import obstore  # noqa: F401  which starts nothing until it is used

@@ -14,7 +14,7 @@ from backend.index.consensus import annotations_of
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.target import ELSEWHERE, EMPTY
 from backend.project.session import Session
-from model.documents import Documents
+from model.storage.documents import Documents
 
 SPARED = "ground truth, or imported"
 OTHERWISE = "another control is answered"

@@ -17,9 +17,9 @@ from backend.project.wanted import wanted_base
 from backend.queue.work import TRAIN, Work
 from backend.records.state import Projects
 from backend.settings import Settings
-from model.images import ImageError, read
+from model.embeddings.images import ImageError, read
 from model.networks import network
-from model.weights_file import WeightsError
+from model.networks.weights_file import WeightsError
 from strategies import StrategyError, try_strategy
 
 WORKER_SECONDS = 60  # in which a worker that is just starting registers: importing torch takes long on a busy machine
@@ -45,7 +45,7 @@ def check_backbone(settings: Settings, projects: Projects, wish: str) -> str:
     the whole path of its file. Raises CannotConnect."""
     try:
         spec = wanted_base(settings, wish, projects.arithmetic())
-        from model.torch_backbone import load_module  # imports torch
+        from model.networks.torch_backbone import load_module  # imports torch
 
         load_module(spec)
     except WeightsError as error:

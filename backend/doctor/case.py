@@ -17,7 +17,7 @@ from backend.queue.waiting import JobFailed, result_of
 from backend.queue.work import Work
 from backend.records.state import Projects, ProjectState
 from backend.settings import Settings
-from model.documents_in_bucket import Haste
+from model.storage.documents_in_bucket import Haste
 
 REDIS_SECONDS = 5.0
 ANSWER_SECONDS = 10.0  # of Label Studio, where no token is needed

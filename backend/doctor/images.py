@@ -8,8 +8,8 @@ from backend.doctor.case import Patient
 from backend.doctor.finding import Finding, ok, warning, wrong
 from backend.labelstudio.images import ImageSource
 from backend.labelstudio.task_data import TaskDataError
-from model.images import ImageError, read
-from model.weights_file import WeightsError
+from model.embeddings.images import ImageError, read
+from model.networks.weights_file import WeightsError
 
 TRIED = 3
 ALIKE = 0.95  # cosine of an image's embedding with the one that is kept, which arithmetic moves by a thousandth

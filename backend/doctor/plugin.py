@@ -12,8 +12,8 @@ from backend.project.sharing import bucket_of
 from backend.project.wanted import check_settings
 from backend.records.state import ARITHMETIC, DataDirError
 from backend.settings import SettingsError
-from model.bucket import Changed
-from model.weights_file import WeightsError
+from model.networks.weights_file import WeightsError
+from model.storage.bucket import Changed
 
 GB = 1_000_000_000
 DISK_WRONG, DISK_WARNING = 0.5, 5.0  # GB free; 2,000 photos' embeddings take 16 MB, a retrained ResNet50 100 MB

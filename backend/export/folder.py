@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from model.files import read_json, sync, write_json
+from model.storage.files import read_json, sync, write_json
 
 MANIFEST, MADE_BY = "export.json", "al-backend export"
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # of which the error does not say where

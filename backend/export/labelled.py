@@ -15,8 +15,8 @@ from backend.labelstudio.labelling_config import Target
 from backend.labelstudio.several import names_of
 from backend.project.references import References
 from backend.project.session import Session
-from model.image_files import format_of
-from model.images import ImageError
+from model.embeddings.image_files import format_of
+from model.embeddings.images import ImageError
 
 Report = Callable[[str, int, int], None]
 ENDINGS = {

@@ -13,11 +13,11 @@ from backend.index.index import Row
 from backend.labelstudio.client import LabelStudioError
 from backend.project.references import References
 from backend.project.session import Session
-from model.head import Head
-from model.images import ImageError, read
+from model.embeddings.images import ImageError, read
+from model.heads.head import Head
+from model.measuring.set_metrics import predicted_sets
 from model.plain import predict
 from model.plain.network import Plain
-from model.set_metrics import predicted_sets
 
 IMAGES = 12  # that are looked at
 

@@ -8,9 +8,9 @@ from backend.index.index import LABELLED, Row
 from backend.labelstudio.client import LabelStudioError
 from backend.project.embedding import embed
 from backend.project.session import Session
-from model.set_metrics import predicted_sets
+from model.measuring.set_metrics import predicted_sets
+from model.networks.weights_file import WeightsError
 from model.version_store import Version
-from model.weights_file import WeightsError
 
 DECIMALS = 6
 

@@ -8,7 +8,7 @@ from statistics import median
 import numpy as np
 
 from backend.index.answers import Answer
-from model.agreement import Alpha, krippendorff, share_interval
+from model.measuring.agreement import Alpha, krippendorff, share_interval
 
 
 @dataclass(frozen=True)

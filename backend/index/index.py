@@ -22,7 +22,7 @@ from backend.index.tasks import ROW, Row, Tasks
 from backend.labelstudio.labelling_config import Target
 from backend.labelstudio.redaction import redact
 from backend.labelstudio.task_data import TaskDataError, kind_of, quoted
-from model.embedding_store import embedding_key
+from model.embeddings.embedding_store import embedding_key
 
 __all__ = ["ACCEPTED", "LABELLED", "RETRY_SECONDS", "SKIPPED", "UNLABELLED", "UNUSABLE", "Index", "Row"]
 

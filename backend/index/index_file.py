@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 
-from model.files import locked
+from model.storage.files import locked
 
 log = logging.getLogger(__name__)
 WAIT_SECONDS = 60.0  # for another process that writes

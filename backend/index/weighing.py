@@ -18,8 +18,8 @@ from backend.index.consensus import LABELLED, TIE, TIED, UNUSABLE, Consensus
 from backend.index.index import Index
 from backend.labelstudio.labelling_config import Target
 from backend.learning.weighing import DOUBTFUL, SURE, Weighed, majority, weigh
-from model.dawid_skene import Answers
-from model.embedding_store import EmbeddingStore
+from model.embeddings.embedding_store import EmbeddingStore
+from model.heads.dawid_skene import Answers
 
 RIGHT = "right"  # the index's note of how often each person is right
 

@@ -12,10 +12,10 @@ from backend.jobs.job import JobAtWork, perform
 from backend.learning.rounds import Labelled
 from backend.project.session import Session
 from backend.records.doubts import Doubt, Found, write_found
-from model.doubts import find_doubts, find_set_doubts
-from model.head import Head, cross_fit
-from model.learner import Learner
-from model.selftraining import SAMPLE
+from model.heads.doubts import find_doubts, find_set_doubts
+from model.heads.head import Head, cross_fit
+from model.heads.learner import Learner
+from model.heads.selftraining import SAMPLE
 from model.version_store import VersionError
 
 FEWEST = 20  # labels, with fewer of which a head that leaves some out says too little about them

@@ -28,15 +28,15 @@ from backend.project.references import References
 from backend.project.session import Session
 from backend.project.share import lead
 from backend.records.outcome import describe_finetuned
-from model.backbone import BackboneSpec
 from model.backbone_store import About
-from model.embedding_loop import READERS
-from model.files import read_json, write_json
+from model.embeddings.embedding_loop import READERS
+from model.embeddings.images import ImageError
 from model.finetune import Status, TooFewLabels
 from model.finetune import finetune as retrain_resnet50
-from model.images import ImageError
 from model.networks import network
+from model.networks.backbone import BackboneSpec
 from model.photos import store_photo
+from model.storage.files import read_json, write_json
 from model.version_store import fingerprint
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from backend.learning.groups import LookAlikes, find_groups
 from backend.learning.rounds import Labelled, Pool, Ranking
 from backend.project.session import Session
 from backend.records.groups import Group
-from model.head import Head
+from model.heads.head import Head
 
 
 def keep_groups(

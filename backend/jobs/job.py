@@ -24,8 +24,8 @@ from backend.queue.redis_server import RedisUnavailable, connect_redis
 from backend.queue.work import Work
 from backend.records.state import Projects
 from backend.settings import Settings, get_settings
-from model.bucket import Changed, StoreUnavailable
-from model.documents_in_bucket import Haste
+from model.storage.bucket import Changed, StoreUnavailable
+from model.storage.documents_in_bucket import Haste
 
 log = logging.getLogger(__name__)
 BACK_OFF = (3, 5, 10, 20, 30)  # seconds before the next tries while Label Studio is out of order; the last for all further ones

@@ -9,10 +9,10 @@ from backend.jobs.job import JobAtWork, perform
 from backend.project.session import Session
 from backend.records.map import Map, read_map
 from model.backbone_store import kept_embeddings
-from model.embedding_store import EmbeddingStore
+from model.embeddings.embedding_store import EmbeddingStore
+from model.heads.principal import Principal
 from model.layout import DIMENSIONS, among_neighbours, plane
-from model.principal import Principal
-from model.set_metrics import predicted_sets
+from model.measuring.set_metrics import predicted_sets
 from model.version_store import Version, VersionError
 from strategies.arrays.hashing import uniform_hash
 

@@ -26,7 +26,7 @@ from backend.project.migration import keep_instead, settle, way_to_go
 from backend.project.refill import next_images
 from backend.project.session import Session
 from backend.status.accepting import audit_text, audit_values
-from model.stored_embeddings import part_of
+from model.embeddings.stored_embeddings import part_of
 from model.version_store import Version, VersionError, fingerprint
 
 log = logging.getLogger(__name__)

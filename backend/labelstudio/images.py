@@ -20,7 +20,7 @@ from backend.network.guard import AddressRefused, Guard
 from backend.network.proxies import Proxies
 from backend.network.transport import make_client, request_within
 from backend.settings import Settings
-from model.images import ImageError
+from model.embeddings.images import ImageError
 
 REDIRECTS = 5
 SOON = 60.0  # seconds until another try where the trouble may pass by itself

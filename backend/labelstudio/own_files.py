@@ -5,7 +5,7 @@ import re
 
 import httpx
 
-from model.images import ImageError
+from model.embeddings.images import ImageError
 
 CLOUD = ("s3://", "gs://", "azure-blob://")
 # Paths that Label Studio alone has. Its data may name it by LABEL_STUDIO_HOST, which need not be LABEL_STUDIO_URL.

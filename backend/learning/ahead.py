@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from backend.learning.places import queue_places
 from backend.learning.rounds import Labelled, Pool, Ranking, Rules, rank_anyway, separates
-from model.head import Head
+from model.heads.head import Head
 
 
 @dataclass(frozen=True)

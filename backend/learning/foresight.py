@@ -6,7 +6,7 @@ import numpy as np
 
 from backend.learning.promise import ERROR, NOTHING, Population, candidates, decide
 from backend.learning.rounds import Pool
-from model.head import Head
+from model.heads.head import Head
 
 READ = 10_000  # images of the pool that are looked at; of more than that a random part stands for all
 

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from model.head import FOLDS, out_of_bag, out_of_bag_sets
-from model.learner import Learner
-from model.learning_curve import NEXT, Gain, curve_sizes, expected_gain
-from model.logistic import Labels
-from model.set_learning_curve import expected_gain_of_sets
+from model.heads.head import FOLDS, out_of_bag, out_of_bag_sets
+from model.heads.learner import Learner
+from model.heads.logistic import Labels
+from model.measuring.learning_curve import NEXT, Gain, curve_sizes, expected_gain
+from model.measuring.set_learning_curve import expected_gain_of_sets
 
 
 def gain_of(

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.learning.rounds import Pool, Ranking
-from model.head import Head
+from model.heads.head import Head
 from model.threads import one_thread
 from strategies.arrays.chunks import chunks
 

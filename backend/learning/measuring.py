@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.learning.gain import gain_of
-from model.head import Head, cross_fit
-from model.judgement import READ, judge
-from model.learner import Learner
-from model.logistic import Labels
-from model.metrics import ENOUGH, Metrics, calibration_error, confusion_cells, effective_size, measure
-from model.set_metrics import measure_sets, predicted_sets
+from model.heads.head import Head, cross_fit
+from model.heads.learner import Learner
+from model.heads.logistic import Labels
+from model.measuring.judgement import READ, judge
+from model.measuring.metrics import ENOUGH, Metrics, calibration_error, confusion_cells, effective_size, measure
+from model.measuring.set_metrics import measure_sets, predicted_sets
 
 Floats = NDArray[np.float64]
 

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.learning.rounds import Labelled, Pool
-from model.head import cross_fit, fit_head
-from model.judgement import READ
-from model.learner import Learner
-from model.logistic import Floats, Labels
-from model.metrics import ENOUGH, effective_size, macro_f1, paired_bootstrap
-from model.paired_judgement import judge_pair
-from model.set_metrics import macro_f1_of_sets, predicted_sets
-from model.stored_embeddings import part_of
+from model.embeddings.stored_embeddings import part_of
+from model.heads.head import cross_fit, fit_head
+from model.heads.learner import Learner
+from model.heads.logistic import Floats, Labels
+from model.measuring.judgement import READ
+from model.measuring.metrics import ENOUGH, effective_size, macro_f1, paired_bootstrap
+from model.measuring.paired_judgement import judge_pair
+from model.measuring.set_metrics import macro_f1_of_sets, predicted_sets
 from strategies.arrays.hashing import uniform_hash
 
 SEED = "test and stop fold"

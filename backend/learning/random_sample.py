@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 
 from backend.learning.audit import AUDIT, audited
 from backend.learning.slots import SEED
-from model.metrics import effective_size
+from model.measuring.metrics import effective_size
 from strategies.arrays.hashing import uniform_hash
 
 PATIENCE = 0.2  # x sqrt(n): open drawn tasks that a sample of n passes over, and the most they shift a share in standard errors

@@ -13,11 +13,11 @@ from backend.learning.audit import without_last_audits
 from backend.learning.measuring import measured
 from backend.learning.places import pool_places, queue_places
 from backend.learning.slots import interleave
-from model.head import Head, fit_head, probabilities_of_each
-from model.learner import Learner
-from model.logistic import Labels
-from model.set_metrics import predicted_sets
-from model.stored_embeddings import part_of
+from model.embeddings.stored_embeddings import part_of
+from model.heads.head import Head, fit_head, probabilities_of_each
+from model.heads.learner import Learner
+from model.heads.logistic import Labels
+from model.measuring.set_metrics import predicted_sets
 from model.threads import one_thread
 from strategies import StrategyError, get, score
 from strategies.query import Committee, Query

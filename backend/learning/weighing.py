@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from model.calibration import best_temperature
-from model.dawid_skene import Answers, dawid_skene
-from model.head import TEMPERATURE_PRIOR, Head, cross_fit
-from model.learner import Learner
+from model.heads.calibration import best_temperature
+from model.heads.dawid_skene import Answers, dawid_skene
+from model.heads.head import TEMPERATURE_PRIOR, Head, cross_fit
+from model.heads.learner import Learner
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]

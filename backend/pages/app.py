@@ -29,7 +29,7 @@ from backend.queue.redis_server import RedisUnavailable
 from backend.queue.work import Work
 from backend.records.state import Projects
 from backend.settings import Settings
-from model.bucket import Changed, StoreUnavailable
+from model.storage.bucket import Changed, StoreUnavailable
 
 log = logging.getLogger(__name__)
 ROOMS = (  # each has its PAGES

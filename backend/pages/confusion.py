@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from model.metrics import ENOUGH
+from model.measuring.metrics import ENOUGH
 
 CLASSES = 12  # whose confusion is shown: more no screen holds
 LEVELS = 5  # of a cell's shade

@@ -9,7 +9,7 @@ from backend.pages.kept import Kept, kept
 from backend.pages.queue import AT_ONCE
 from backend.pages.visit import Page, Visit
 from backend.project.likeness import distances_to
-from model.images import ImageError
+from model.embeddings.images import ImageError
 
 SHOWN = 48  # images, the most alike first
 FILE_BYTES = 20_000_000  # of an image that somebody sends
@@ -41,7 +41,7 @@ def _find_sent(visit: Visit) -> Response:
     if not visit.file:
         return visit.page("trouble.html", 400, text=NOTHING_SENT)
     from backend.project.embedding import embedding_of  # brings torch
-    from model.weights_file import WeightsError
+    from model.networks.weights_file import WeightsError
 
     with kept(visit) as known:
         if not known:

@@ -11,7 +11,7 @@ from backend.labelstudio.labelling_config import LabelConfigError
 from backend.pages.thumbnails import LONGEST
 from backend.pages.visit import Page, Visit
 from backend.project.shared_index import known_index
-from model.images import ImageError
+from model.embeddings.images import ImageError
 
 log = logging.getLogger(__name__)
 AT_ONCE = 4  # pictures being made: each holds a whole image in memory for a moment

@@ -11,7 +11,7 @@ from backend.records.ahead import Ahead
 from backend.records.kept import versions_of
 from backend.records.state import ProjectState
 from model.backbone_store import kept_embeddings
-from model.embedding_store import EmbeddingStore
+from model.embeddings.embedding_store import EmbeddingStore
 from model.version_store import Version, VersionError
 
 

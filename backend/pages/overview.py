@@ -9,7 +9,7 @@ from backend.status.people import people_text
 from backend.status.stopping import stopping_text
 from backend.status.text import next_step, problems
 from backend.status.values import status
-from model.documents_in_bucket import Haste
+from model.storage.documents_in_bucket import Haste
 
 
 def _projects(visit: Visit) -> Response:

@@ -19,7 +19,7 @@ from backend.records.kept import versions_of
 from backend.status.figures import HARDLY, UNSURE, WORTH_IT, accuracy, f1, outlook
 from backend.status.stopping import stopping_text
 from backend.status.values import status
-from model.documents_in_bucket import Haste
+from model.storage.documents_in_bucket import Haste
 from model.version_store import VersionError
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from backend.labelstudio.several import NONE_OF_THESE
 from backend.pages.kept import Kept, kept
 from backend.pages.visit import Page, Visit
 from backend.project.likeness import copy_distance, distances_to, near_copies, typical_of
-from model.set_metrics import SURE, predicted_sets
+from model.measuring.set_metrics import SURE, predicted_sets
 from strategies import REASONS, REGISTRY
 
 AT_ONCE = 2  # pages that read a whole pool's embeddings

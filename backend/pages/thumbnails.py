@@ -10,7 +10,7 @@ from backend.labelstudio.images import ImageSource
 from backend.labelstudio.labelling_config import Target, parse_label_config
 from backend.project.references import References
 from backend.settings import Settings
-from model.images import read
+from model.embeddings.images import read
 
 LONGEST = 320  # pixels of a thumbnail's longer side
 QUALITY = 80  # of its JPEG

@@ -16,7 +16,7 @@ from backend.pages.thumbnails import Thumbnails
 from backend.queue.work import Work
 from backend.records.state import Projects
 from backend.settings import Settings
-from model.documents import Documents
+from model.storage.documents import Documents
 
 TABS = (  # of a project: address below it, and what it is called
     ("", "Overview"),

@@ -11,8 +11,8 @@ from backend.labelstudio.several import names_of
 from backend.learning.audit import audited
 from backend.learning.random_sample import RandomSample
 from backend.learning.rounds import Labelled, Pool
-from model.embedding_store import EmbeddingStore
-from model.stored_embeddings import embeddings_of
+from model.embeddings.embedding_store import EmbeddingStore
+from model.embeddings.stored_embeddings import embeddings_of
 
 Bools = NDArray[np.bool_]
 

@@ -16,12 +16,12 @@ from backend.project.session import Session
 from backend.queue.claims import EMBEDDING
 from backend.records.state import ARITHMETIC, NETWORKS
 from backend.settings import Settings
-from model.arithmetic import check_available
-from model.backbone import Backbone, BackboneSpec, backbone_name, load_backbone
 from model.backbone_note import title_of
-from model.embedding_loop import Outcome, Prepared, embed_images
-from model.images import ImageError, read
-from model.weights_file import WeightsError
+from model.embeddings.embedding_loop import Outcome, Prepared, embed_images
+from model.embeddings.images import ImageError, read
+from model.networks.arithmetic import check_available
+from model.networks.backbone import Backbone, BackboneSpec, backbone_name, load_backbone
+from model.networks.weights_file import WeightsError
 
 log = logging.getLogger(__name__)
 PART = 512  # images whose tasks are read from the index at once

@@ -12,10 +12,10 @@ from backend.project.wanted import wanted_base
 from backend.queue.clock import follow
 from backend.queue.signs import announce, announced
 from backend.settings import Settings
-from model.arithmetic import FLOAT32, check_available
-from model.backbone import backbone_name
-from model.documents_in_bucket import Haste
-from model.weights_file import WeightsError
+from model.networks.arithmetic import FLOAT32, check_available
+from model.networks.backbone import backbone_name
+from model.networks.weights_file import WeightsError
+from model.storage.documents_in_bucket import Haste
 
 log = logging.getLogger(__name__)
 ANNOUNCE_SECONDS = 30  # until a Redis that has lost its data knows again

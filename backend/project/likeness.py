@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from model.embedding_store import EmbeddingStore
+from model.embeddings.embedding_store import EmbeddingStore
 from model.threads import one_thread
 from strategies.arrays.hashing import uniform_hash
 from strategies.arrays.vectors import Floats, squared_distances
@@ -13,7 +13,7 @@ from strategies.distinct import near_duplicate_distance
 from strategies.query import Query
 
 if TYPE_CHECKING:
-    from model.head import Head
+    from model.heads.head import Head
 
 COPIES_SAMPLE = 1000  # images of the pool that tell how near a near-copy is
 TYPICAL_SAMPLE = 2000  # images of the pool among which those are counted that a queued one is typical of

@@ -10,8 +10,8 @@ from typing import Any
 
 from backend.index.index import LABELLED
 from backend.project.session import Session
-from model.backbone import backbone_name
 from model.backbone_note import BackboneNote, title_of
+from model.networks.backbone import backbone_name
 
 AGAIN = 2  # times the labels there were when a base was not taken, from which on it is judged once more
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from backend.index.index import Row, image_reference
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.labelling_config import Target
-from model.images import ImageError
+from model.embeddings.images import ImageError
 
 TOGETHER = 50  # tasks asked for at once; a reference may be a whole image in a data: URI, which is asked for alone
 

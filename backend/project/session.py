@@ -34,14 +34,14 @@ from backend.records.sample import KeptSample
 from backend.records.state import NETWORKS, ProjectState
 from backend.records.wishes import Wishes
 from backend.settings import Settings
-from model.backbone import kept_name
 from model.backbone_store import BackboneStore
-from model.copies import in_use
-from model.documents_in_bucket import Haste
-from model.embedding_store import EmbeddingStore, embedding_key
-from model.head import Head
+from model.embeddings.embedding_store import EmbeddingStore, embedding_key
+from model.heads.head import Head
+from model.networks.backbone import kept_name
+from model.networks.weights_file import WeightsError
+from model.storage.copies import in_use
+from model.storage.documents_in_bucket import Haste
 from model.version_store import Version
-from model.weights_file import WeightsError
 
 log = logging.getLogger(__name__)
 LONG_SECONDS = 10.0  # of reading tasks, after which other machines are told at once

@@ -8,7 +8,7 @@ from backend.index.index import Row
 from backend.project.embedding import embed_parts, unembedded
 from backend.project.session import Session
 from backend.queue.claims import EMBEDDING, Claims
-from model.embedding_loop import Outcome
+from model.embeddings.embedding_loop import Outcome
 
 PART = 64  # images claimed at once: how far apart the last two of several workers end, and how often they ask Redis
 WINDOW = 512  # images looked at in one act on Redis

@@ -19,8 +19,8 @@ from pathlib import Path
 from backend.index.index import Index
 from backend.index.index_file import IndexUnavailable, SnapshotUnusable
 from backend.records.state import PROJECTS, Projects
-from model.bucket import Bucket, Changed
-from model.files import locked
+from model.storage.bucket import Bucket, Changed
+from model.storage.files import locked
 
 log = logging.getLogger(__name__)
 INDEX, SNAPSHOT = "index.sqlite", "index.sqlite.gz"  # here, and in the store

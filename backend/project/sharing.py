@@ -13,10 +13,10 @@ from redis.exceptions import LockError, RedisError
 from backend.queue.redis_server import connect_redis
 from backend.records.state import PROJECTS, Projects
 from backend.settings import Settings
-from model.bucket import Bucket, StoreUnavailable
-from model.copies import trim
-from model.documents_in_bucket import DocumentsInBucket, Haste, Lock
-from model.mirror import Mirror
+from model.storage.bucket import Bucket, StoreUnavailable
+from model.storage.copies import trim
+from model.storage.documents_in_bucket import DocumentsInBucket, Haste, Lock
+from model.storage.mirror import Mirror
 
 log = logging.getLogger(__name__)
 COPIES = "copies"

@@ -14,8 +14,8 @@ from backend.project.shared_index import INDEX, put_there, shared_index
 from backend.project.sharing import bucket_of, projects_of, projects_without_store
 from backend.records.state import ARITHMETIC, FORMAT_NOTE, IDENTITY, PROJECTS, Projects
 from backend.settings import Settings
-from model.bucket import Bucket, Changed
-from model.files import locked
+from model.storage.bucket import Bucket, Changed
+from model.storage.files import locked
 
 log = logging.getLogger(__name__)
 MARK = "takeover.json"  # in STORE: who copies into it, until that is done

@@ -18,7 +18,7 @@ from safetensors.numpy import load, save
 from backend.index.consensus import ACCEPTED, UNLABELLED
 from backend.index.tasks import Tasks
 from backend.learning.promise import Checks, Decision, Population, decide
-from model.documents import Documents
+from model.storage.documents import Documents
 from strategies.arrays.hashing import uniform_hash
 
 FOLDER, FILE = "validation", "validation.json"

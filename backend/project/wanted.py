@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from backend.settings import Settings, SettingsError
-from model.backbone import BackboneSpec, backbone_name
 from model.networks import network
-from model.weights_file import check_weights
+from model.networks.backbone import BackboneSpec, backbone_name
+from model.networks.weights_file import check_weights
 
 
 def wanted_base(settings: Settings, wish: str, arithmetic: str) -> BackboneSpec:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.documents import Documents
+from model.storage.documents import Documents
 
 FILE = "ahead.json"
 MOST = 500  # images of a project: random slots, which measure the model, wait behind them

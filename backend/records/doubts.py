@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import FiniteFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from model.documents import Documents
+from model.storage.documents import Documents
 from model.version_store import NAME
 
 RIGHT = "right.json"

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pydantic import FiniteFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from model.documents import Documents
+from model.storage.documents import Documents
 
 FOLDER = "groups"
 ENDING = ".jsonl"

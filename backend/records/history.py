@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, FiniteFloat, NonNegativeInt, ValidationError
 
-from model.documents import Documents
+from model.storage.documents import Documents
 from model.version_store import VersionError, VersionStore
 
 FILE = "history.jsonl"

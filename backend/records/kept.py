@@ -1,10 +1,10 @@
 """What was learned of a project, for those who only look at it."""
 
 from backend.records.state import Projects
-from model.backbone import BackboneSpec
 from model.backbone_files import BackboneFiles
 from model.backbone_note import BackboneNote
 from model.backbone_store import BackboneStore
+from model.networks.backbone import BackboneSpec
 from model.version_store import VersionStore
 
 

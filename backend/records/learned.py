@@ -10,14 +10,14 @@ from typing import Any
 from backend.learning.rounds import Labelled
 from backend.records.history import History
 from backend.records.state import ProjectState
-from model.backbone import BackboneSpec
 from model.backbone_store import BackboneStore, noted_backbone
-from model.documents import Documents
-from model.embedding_store import EmbeddingStore
-from model.head import Head
-from model.mirror import Mirror
+from model.embeddings.embedding_store import EmbeddingStore
+from model.heads.head import Head
+from model.networks.backbone import BackboneSpec
+from model.networks.weights_file import WeightsError
+from model.storage.documents import Documents
+from model.storage.mirror import Mirror
 from model.version_store import Version, VersionError, VersionStore
-from model.weights_file import WeightsError
 
 log = logging.getLogger(__name__)
 

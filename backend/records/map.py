@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from model.documents import Documents
-from model.principal import Principal
+from model.heads.principal import Principal
+from model.storage.documents import Documents
 
 log = logging.getLogger(__name__)
 FILE = "map.safetensors"

@@ -3,7 +3,7 @@
 import shlex
 from typing import Any
 
-from model.metrics import ENOUGH
+from model.measuring.metrics import ENOUGH
 
 AS_NOW = " as this version of the software computes it"
 DEPTH_NAMES = {"last": "last stage", "all": "whole network"}

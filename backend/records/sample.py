@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.learning.random_sample import RandomSample, random_sample, strata_from
-from model.documents import Documents
+from model.storage.documents import Documents
 
 FILE = "random_sample.json"
 Bools = NDArray[np.bool_]

@@ -11,9 +11,9 @@ from typing import Any
 
 from backend.records.succession import Succession
 from backend.settings import Settings
-from model.bucket import Bucket
-from model.documents import Documents, DocumentsOnDisk
-from model.mirror import Mirror, Report
+from model.storage.bucket import Bucket
+from model.storage.documents import Documents, DocumentsOnDisk
+from model.storage.mirror import Mirror, Report
 
 log = logging.getLogger(__name__)
 FORMAT = 1
@@ -94,7 +94,7 @@ def finetune_depth(state: ProjectState, settings: Settings) -> str:
 
 
 def _fastest() -> str:
-    from model.arithmetic import fastest  # brings torch
+    from model.networks.arithmetic import fastest  # brings torch
 
     return fastest()
 

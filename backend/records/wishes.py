@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from model.documents import Documents
+from model.storage.documents import Documents
 
 FILE = "wishes.json"
 KEPT = 20  # outcomes

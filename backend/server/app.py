@@ -36,8 +36,8 @@ from backend.server.bodies import NO_RESULT, BadRequest, project_id, read_json, 
 from backend.server.events import handle_all
 from backend.server.together import Together
 from backend.settings import Settings, get_settings
-from model.bucket import Changed, StoreUnavailable
-from model.documents_in_bucket import Haste
+from model.storage.bucket import Changed, StoreUnavailable
+from model.storage.documents_in_bucket import Haste
 from model.version_store import NO_VERSION
 
 if TYPE_CHECKING:

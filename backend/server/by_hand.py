@@ -22,8 +22,8 @@ from backend.queue.waiting import JobFailed, result_of
 from backend.queue.work import Work
 from backend.records.state import DataDirError, new_failure
 from backend.settings import Settings
-from model.bucket import Changed, StoreUnavailable
-from model.documents_in_bucket import Haste
+from model.storage.bucket import Changed, StoreUnavailable
+from model.storage.documents_in_bucket import Haste
 from strategies import StrategyError
 
 log = logging.getLogger(__name__)

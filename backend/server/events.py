@@ -18,7 +18,7 @@ from backend.records.state import ProjectState, finetune_depth
 from backend.records.wishes import TAKE_BACK, Wishes
 from backend.server.bodies import BadRequest, project_id, shown, text
 from backend.settings import Settings
-from model.documents_in_bucket import Haste
+from model.storage.documents_in_bucket import Haste
 
 log = logging.getLogger(__name__)
 CHANGED = "PROJECT_UPDATED"

@@ -20,10 +20,10 @@ from backend.queue.redis_server import connect_redis
 from backend.queue.work import Work
 from backend.server.bodies import NO_RESULT, BadRequest, project_id
 from backend.settings import Settings, get_settings
-from model.bucket import StoreUnavailable
-from model.documents_in_bucket import Haste
+from model.networks.weights_file import WeightsError
+from model.storage.bucket import StoreUnavailable
+from model.storage.documents_in_bucket import Haste
 from model.version_store import NO_VERSION, Version, VersionError
-from model.weights_file import WeightsError
 
 log = logging.getLogger(__name__)
 SECONDS = 70  # Label Studio waits 100 s for /predict; an image may take IMAGE_SECONDS more

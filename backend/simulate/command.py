@@ -30,9 +30,9 @@ from backend.simulate.report import as_csv, as_json, as_table
 from backend.simulate.results import Results
 from backend.simulate.store import CurveStore, Trial
 from backend.simulate.walks import IN_GROUPS, SINGLY, Compared, Walks, as_walks_csv, as_walks_json, as_walks_table
-from model.backbone import backbone_name, standard_of
-from model.files import write_atomically, write_json
 from model.networks import network
+from model.networks.backbone import backbone_name, standard_of
+from model.storage.files import write_atomically, write_json
 
 ALL_LABELLED = (
     "All {labels} images of the pool are labelled at the end, so every method ends with the same labels: the last F1 and the "

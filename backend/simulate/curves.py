@@ -12,11 +12,11 @@ from backend.learning.rounds import Labelled, Pool, Rules, rank
 from backend.simulate.dataset import Dataset
 from backend.simulate.draw import Draw, Rows, draw
 from backend.simulate.protocol import CEILING, QUEUE, Method, Protocol
-from model.head import Head, fit_head
-from model.learner import Learner
-from model.logistic import Labels
-from model.metrics import calibration_error, macro_f1
-from model.set_metrics import macro_f1_of_sets, predicted_sets, set_calibration_error
+from model.heads.head import Head, fit_head
+from model.heads.learner import Learner
+from model.heads.logistic import Labels
+from model.measuring.metrics import calibration_error, macro_f1
+from model.measuring.set_metrics import macro_f1_of_sets, predicted_sets, set_calibration_error
 
 
 @dataclass(frozen=True)

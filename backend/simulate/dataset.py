@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from backend.simulate.errors import OptionsError
 from backend.simulate.folder import Source, images_by_class
 from backend.simulate.label_table import NAME, read_label_table
-from model.logistic import Labels
+from model.heads.logistic import Labels
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from backend.simulate.dataset import Dataset
 from backend.simulate.errors import OptionsError
 from backend.simulate.folder import Source
 from backend.simulate.progress import StepLine
-from model.backbone import BackboneSpec, backbone_name, load_backbone
-from model.embedding_store import EmbeddingStore, embedding_key
+from model.embeddings.embedding_store import EmbeddingStore, embedding_key
 from model.networks import network
+from model.networks.backbone import BackboneSpec, backbone_name, load_backbone
 
 if TYPE_CHECKING:
-    from model.backbone import Backbone
-    from model.embedding_loop import Prepared
+    from model.embeddings.embedding_loop import Prepared
+    from model.networks.backbone import Backbone
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _embed(
     line: StepLine,
 ) -> list[Unreadable]:
     """Embed images, each with its key; returns those that cannot be read."""
-    from model.embedding_loop import Outcome, embed_images
+    from model.embeddings.embedding_loop import Outcome, embed_images
 
     unreadable: list[Unreadable] = []
 
@@ -124,8 +124,8 @@ def _embed(
 
 def _prepared(source: Source, backbone: "Backbone", max_pixels: int) -> "Prepared":
     """The image as `backbone` takes it. Raises ImageError."""
-    from model.embedding_loop import Prepared
-    from model.images import ImageError, decode
+    from model.embeddings.embedding_loop import Prepared
+    from model.embeddings.images import ImageError, decode
 
     try:
         return Prepared(backbone.prepare(decode(source.read(max_pixels), max_pixels, backbone.least_side)))

@@ -57,7 +57,7 @@ def near_copy(content: bytes, number: int, max_pixels: int) -> bytes:
 
     The same content and number give the same copy. Raises ImageError.
     """
-    from model.images import decode  # brings torch, which most processes of a simulation do without
+    from model.embeddings.images import decode  # brings torch, which most processes of a simulation do without
 
     chance = random.Random(hashlib.sha256(content).digest() + str(number).encode())  # noqa: S311  pictures, not secrets
     image = decode(content, max_pixels)

@@ -18,9 +18,9 @@ from backend.simulate.progress import StepLine
 from backend.simulate.protocol import Method, Protocol
 from backend.simulate.store import Trial
 from backend.simulate.text import markdown
-from model.files import write_json
-from model.head import Head
-from model.metrics import NO_INTERVAL, Interval, f1_per_class, measure
+from model.heads.head import Head
+from model.measuring.metrics import NO_INTERVAL, Interval, f1_per_class, measure
+from model.storage.files import write_json
 
 FIGURES = ("macro_f1", "accuracy")
 

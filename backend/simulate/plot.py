@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from backend.simulate.protocol import BASELINE, CEILING, STANDARD
 from backend.simulate.results import Results
 from backend.simulate.statistics import estimate
-from model.files import write_atomically
+from model.storage.files import write_atomically
 
 INCHES, DPI = (8, 5), 150  # of each network's part
 COLOURS = {BASELINE: "black", STANDARD: "grey"}  # of the baselines; methods have others

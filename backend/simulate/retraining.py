@@ -21,14 +21,14 @@ from backend.simulate.protocol import BASELINE, Protocol
 from backend.simulate.statistics import estimate
 from backend.simulate.store import VERSION, Trial, code_digest, digest
 from backend.simulate.text import as_points, as_value, markdown
-from model.backbone import BackboneSpec, backbone_name
-from model.embedding_store import embedding_key
-from model.files import read_json, write_json
+from model.embeddings.embedding_store import embedding_key
 from model.finetune import Status, finetune
-from model.head import fit_head
-from model.learner import Learner
-from model.metrics import macro_f1
+from model.heads.head import fit_head
+from model.heads.learner import Learner
+from model.measuring.metrics import macro_f1
+from model.networks.backbone import BackboneSpec, backbone_name
 from model.photos import store_photo
+from model.storage.files import read_json, write_json
 
 STOP_FOLD_FROM = 200  # labels; below it cross-validation finds the epochs, since no image can be spared
 CODE = ("backend/simulate/retraining.py", "backend/learning/promotion.py")  # beside what curves depend on

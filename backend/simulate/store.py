@@ -15,7 +15,7 @@ import sklearn
 from backend.simulate.curves import Curve
 from backend.simulate.dataset import Dataset
 from backend.simulate.protocol import Method, Protocol
-from model.files import read_json, write_json
+from model.storage.files import read_json, write_json
 
 VERSION = 1  # raise it when results change by other code than that which CODE names
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -14,7 +14,7 @@ from backend.simulate.dataset import Dataset
 from backend.simulate.draw import Rows, draw
 from backend.simulate.person import Person
 from backend.simulate.protocol import QUEUE, Method, Protocol
-from model.metrics import macro_f1
+from model.measuring.metrics import macro_f1
 
 FIRST = 40  # labels one by one before the first grid: a head that has seen fewer takes too many odd ones for look-alikes
 SCREENS = 2  # grids from one round to the next

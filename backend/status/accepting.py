@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backend.index.index import Index
-from model.documents import Documents
+from model.storage.documents import Documents
 
 if TYPE_CHECKING:  # these bring scipy, which the help of commands does without
     from backend.learning.promise import Decision

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from model.metrics import ENOUGH
+from model.measuring.metrics import ENOUGH
 
 SMALL_GAIN = 0.005  # of macro F1: what hardly anybody would label on for
 WHOLE_SCALE = 0.6  # width of an interval of F1 from which on it says nothing that a figure could stand for

@@ -27,7 +27,7 @@ from backend.status.accepting import NONE, accepting_values
 from backend.status.jobs import jobs_values
 from backend.status.people import NOBODY, people_values
 from model.backbone_note import title_of
-from model.documents_in_bucket import Haste
+from model.storage.documents_in_bucket import Haste
 from model.version_store import VersionError, VersionStore
 
 NOTHING: dict[str, Any] = {

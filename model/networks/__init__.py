@@ -5,7 +5,7 @@ from functools import cache
 
 from model.networks import of_timm, of_torchvision
 from model.networks.network import Network
-from model.weights_file import WeightsError
+from model.networks.weights_file import WeightsError
 
 __all__ = ["Network", "network"]
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from model.preprocessing import Preprocessing
-from model.weights_file import WeightsError
+from model.networks.preprocessing import Preprocessing
+from model.networks.weights_file import WeightsError
 
 if TYPE_CHECKING:
     import torch

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from model.networks.network import Network
-from model.preprocessing import ResizeAndCrop
-from model.weights_file import WeightsError
+from model.networks.preprocessing import ResizeAndCrop
+from model.networks.weights_file import WeightsError
 
 if TYPE_CHECKING:
     import torch

@@ -11,7 +11,7 @@ from unittest.mock import patch
 from PIL import Image
 
 from model.networks.network import Network
-from model.preprocessing import CENTRE_CROP, WHOLE_IMAGE, Preprocessing, ResizeAndCrop
+from model.networks.preprocessing import CENTRE_CROP, WHOLE_IMAGE, Preprocessing, ResizeAndCrop
 
 if TYPE_CHECKING:
     import torch

@@ -14,15 +14,15 @@ from PIL import Image
 from scipy.special import logit
 from torchvision.models import ResNet
 
-from model.backbone import BackboneSpec
-from model.head import Head, IndependentHead
+from model.heads.head import Head, IndependentHead
 from model.networks import Network, network
+from model.networks.backbone import BackboneSpec
 from model.networks.of_timm import PREFIX
+from model.networks.preprocessing import REDUCING_GAP, THINNEST, Preprocessing, ResizeAndCrop, WholeImage
+from model.networks.state_dict import State
+from model.networks.torch_backbone import Embedder
+from model.networks.weights_file import WeightsError
 from model.plain.predict import Classifier
-from model.preprocessing import REDUCING_GAP, THINNEST, Preprocessing, ResizeAndCrop, WholeImage
-from model.state_dict import State
-from model.torch_backbone import Embedder
-from model.weights_file import WeightsError
 
 NEVER = -10_000.0  # logit of a class that nobody has labelled: its softmax is 0, in float16 too
 CLOSE = 1e-3  # difference of two probabilities that the order of additions explains

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from model.networks.weights_file import WeightsError
 from model.plain.network import Plain
-from model.weights_file import WeightsError
 
 CLOSE = 1e-4  # of two probabilities, which torch and onnxruntime compute in another order
 INPUT, OUTPUT = "pixels", "probabilities"

@@ -9,7 +9,7 @@ from safetensors.numpy import load
 
 from backend.bench.label_studio import label_config
 from backend.queue.redis_server import newest_redis
-from model.bucket import Bucket
+from model.storage.bucket import Bucket
 from tests.chaos.house import CLASSES, photo
 from tests.containers.files import VALUES
 from tests.containers.services import Stack

@@ -14,10 +14,10 @@ from PIL import Image
 
 from backend.__main__ import commands
 from backend.settings import Settings
-from model.arithmetic import fastest
-from model.backbone import BackboneSpec, backbone_name
 from model.backbone_store import BackboneStore
-from model.head import Head
+from model.heads.head import Head
+from model.networks.arithmetic import fastest
+from model.networks.backbone import BackboneSpec, backbone_name
 from model.version_store import Version, VersionStore
 from strategies import REGISTRY, WRAPPERS, Query, score
 from tests.conftest import ROOT

@@ -16,8 +16,8 @@ from rq import Worker
 from backend.queue.work import FINETUNE
 from backend.records.state import Projects
 from model.backbone_store import About, BackboneStore
-from model.metrics import ENOUGH
-from model.torch_backbone import load_resnet, save_module
+from model.measuring.metrics import ENOUGH
+from model.networks.torch_backbone import load_resnet, save_module
 from tests.backend.commands.test_up import children
 from tests.e2e.conftest import Annotator, first, second_plugin, wait_until
 from tests.model.made_up import resnet50

@@ -12,8 +12,8 @@ from sklearn.metrics import f1_score
 
 from backend.bench.label_studio import name_of
 from backend.learning.places import queue_places
-from model.backbone import load_backbone
-from model.images import decode
+from model.embeddings.images import decode
+from model.networks.backbone import load_backbone
 from model.version_store import VersionStore
 from tests.conftest import every_prediction
 from tests.e2e.conftest import QUEUE_SIZE, Annotator, first, wait_until

@@ -14,10 +14,10 @@ from rq import Worker
 
 from backend.queue.work import EMBED
 from backend.records.state import ARITHMETIC, Projects
-from model.backbone import BackboneSpec, backbone_name
 from model.backbone_note import OLD_PREPROCESSING
-from model.embedding_shard import read_keys
-from model.torch_backbone import load_resnet, save_module
+from model.embeddings.embedding_shard import read_keys
+from model.networks.backbone import BackboneSpec, backbone_name
+from model.networks.torch_backbone import load_resnet, save_module
 from tests.backend.commands.test_up import children
 from tests.e2e.conftest import Annotator, first, second_plugin, wait_until
 

@@ -10,7 +10,7 @@ from backend.bench.label_studio import name_of
 from backend.index.index import Index
 from backend.learning.slots import SEED
 from backend.records.groups import Groups
-from model.documents import DocumentsOnDisk
+from model.storage.documents import DocumentsOnDisk
 from strategies.arrays.hashing import uniform_hash
 from tests.e2e.conftest import Annotator, first, wait_until
 from tests.e2e.editor import Editor

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from model.arithmetic import fastest
-from model.backbone import BackboneSpec
+from model.networks.arithmetic import fastest
+from model.networks.backbone import BackboneSpec
 
 DIMENSIONS = 2048  # of ResNet50's embeddings
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from model.backbone import BackboneSpec, backbone_name
 from model.backbone_note import OLD_PREPROCESSING, BackboneNote, note_file, read_note, write_note
 from model.backbone_store import About, BackboneStore
 from model.networks import network
-from model.weights_file import WeightsError
+from model.networks.backbone import BackboneSpec, backbone_name
+from model.networks.weights_file import WeightsError
 
 WANTED = BackboneSpec.of("resnet50", None, "bfloat16")
 OLD = BackboneSpec("resnet50", None, OLD_PREPROCESSING, "float32")

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.backbone import BackboneSpec, backbone_name
 from model.backbone_note import BackboneNote, note_file, write_note
 from model.backbone_store import About, BackboneStore, kept_embeddings
-from model.mirror import Mirror
 from model.networks import network
-from model.weights_file import WeightsError
-from tests.model.test_backbone_store import OLD, WANTED, adopt, weights_file
+from model.networks.backbone import BackboneSpec, backbone_name
+from model.networks.weights_file import WeightsError
+from model.storage.mirror import Mirror
+from tests.model.networks.test_backbone_store import OLD, WANTED, adopt, weights_file
 
 WIDTH = network("resnet50").width
 ZEROS = np.zeros((1, WIDTH), np.float32)

@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 from torchvision import models
 
 from model import finetune as module
-from model.backbone import BackboneSpec, load_backbone
 from model.finetune import RECIPES, Recipe, TooFewLabels, finetune
+from model.networks.backbone import BackboneSpec, load_backbone
+from model.networks.torch_backbone import load_module
+from model.networks.weights_file import WeightsError
 from model.photos import store_photo
-from model.torch_backbone import load_module
-from model.weights_file import WeightsError
 from tests.conftest import ROOT
 from tests.model.made_up import DIMENSIONS, resnet50
 

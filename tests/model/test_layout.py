@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from model.heads.principal import Principal
 from model.layout import LEAST, among_neighbours, plane
-from model.principal import Principal
 
 NOWHERE = np.nan
 

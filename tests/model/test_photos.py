@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
 
-from model.images import ImageError, decode
+from model.embeddings.images import ImageError, decode
 from model.inputs import PhotoInputs
+from model.networks.preprocessing import CENTRE_CROP, IMAGENET_MEAN, IMAGENET_STD
 from model.photos import Augmentation, plain, store_photo
-from model.preprocessing import CENTRE_CROP, IMAGENET_MEAN, IMAGENET_STD
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model.head import Head
+from model.heads.head import Head
 from model.version_store import NAME, Version, VersionError, VersionStore, fingerprint
 
 TARGET = {"control": "choice", "classes": ["ants", "bees"]}

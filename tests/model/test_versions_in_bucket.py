@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model.bucket import StoreUnavailable
-from model.mirror import Mirror
+from model.storage.bucket import StoreUnavailable
+from model.storage.mirror import Mirror
 from model.version_store import VersionError, VersionStore
 from tests.model.test_version_store import HEAD, version
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.embedding_store import EmbeddingStore, embedding_key, unsigned
+from model.embeddings.embedding_store import EmbeddingStore, embedding_key, unsigned
 
 TEXT = st.text(st.characters(exclude_categories=()), max_size=30)
 WIDTH, ROWS = 4, 5

@@ -9,7 +9,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from model.torch_backbone import load_module
+from model.networks.torch_backbone import load_module
 from tests.model.made_up import resnet50
 from tools.weights_from_npm import PackageError, main, make
 

@@ -7,7 +7,7 @@ from backend.index.agreement import last_by_each
 from backend.index.answers import Answer
 from backend.index.index import Index
 from backend.records.doubts import Doubt, Found, Right, latest_found
-from model.documents import Documents
+from model.storage.documents import Documents
 
 SHOWN = 24  # of each kind
 

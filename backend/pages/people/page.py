@@ -8,7 +8,7 @@ from backend.pages.people.names import names_for
 from backend.pages.visit import Page, Visit
 from backend.project.shared_index import known_index
 from backend.status.people import NOBODY, people_text, people_values
-from model.agreement import Alpha
+from model.measuring.agreement import Alpha
 
 AT_ONCE = 2  # pages that read every answer of a project
 RELIABLE, TENTATIVE = 0.8, 0.667  # alpha from which on conclusions hold, and hold for the moment (Krippendorff 2004)

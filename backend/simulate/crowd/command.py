@@ -14,7 +14,7 @@ from backend.simulate.parallel import run_trials
 from backend.simulate.progress import StepLine
 from backend.simulate.protocol import Method
 from backend.simulate.store import Trial
-from model.files import write_atomically, write_json
+from model.storage.files import write_atomically, write_json
 
 
 def compare_crowd(images: Dataset, options: Options, product: Method, line: StepLine, say: Callable[[str], None]) -> None:

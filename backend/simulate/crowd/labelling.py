@@ -14,9 +14,9 @@ from backend.simulate.curves import head_of, sample_of, state
 from backend.simulate.dataset import Dataset
 from backend.simulate.draw import Rows, draw
 from backend.simulate.protocol import QUEUE, Method, Protocol
-from model.dawid_skene import Answers
-from model.head import Head
-from model.metrics import macro_f1
+from model.heads.dawid_skene import Answers
+from model.heads.head import Head
+from model.measuring.metrics import macro_f1
 
 TRUE, ONCE, MAJORITY, WEIGHED, AGAIN = "without errors", "asked once", "majority", "weighed", "asked again"  # ways to label
 

@@ -8,8 +8,8 @@ from backend.bench.cli import EPILOG, bench_command
 from backend.bench.figures import Bench, Skipped
 from backend.bench.run import chosen
 from backend.settings import Settings, get_settings
-from model.arithmetic import fastest
-from model.backbone import BackboneSpec
+from model.networks.arithmetic import fastest
+from model.networks.backbone import BackboneSpec
 
 LITE = "timm:tf_efficientnet_lite0"
 OF_LITE = ["over_network_0.3mp", "photos_per_second", "over_network_1mp", "over_network_12mp", "over_plain"]

@@ -21,7 +21,7 @@ from backend.connection.answering import local_url
 from backend.project.wanted import check_settings
 from backend.records.state import Projects
 from backend.settings import SettingsError, get_settings
-from model.weights_file import WeightsError
+from model.networks.weights_file import WeightsError
 from tests.e2e.conftest import free_port, wait_until
 
 

@@ -13,7 +13,7 @@ from backend.project.session import Session
 from backend.project.sharing import projects_of
 from backend.queue.redis_server import redis_url
 from backend.queue.work import TRAIN, Work
-from model.arithmetic import fastest
+from model.networks.arithmetic import fastest
 from tests.backend.queue.test_worker import wait_for
 from tests.conftest import ROOT
 
@@ -23,8 +23,8 @@ from pathlib import Path
 from backend.commands.worker import warm_up
 from backend.project.session import Session
 from backend.settings import Settings
-from model.arithmetic import fastest
-from model.weights_file import WeightsError
+from model.networks.arithmetic import fastest
+from model.networks.weights_file import WeightsError
 settings = Settings(data_dir=Path(sys.argv[1]), model_weights=Path(sys.argv[2]), label_studio_api_key="x")
 warm_up(settings, fastest())
 from backend.project.embedding import get_backbone

@@ -103,7 +103,7 @@ def test_another_backbone_of_a_project_with_a_queue_is_made_beside(desk, weights
 
 
 def test_a_network_that_cannot_be_retrained_is_refused_where_it_is_to_be(desk, monkeypatch):
-    monkeypatch.setattr("model.torch_backbone.load_module", lambda _: None)
+    monkeypatch.setattr("model.networks.torch_backbone.load_module", lambda _: None)
     changed_nothing(desk, CannotConnect, "vgg16 cannot be retrained on labels", backbone="vgg16", finetune="last")
     desk.connect(backbone="vgg16", finetune="off")
     assert desk.state.backbone == "vgg16"

@@ -14,7 +14,7 @@ from backend.doctor.finding import WARNING, WRONG
 from backend.labelstudio.wiring import TITLE
 from backend.project import embedding
 from backend.queue.signs import UNFIT, VERSION
-from model.weights_file import WeightsError
+from model.networks.weights_file import WeightsError
 from tests.backend.jobs.made_up import Colours
 from tests.label_studio_in_memory import TOKEN, Refused
 

@@ -6,7 +6,7 @@ from backend.doctor.case import House
 from backend.doctor.examination import Check, examine
 from backend.doctor.finding import OK, WRONG
 from backend.doctor.plugin import store
-from model.bucket import Bucket
+from model.storage.bucket import Bucket
 
 
 @pytest.fixture

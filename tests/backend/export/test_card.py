@@ -8,7 +8,7 @@ from backend.export.card import Card, render_card
 from backend.export.labelled import Answers
 from backend.export.measured import Measured
 from model.backbone_note import BackboneNote
-from model.head import Head
+from model.heads.head import Head
 from model.version_store import Version
 
 TITLE = 'Käfer: "30 %", {a} \U0001f41e\x7f\n---\n# end'

@@ -22,8 +22,8 @@ from backend.export.labelled import Answers, write_labels
 from backend.index.index import LABELLED as LABELLED_STATE
 from backend.index.index import Row
 from backend.settings import get_settings
+from model.networks.weights_file import WeightsError
 from model.version_store import VersionError
-from model.weights_file import WeightsError
 from tests.backend.export.conftest import CLASSES, IMAGES, LABELLED, house, learn
 from tests.backend.jobs.made_up import photo
 from tests.label_studio_in_memory import TOKEN

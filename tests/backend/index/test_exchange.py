@@ -10,7 +10,7 @@ from backend.index.exchange import TARGET as READ_FOR
 from backend.index.index import Index
 from backend.index.index_file import SnapshotUnusable
 from backend.index.moments import SYNCED_TO
-from model.embedding_store import embedding_key
+from model.embeddings.embedding_store import embedding_key
 from tests.backend.project.made_up import TARGET, annotation, damage, task
 
 VERSION = "al-1-0a0b0c"

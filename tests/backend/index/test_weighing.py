@@ -5,7 +5,7 @@ import pytest
 from backend.index.consensus import LABELLED, TIE, UNUSABLE
 from backend.index.index import Index
 from backend.index.weighing import people_right, weigh_answers
-from model.embedding_store import EmbeddingStore
+from model.embeddings.embedding_store import EmbeddingStore
 from tests.backend.project.made_up import TARGET, annotation, task
 from tests.model.made_up import images
 

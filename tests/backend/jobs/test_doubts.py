@@ -7,9 +7,9 @@ from backend.jobs.doubts import doubt, doubts_of
 from backend.jobs.round import run_round
 from backend.learning.rounds import Labelled
 from backend.records.doubts import Right, read_found
-from model.files import write_json
-from model.head import fit_head
-from model.learner import Learner
+from model.heads.head import fit_head
+from model.heads.learner import Learner
+from model.storage.files import write_json
 from tests.backend.jobs.made_up import CLASSES
 
 LABELS = 22

@@ -26,7 +26,7 @@ from backend.project import embedding, share
 from backend.queue import giving_way, worker
 from backend.queue.redis_server import connect_redis
 from backend.settings import get_settings
-from model import embedding_loop
+from model.embeddings import embedding_loop
 from tests.backend.jobs.made_up import Colours
 
 redis = connect_redis(get_settings())

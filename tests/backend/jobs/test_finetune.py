@@ -15,8 +15,8 @@ from backend.labelstudio.labelling_config import parse_label_config
 from backend.project.session import Session
 from backend.records.state import NETWORKS
 from model.backbone_store import About
-from model.files import write_json
 from model.finetune import TooFewLabels
+from model.storage.files import write_json
 from model.version_store import Version
 from tests.model.made_up import DIMENSIONS
 

@@ -13,8 +13,8 @@ from backend.labelstudio.client import LabelStudioError
 from backend.project.sharing import projects_of
 from backend.queue.redis_server import redis_url
 from backend.queue.signs import SERVER, announce
-from model.bucket import Changed, StoreUnavailable
-from model.documents_in_bucket import AWAY_SECONDS, Haste
+from model.storage.bucket import Changed, StoreUnavailable
+from model.storage.documents_in_bucket import AWAY_SECONDS, Haste
 from tests.label_studio_in_memory import Fault
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.images import ImageSource
-from model.images import ImageError
+from model.embeddings.images import ImageError
 from tests.backend.network.made_up import Answer
 
 IMAGE = b"the bytes of an image"

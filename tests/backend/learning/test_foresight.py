@@ -7,7 +7,7 @@ from backend.learning import foresight
 from backend.learning.foresight import foresee
 from backend.learning.promise import Population, candidates, decide
 from backend.learning.rounds import Pool
-from model.head import Head, IndependentHead
+from model.heads.head import Head, IndependentHead
 
 SURE = Head(np.array([[1, 0], [0, 1]], np.float32), np.zeros(2, np.float32), 0.1, np.array([5, 5]))
 

@@ -7,7 +7,7 @@ from backend.learning.rounds import Labelled, Pool, Rules, rank, train
 from backend.simulate.dataset import list_dataset
 from backend.simulate.embed_dataset import embed_dataset
 from backend.simulate.progress import StepLine
-from model.arithmetic import FLOAT32, fastest
+from model.networks.arithmetic import FLOAT32, fastest
 from tests.model.made_up import resnet50
 
 LABELS = PICKS = 100

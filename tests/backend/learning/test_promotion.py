@@ -7,9 +7,9 @@ import pytest
 
 from backend.learning.promotion import Known, compare, split
 from backend.learning.rounds import Labelled, Pool
-from model.head import fit_head
-from model.learner import Learner
-from model.metrics import ENOUGH, macro_f1
+from model.heads.head import fit_head
+from model.heads.learner import Learner
+from model.measuring.metrics import ENOUGH, macro_f1
 from tests.model.made_up import images
 
 

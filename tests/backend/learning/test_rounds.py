@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from backend.learning import rounds
 from backend.learning.rounds import Labelled, Pool, Rules, place_outside_queue, rank, rank_anyway, train
 from backend.learning.slots import slot_order
-from model import selftraining
 from model import threads as threads_of
+from model.heads import selftraining
 from strategies import REGISTRY, Strategy, StrategyError, pick
 from strategies.query import Query
 from tests.strategies.made_up import clusters

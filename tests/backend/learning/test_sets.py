@@ -9,7 +9,7 @@ from backend.learning.ahead import First, rank_behind
 from backend.learning.rounds import Labelled, Pool, Rules, place_outside_queue, rank, train
 from backend.learning.slots import slot_order
 from strategies import REGISTRY
-from tests.model.test_independent_head import sets
+from tests.model.heads.test_independent_head import sets
 
 SIZE = 30
 

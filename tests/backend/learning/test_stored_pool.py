@@ -12,10 +12,11 @@ from backend.labelstudio.labelling_config import parse_label_config
 from backend.learning.rounds import Rules, rank, train
 from backend.project.arrays import labelled_and_pool
 from backend.records.sample import KeptSample
-from model import head, stored_embeddings
-from model.documents import DocumentsOnDisk
-from model.embedding_store import EmbeddingStore
-from model.stored_embeddings import StoredEmbeddings
+from model.embeddings import stored_embeddings
+from model.embeddings.embedding_store import EmbeddingStore
+from model.embeddings.stored_embeddings import StoredEmbeddings
+from model.heads import head
+from model.storage.documents import DocumentsOnDisk
 from strategies import REGISTRY
 
 SIZE = 500

@@ -7,9 +7,9 @@ from cleanlab.multiannotator import get_label_quality_multiannotator
 from pandas import DataFrame
 
 from backend.learning.weighing import FEWEST, majority, weigh
-from model.dawid_skene import Answers
-from model.head import cross_fit, fit_head
-from model.learner import Learner
+from model.heads.dawid_skene import Answers
+from model.heads.head import cross_fit, fit_head
+from model.heads.learner import Learner
 from tests.model.made_up import images
 
 CLASSES, N = 3, 150

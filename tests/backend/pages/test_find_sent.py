@@ -8,7 +8,7 @@ from PIL import Image
 
 from backend.pages import find
 from backend.project import embedding
-from model.weights_file import WeightsError
+from model.networks.weights_file import WeightsError
 from tests.backend.jobs.made_up import Colours, photo
 from tests.backend.pages.pictures import place, shown, unit
 

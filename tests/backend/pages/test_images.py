@@ -14,7 +14,7 @@ from backend.bench.label_studio import label_config
 from backend.pages.app import HEADERS
 from backend.pages.images import AT_ONCE
 from backend.pages.thumbnails import Thumbnails
-from model.images import ImageError
+from model.embeddings.images import ImageError
 from tests.conftest import ROOT
 from tests.label_studio_in_memory.serving import Person
 

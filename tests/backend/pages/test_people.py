@@ -7,7 +7,7 @@ import pytest
 
 from backend.index.weighing import RIGHT
 from backend.pages.people.page import _verdict
-from model.agreement import Alpha
+from model.measuring.agreement import Alpha
 from tests.backend.jobs.made_up import CLASSES
 from tests.label_studio_in_memory import Fault
 from tests.label_studio_in_memory.serving import Person

@@ -7,8 +7,8 @@ import pytest
 
 from backend.pages import progress
 from backend.records.history import FILE
-from model.files import read_json, write_json
-from model.metrics import measure
+from model.measuring.metrics import measure
+from model.storage.files import read_json, write_json
 from model.version_store import Version, VersionStore
 from tests.backend.jobs.made_up import CLASSES, label_some, run_round
 

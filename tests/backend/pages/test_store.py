@@ -3,7 +3,7 @@
 from backend.pages.visit import House
 from backend.project.sharing import projects_of
 from backend.queue.redis_server import redis_url
-from model.documents_in_bucket import Haste
+from model.storage.documents_in_bucket import Haste
 
 
 def test_while_the_store_is_away_a_page_says_so(browser, session, object_store, redis_settings, monkeypatch):

@@ -14,9 +14,9 @@ from backend.project import embedding
 from backend.project.embedding import embed, embed_tasks, get_backbone, unembedded
 from backend.project.session import Session
 from backend.records.state import NETWORKS
-from model.backbone import BackboneSpec, backbone_name
-from model.embedding_loop import SHARD
-from model.weights_file import WeightsError
+from model.embeddings.embedding_loop import SHARD
+from model.networks.backbone import BackboneSpec, backbone_name
+from model.networks.weights_file import WeightsError
 from tests.label_studio_in_memory import TOKEN, Fault
 from tests.model.made_up import DIMENSIONS
 

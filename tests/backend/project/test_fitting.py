@@ -9,8 +9,8 @@ from backend.project import fitting
 from backend.project.fitting import base_of, keep_announcing, why_unfit
 from backend.queue.signs import SERVER, announce, announced
 from backend.records.state import ARITHMETIC, Projects
-from model.arithmetic import fastest
-from model.files import write_json
+from model.networks.arithmetic import fastest
+from model.storage.files import write_json
 from tests.backend.queue.test_worker import wait_for
 
 

@@ -15,8 +15,8 @@ from backend.records.doubts import Right
 from backend.records.groups import Groups
 from backend.records.state import Projects
 from backend.records.wishes import Wishes
-from model.bucket import Bucket
-from model.documents_in_bucket import FRESH_SECONDS, DocumentsInBucket
+from model.storage.bucket import Bucket
+from model.storage.documents_in_bucket import FRESH_SECONDS, DocumentsInBucket
 from tests.conftest import ROOT
 
 EACH = 8

@@ -14,10 +14,10 @@ from backend.index.moments import SYNCED_TO
 from backend.project import shared_index
 from backend.project.shared_index import FRESH_SECONDS, SNAPSHOT, Looks, SharedIndex, exchanged, known_index, open_index
 from backend.records.state import Projects
-from model.bucket import Bucket
-from model.documents import DocumentsOnDisk
-from model.embedding_store import embedding_key
-from model.mirror import Mirror
+from model.embeddings.embedding_store import embedding_key
+from model.storage.bucket import Bucket
+from model.storage.documents import DocumentsOnDisk
+from model.storage.mirror import Mirror
 from tests.backend.project.made_up import TARGET, damage, task
 
 PROJECT = 3
@@ -47,7 +47,7 @@ class Machine:
 @pytest.fixture
 def bucket(object_store, monkeypatch):
     """An empty folder in an object store, of which it soon shows whether it is away."""
-    monkeypatch.setattr("model.bucket.AT_ONCE_SECONDS", 1)
+    monkeypatch.setattr("model.storage.bucket.AT_ONCE_SECONDS", 1)
     return Bucket(object_store.new_folder(), patience=1)
 
 

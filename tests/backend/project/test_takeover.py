@@ -21,8 +21,8 @@ from backend.records.kept import versions_of
 from backend.records.state import DataDirError, Projects
 from model.backbone_note import BackboneNote, note_file, write_note
 from model.backbone_store import kept_embeddings
-from model.bucket import Bucket
-from model.embedding_store import EmbeddingStore
+from model.embeddings.embedding_store import EmbeddingStore
+from model.storage.bucket import Bucket
 from model.version_store import VersionStore
 from tests.conftest import ROOT
 from tests.model.test_version_store import version
@@ -143,7 +143,7 @@ import os, signal, sys
 from pathlib import Path
 from backend.project import takeover
 from backend.settings import Settings
-from model.bucket import Bucket
+from model.storage.bucket import Bucket
 
 left = int(sys.argv[4])
 write = Bucket.write

@@ -5,7 +5,7 @@ from multiprocessing import get_context
 import pytest
 
 from backend.records.groups import FOLDER, Group, Groups
-from model.documents import DocumentsOnDisk
+from model.storage.documents import DocumentsOnDisk
 
 LIVE, OLDER = "al-2-00000a", "al-1-00000a"
 

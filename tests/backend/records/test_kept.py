@@ -5,10 +5,10 @@ import pytest
 from backend.project.sharing import projects_of
 from backend.queue.redis_server import redis_url
 from backend.records.kept import keep_weights, note_of, versions_of
-from model.backbone import BackboneSpec, backbone_name
 from model.backbone_note import BackboneNote
 from model.backbone_store import BackboneStore
-from tests.model.test_backbone_store import weights_file
+from model.networks.backbone import BackboneSpec, backbone_name
+from tests.model.networks.test_backbone_store import weights_file
 from tests.model.test_version_store import version
 
 

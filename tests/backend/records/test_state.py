@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from backend.records.state import ARITHMETIC, COPY, STATE, Projects, ProjectState
-from model import arithmetic
+from model.networks import arithmetic
 
 
 @pytest.fixture

@@ -20,11 +20,11 @@ from backend.records.state import Projects
 from backend.server import app as server_app
 from backend.server import plugin
 from backend.settings import get_settings
-from model.backbone import backbone_name
 from model.backbone_store import BackboneStore
-from model.embedding_shard import read_keys
-from model.head import fit_head
-from model.learner import Learner
+from model.embeddings.embedding_shard import read_keys
+from model.heads.head import fit_head
+from model.heads.learner import Learner
+from model.networks.backbone import backbone_name
 from model.version_store import Version, VersionStore
 from tests.conftest import ROOT
 from tests.e2e.conftest import free_port, wait_until

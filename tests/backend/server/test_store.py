@@ -7,7 +7,7 @@ import pytest
 
 from backend.project.sharing import projects_of
 from backend.server import app
-from model.documents_in_bucket import FRESH_SECONDS
+from model.storage.documents_in_bucket import FRESH_SECONDS
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 from backend.__main__ import main
 from backend.settings import get_settings
 from backend.simulate.dataset import list_dataset
-from model.backbone import backbone_name, standard_of
-from model.embedding_store import EmbeddingStore, embedding_key
+from model.embeddings.embedding_store import EmbeddingStore, embedding_key
 from model.networks import network
+from model.networks.backbone import backbone_name, standard_of
 from tests.model.made_up import DIMENSIONS, resnet50
 from tests.model.made_up import images as embedded
 

@@ -14,7 +14,7 @@ from backend.__main__ import main
 from backend.simulate.cli import simulate_command
 from backend.simulate.command import Simulation
 from backend.simulate.options import Options
-from model.preprocessing import CENTRE_CROP
+from model.networks.preprocessing import CENTRE_CROP
 from tests.backend.simulate.conftest import CLASSES, EACH, embed_made_up, put_made_up
 from tests.model.made_up import resnet50
 

@@ -10,9 +10,9 @@ from backend.learning.slots import slot_order
 from backend.simulate.curves import head_of, run_curve, sample_of, state
 from backend.simulate.draw import draw
 from backend.simulate.protocol import CEILING, Method, Protocol
-from model.head import fit_head
-from model.learner import Learner
-from model.metrics import macro_f1
+from model.heads.head import fit_head
+from model.heads.learner import Learner
+from model.measuring.metrics import macro_f1
 from tests.backend.simulate.made_up import DEFAULT, MARGIN, RANDOM, clusters
 
 SHORT = Protocol(start=10, batch=5, rounds=4)

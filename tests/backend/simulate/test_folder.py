@@ -10,7 +10,7 @@ from backend.simulate.dataset import list_dataset
 from backend.simulate.embed_dataset import embed_dataset
 from backend.simulate.folder import near_copy
 from backend.simulate.progress import StepLine
-from model.images import ImageError
+from model.embeddings.images import ImageError
 from tests.model.made_up import resnet50
 from tools.samples import draw_samples
 

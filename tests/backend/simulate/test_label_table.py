@@ -9,7 +9,7 @@ from backend.simulate.dataset import Dataset, list_dataset
 from backend.simulate.errors import OptionsError
 from backend.simulate.label_table import read_label_table
 from backend.simulate.protocol import CEILING, Method, Protocol
-from tests.model.test_independent_head import sets
+from tests.model.heads.test_independent_head import sets
 
 
 def table(folder, lines, files=("a.jpg", "b.jpg", "c.jpg")):

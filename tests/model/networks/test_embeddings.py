@@ -11,9 +11,9 @@ from torch import nn
 from torch.nn.functional import normalize
 from torchvision import models
 
-from model.backbone import BackboneSpec, load_backbone
 from model.networks import network
-from model.torch_backbone import Embedder
+from model.networks.backbone import BackboneSpec, load_backbone
+from model.networks.torch_backbone import Embedder
 from tests.model.networks.test_preprocessing import photo, timm_transform
 
 SMALL = ("alexnet", "mnasnet0_5", "squeezenet1_1")

@@ -6,9 +6,9 @@ import sys
 import pytest
 from torchvision import models
 
-from model.backbone import BackboneSpec, backbone_name
 from model.networks import network, of_torchvision
-from model.weights_file import WeightsError
+from model.networks.backbone import BackboneSpec, backbone_name
+from model.networks.weights_file import WeightsError
 from tests.conftest import ROOT
 
 WIDTHS = {

@@ -13,12 +13,12 @@ from sklearn.model_selection import cross_val_score
 from torch.nn.functional import normalize
 from torchvision import models
 
-from model.backbone import BackboneSpec
-from model.images import decode
+from model.embeddings.images import decode
 from model.networks import network
-from model.state_dict import read_state
-from model.torch_backbone import load_module
-from model.weights_file import WeightsError
+from model.networks.backbone import BackboneSpec
+from model.networks.state_dict import read_state
+from model.networks.torch_backbone import load_module
+from model.networks.weights_file import WeightsError
 
 LITE = "timm:tf_efficientnet_lite0"
 ANT, BEE = 310, 309  # of ImageNet's classes

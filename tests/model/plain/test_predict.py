@@ -13,16 +13,16 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision import models
 
-from model.backbone import BackboneSpec, load_backbone
+from model.embeddings.images import decode
 from model.finetune import RECIPES, Recipe, finetune
-from model.head import Head
-from model.images import decode
+from model.heads.head import Head
+from model.networks.backbone import BackboneSpec, load_backbone
+from model.networks.preprocessing import CENTRE_CROP, WHOLE_IMAGE, ResizeAndCrop
+from model.networks.weights_file import WeightsError
 from model.photos import store_photo
 from model.plain import onnx, predict
 from model.plain.network import plain, values_of
 from model.plain.onnx import OnnxUnavailable, write_onnx
-from model.preprocessing import CENTRE_CROP, WHOLE_IMAGE, ResizeAndCrop
-from model.weights_file import WeightsError
 from tests.model.made_up import resnet50
 
 CLASSES = ["ants", "bees", "wasps"]

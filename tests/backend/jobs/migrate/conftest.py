@@ -6,7 +6,7 @@ import pytest
 
 from backend.jobs.round import run_round
 from backend.project import embedding, session
-from model.metrics import ENOUGH
+from model.measuring.metrics import ENOUGH
 from tests.backend.jobs.migrate.made_up import IMAGES, OLD, Eyes, embed_all, forget_notes, label_slots
 
 
@@ -14,7 +14,7 @@ from tests.backend.jobs.migrate.made_up import IMAGES, OLD, Eyes, embed_all, for
 def seen(monkeypatch):
     """How often each backbone has seen each image."""
     monkeypatch.setattr(Eyes, "seen", Counter())
-    monkeypatch.setattr("model.arithmetic.fastest", lambda: "bfloat16")
+    monkeypatch.setattr("model.networks.arithmetic.fastest", lambda: "bfloat16")
     monkeypatch.setattr(embedding, "get_backbone", Eyes)
     return lambda: Eyes.seen
 

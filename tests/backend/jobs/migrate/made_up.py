@@ -8,9 +8,9 @@ import numpy as np
 from backend.learning.slots import slot_order
 from backend.project import embedding
 from backend.project.migration import way_to_go
-from model.backbone import BackboneSpec
 from model.backbone_note import OLD_PREPROCESSING
 from model.networks import network
+from model.networks.backbone import BackboneSpec
 from tests.backend.jobs.made_up import Colours
 
 IMAGES = 48

@@ -10,7 +10,7 @@ from backend.jobs.reconcile import reconcile
 from backend.jobs.round import run_round
 from backend.learning.slots import slot_order
 from backend.records.outcome import describe_migration
-from model.metrics import ENOUGH
+from model.measuring.metrics import ENOUGH
 from tests.backend.jobs.migrate.made_up import (
     IMAGES,
     LIBRARY,

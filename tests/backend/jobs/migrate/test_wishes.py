@@ -6,7 +6,7 @@ from backend.jobs.reconcile import reconcile
 from backend.jobs.round import run_round
 from backend.records.outcome import describe_migration
 from model.backbone_store import About
-from model.metrics import ENOUGH
+from model.measuring.metrics import ENOUGH
 from tests.backend.jobs.migrate.made_up import IMAGES, OTHER, THIRD, backbone, blind, due, embed_a_few, want
 
 
