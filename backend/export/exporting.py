@@ -17,8 +17,8 @@ from backend.export.folder import ExportError, check_free, whole_folder
 from backend.export.labelled import Answers, fetch_images, read_answers, write_labels
 from backend.export.measured import Measured, measure_difference
 from backend.export.predictions import embed_missing, write_predictions
-from backend.index.index import LABELLED, Row
 from backend.index.moments import moment_of
+from backend.index.tasks import TaskArrays
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.labelling_config import LabelConfigError
 from backend.labelstudio.several import names_of
@@ -75,10 +75,10 @@ def export(session: Session, to: Path, name: str = "", labels: str = CSV) -> Exp
         )
         if not trouble and (why := embed_missing(session)):
             exported.left_out.append(f"Predictions for images that have no embedding yet: {why}")
-        rows = session.index.rows()
-        _write_labels(folder, session, rows, labels, card, exported, fresh=not trouble)
-        card.predicted = write_predictions(folder, rows, session, version)
-        card.measured = Measured() if trouble else measure_difference(session, rows, network, version.head)
+        every = session.index.tasks.arrays()
+        _write_labels(folder, session, every, labels, card, exported, fresh=not trouble)
+        card.predicted = write_predictions(folder, every, session, version)
+        card.measured = Measured() if trouble else measure_difference(session, every, network, version.head)
         session.progress("writing ONNX", 0, 1)
         try:
             card.onnx = write_onnx(network, card.measured.images or [_noise(network)], folder / "model.onnx")
@@ -138,7 +138,7 @@ def _write_network(folder: Path, network: Plain) -> None:
 
 
 def _write_labels(
-    folder: Path, session: Session, rows: list[Row], labels: str, card: Card, exported: Exported, fresh: bool
+    folder: Path, session: Session, every: TaskArrays, labels: str, card: Card, exported: Exported, fresh: bool
 ) -> None:
     """labels.csv, images if asked for, and what the card tells of labels."""
     answers = Answers()
@@ -154,14 +154,14 @@ def _write_labels(
     )
     accepted = {label.task for label in session.index.accepted.all()}
     several = card.version.several
-    known, _ = labelled_and_pool(session.index.tasks.arrays(), classes, session.store, draw, unseen, False, several, accepted)
+    known, _ = labelled_and_pool(every, classes, session.store, draw, unseen, False, several, accepted)
     random = set(known.tasks[known.weights > 0].tolist())
     card.answers, card.random = answers, len(random)
-    given = [row.label or "" for row in rows if row.state == LABELLED]
-    card.labels = dict(Counter(name for label in given for name in (names_of(label) if several else [label])))
+    card.labels = dict(Counter(name for label in every.labels.values() for name in (names_of(label) if several else [label])))
     if labels == NONE:
         return
-    files = None
+    files, rows = None, session.index.rows_of(every.labels)
+    rows = [row._replace(label=every.labels[row.task]) for row in rows]  # all are as of one moment
     if labels == FOLDER:
         files, lost = fetch_images(session, rows, folder, session.progress)
         if lost:

@@ -10,7 +10,7 @@ from typing import Any
 
 from backend.export.tables import BETWEEN, write_table
 from backend.index.consensus import annotations_of
-from backend.index.index import LABELLED, Row
+from backend.index.index import Row
 from backend.labelstudio.labelling_config import Target
 from backend.labelstudio.several import names_of
 from backend.project.references import References
@@ -71,8 +71,8 @@ def _source(given: list[dict[str, Any]], target: Target, label: str | None) -> s
 def write_labels(
     folder: Path, rows: Sequence[Row], answers: Answers, random: set[int], files: dict[int, str] | None, several: bool = False
 ) -> None:
-    """labels.csv: a line for each labelled task. random: tasks of the random sample; files: where their images lie, None for
-    nowhere; several: whether a label is a set of classes."""
+    """labels.csv: a line for each of the labelled `rows`. random: tasks of the random sample; files: where their images lie,
+    None for nowhere; several: whether a label is a set of classes."""
     header = ["task", "image", "label", "source", "sureness", "random_slot"] + ([] if files is None else ["file"])
 
     def line(row: Row) -> list[str | int | float]:
@@ -83,15 +83,14 @@ def write_labels(
         told = "" if sure is None else round(sure, 3)
         return [row.task, row.reference, label, answers.sources.get(row.task, ""), told, slot, *file]
 
-    write_table(folder / "labels.csv", header, (line(row) for row in rows if row.state == LABELLED))
+    write_table(folder / "labels.csv", header, map(line, rows))
 
 
 def fetch_images(session: Session, rows: Sequence[Row], folder: Path, report: Report) -> tuple[dict[int, str], dict[int, str]]:
-    """Put the image of each labelled task into labels/CLASS/TASK.ending, as it is; returns those files and, of images that
-    cannot be had, why, both by task. Raises LabelStudioError where Label Studio as a whole is out of order."""
-    labelled = [row for row in rows if row.state == LABELLED]
-    names = folder_names({row.label or "" for row in labelled})
-    references = References(session, labelled)
+    """Put the image of each of the labelled `rows` into labels/CLASS/TASK.ending, as it is; returns those files and, of images
+    that cannot be had, why, both by task. Raises LabelStudioError where Label Studio as a whole is out of order."""
+    names = folder_names({row.label or "" for row in rows})
+    references = References(session, rows)
     files: dict[int, str] = {}
     lost: dict[int, str] = {}
 
@@ -111,8 +110,8 @@ def fetch_images(session: Session, rows: Sequence[Row], folder: Path, report: Re
         (folder / "labels" / name).mkdir(parents=True)
     with ThreadPoolExecutor(READERS) as readers:
         try:
-            for done, (row, found) in enumerate(zip(labelled, readers.map(fetch, labelled), strict=True), 1):
-                report("fetching labelled images", done, len(labelled))
+            for done, (row, found) in enumerate(zip(rows, readers.map(fetch, rows), strict=True), 1):
+                report("fetching labelled images", done, len(rows))
                 (lost if isinstance(found, ImageError) else files)[row.task] = str(found)
         except BaseException:
             readers.shutdown(cancel_futures=True)

@@ -2,14 +2,13 @@
 perhaps in bfloat16 or float16, and keeps embeddings in float16."""
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from backend.index.index import Row
+from backend.index.tasks import TaskArrays
 from backend.labelstudio.client import LabelStudioError
 from backend.project.references import References
 from backend.project.session import Session
@@ -32,17 +31,20 @@ class Measured:
     images: list[NDArray[np.uint8]] = field(default_factory=list)
 
 
-def measure_difference(session: Session, rows: Sequence[Row], plain: Plain, head: Head) -> Measured:
-    """Compare the probabilities that the product computes from the kept embeddings of some `rows` with those of `plain` for the
+def measure_difference(session: Session, every: TaskArrays, plain: Plain, head: Head) -> Measured:
+    """Compare the probabilities that the product computes from the kept embeddings of some tasks with those of `plain` for the
     same images. Images that cannot be had are left out."""
     measured = Measured()
+    embedded = every.tasks[session.store.has(every.keys)]
+    rows = session.index.rows_of(embedded[:: max(1, len(embedded) // IMAGES)][:IMAGES].tolist())
     embeddings, found = session.store.get([row.key for row in rows])
-    chosen = np.flatnonzero(found)[:: max(1, int(found.sum()) // IMAGES)][:IMAGES]
-    references = References(session, [rows[number] for number in chosen])
-    for done, number in enumerate(chosen, 1):
-        session.progress("comparing with the product", done, len(chosen))
+    references = References(session, rows)
+    for done, (row, embedding, is_there) in enumerate(zip(rows, embeddings, found, strict=True), 1):
+        session.progress("comparing with the product", done, len(rows))
+        if not is_there:
+            continue
         try:
-            content = session.images.fetch(rows[number].task, references.of(rows[number]))
+            content = session.images.fetch(row.task, references.of(row))
             if read(content, session.settings.max_image_pixels).note:  # cut off: here it is read in part, elsewhere not
                 continue
             pixels = predict.read(io.BytesIO(content), plain.about["preprocessing"])
@@ -50,7 +52,7 @@ def measure_difference(session: Session, rows: Sequence[Row], plain: Plain, head
             continue
         with torch.inference_mode():
             outside = plain.classifier(pixels[None]).numpy()[0]
-        inside = head.probabilities(embeddings[number][None])[0]
+        inside = head.probabilities(embedding[None])[0]
         measured.largest = max(measured.largest, float(np.abs(outside - inside).max()))
         if head.independent:
             measured.same += int((predicted_sets(outside) == predicted_sets(inside)).all())

@@ -32,13 +32,14 @@ def points(drawn: Map, index: Index, live: str, several: bool = False) -> bytes:
 
     Of a random slot that nobody has labelled no guess is told, here as everywhere.
     """
-    rows, queue = index.rows(), index.published.queue(live, ALL)
-    at, there = _positions(np.array([row.task for row in rows], np.int64), drawn.tasks)
-    known, tasks = [rows[position] for position in at[there].tolist()], drawn.tasks[there]
+    every, queue = index.tasks.arrays(), index.published.queue(live, ALL)
+    at, there = _positions(every.tasks, drawn.tasks)
+    at, tasks = at[there], drawn.tasks[there]
     numbers = {name: number for number, name in enumerate(drawn.classes)}
-    given = [row.label if row.state == LABELLED else None for row in known]
-    names = [label and shown(label, several=True) for label in given] if several else given
-    labels = [numbers.setdefault(name, len(numbers)) if name else NOWHERE for name in names]
+    labels = np.full(len(tasks), NOWHERE, np.int16)
+    for position in np.flatnonzero(every.are(LABELLED)[at]).tolist():
+        if label := every.labels[int(tasks[position])]:
+            labels[position] = numbers.setdefault(shown(label, several), len(numbers))
     queued, is_queued = _positions(tasks, np.array([row.task for row, *_ in queue], np.int64))
     places, told = np.full(len(tasks), NOWHERE, np.int32), drawn.guesses[there] >= 0
     places[queued[is_queued]] = np.flatnonzero(is_queued)
@@ -48,12 +49,12 @@ def points(drawn: Map, index: Index, live: str, several: bool = False) -> bytes:
         "x": drawn.places[there, 0],
         "y": drawn.places[there, 1],
         "places": places,
-        "labels": np.array(labels, np.int16),
+        "labels": labels,
         "guesses": np.where(told, drawn.guesses[there], NOWHERE).astype(np.int16),
         "certainty": np.where(told, np.rint(100 * drawn.confidences[there]), NOBODY).astype(np.uint8),
-        "open": np.array([row.state == UNLABELLED for row in known], np.uint8),
+        "open": every.are(UNLABELLED)[at].astype(np.uint8),
     }
-    return packed(arrays, {"images": len(known), "names": list(numbers)})
+    return packed(arrays, {"images": len(tasks), "names": list(numbers)})
 
 
 def _positions(among: NDArray[np.int64], tasks: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
