@@ -10,6 +10,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ import pytest
 from backend.bench import label_studio as ls
 from backend.labelstudio.client import LabelStudio
 from backend.simulate.folder import images_by_class
+from model.storage.bucket import Bucket
 from tests.conftest import every_prediction
 from tests.containers.engine import Compose, Engine, build, find_engine, gateway, timed
 from tests.containers.files import CODE, VALUES, read_compose
 from tests.containers.services import seconds
 from tests.e2e.conftest import Annotator, free_port, wait_until
+from tests.object_store import ObjectStore
 from tools.samples import draw_samples
 
 pytestmark = pytest.mark.soak
@@ -321,3 +324,22 @@ def test_it_goes_on_where_it_was(house):
     kept, before = house.seen["kept"], house.live()
     assert house.label(RETRAIN_AFTER)[0] == next(task for task in kept["queue"] if task not in kept["labels"])
     house.after(before)
+
+
+def test_it_moves_to_an_object_store_and_its_scaled_workers_go_on_there(house, monkeypatch, report):
+    """As docs/several-machines.md says: STORE is set and all is started again; what DATA_DIR held is copied into it."""
+    compose, before = house.compose, house.kept()
+    with closing(ObjectStore("0.0.0.0")) as store:  # noqa: S104  where the containers' network finds it
+        for name, value in store.environment.items():
+            monkeypatch.setenv(name, value)
+        url = store.new_folder()
+        endpoint = f"http://host.docker.internal:{store.port}"
+        compose.values |= store.environment | {"STORE": url, "AWS_ENDPOINT_URL": endpoint}
+        compose.run("up", "-d", "--scale", "worker=3")
+        wait_until(lambda: workers(compose) == 4, 120, "three workers and the fine-tuner are registered")
+        place = Bucket(url)
+        assert set(before["versions"]) <= set(place.folder(f"projects/{house.project}/versions").folders)
+        took = timed(lambda: (house.label(RETRAIN_AFTER), house.after(before["live"])))
+        report(f"in the store {RETRAIN_AFTER} labels were given and learned in {took:.1f} s")
+        assert place.read(f"projects/{house.project}/versions/{house.live()}/labels.safetensors")
+        compose.stop(SERVICES)
