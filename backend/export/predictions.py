@@ -1,7 +1,7 @@
 """predictions.csv: what a version thinks of every image that nobody has labelled."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +26,15 @@ def embed_missing(session: Session) -> str:
     """Embed images that have no label and no embedding; returns why that ended early, "" where it did not."""
     every, barred = session.index.tasks.arrays(), session.index.tasks.barred()
     session.store.refresh()
-    missing = every.tasks[~every.are(LABELLED) & ~session.store.has(every.keys)].tolist()
-    tasks = [task for task in missing if task not in barred]
-    parts = ([row for row in rows if row.reference] for rows in _in_parts(session, tasks))
+    missing = ~every.are(LABELLED) & ~session.store.has(every.keys) & ~np.isin(every.tasks, list(barred))
+    tasks = every.tasks[missing]
+
+    def with_images() -> Iterator[list[Row]]:
+        return ([row for row in rows if row.reference] for rows in _in_parts(session, tasks))
+
     try:
-        if tasks:
-            embed_parts(session, parts, float("inf"), lambda done: session.progress(EMBEDDING, done, len(tasks)))
+        if any(with_images()):
+            embed_parts(session, with_images(), float("inf"), lambda done: session.progress(EMBEDDING, done, len(tasks)))
     except (LabelStudioError, WeightsError) as error:
         return str(error)
     return ""
@@ -42,8 +45,7 @@ def write_predictions(folder: Path, every: TaskArrays, session: Session, version
     image could not be read. Those stand there with the reason."""
     head, unlabelled = version.head, ~every.are(LABELLED)
     assert head  # noqa: S101
-    tasks, states = every.tasks[unlabelled].tolist(), every.states[unlabelled].tolist()
-    state_of = dict(zip(tasks, states, strict=True))
+    tasks, states = every.tasks[unlabelled], every.states[unlabelled]
     header = ["task", "image", "state", "prediction", *(f"p({name})" for name in version.classes), "remark"]
     counts = Counter[bool]()
 
@@ -57,7 +59,7 @@ def write_predictions(folder: Path, every: TaskArrays, session: Session, version
             session.progress("writing predictions", counts.total(), len(tasks))
 
     def line(row: Row, values: NDArray[np.floating] | None) -> list[str | int | float]:
-        start: list[str | int | float] = [row.task, row.reference, STATES[state_of[row.task]]]
+        start: list[str | int | float] = [row.task, row.reference, STATES[states[np.searchsorted(tasks, row.task)]]]
         if values is None:
             return [*start, "", *[""] * len(version.classes), row.error or "it is not embedded yet"]
         best = names_in(predicted_sets(values), version.classes) if version.several else version.classes[int(values.argmax())]
@@ -67,6 +69,6 @@ def write_predictions(folder: Path, every: TaskArrays, session: Session, version
     return counts[True], counts[False]
 
 
-def _in_parts(session: Session, tasks: Sequence[int]) -> Iterator[list[Row]]:
+def _in_parts(session: Session, tasks: NDArray[np.int64]) -> Iterator[list[Row]]:
     """The rows of `tasks`, PART at a time: a project may have millions."""
-    return (session.index.rows_of(tasks[start : start + PART]) for start in range(0, len(tasks), PART))
+    return (session.index.rows_of(tasks[start : start + PART].tolist()) for start in range(0, len(tasks), PART))

@@ -14,6 +14,7 @@ from rq import get_current_job
 from backend.index.moments import SYNCED_TO
 from backend.jobs.job import JobAtWork, perform
 from backend.project.embedding import unembedded
+from backend.project.migration import way_to_go
 from backend.project.share import Share
 from backend.project.shared_index import take_in
 from backend.queue.claims import Claims, shared_backbone
@@ -66,15 +67,18 @@ def _embed(at: JobAtWork) -> int:
 def _take_part(at: JobAtWork) -> int:
     """Embed, for a slice, with a backbone that is to be used later, beside the job that leads. Returns how many were tried."""
     s, backbone = at.session, shared_backbone(at.work.redis, at.session.project)
-    if not backbone or not s.backbones.has(backbone):
+    if not backbone or s.state.paused or not s.backbones.has(backbone):
         return 0
+    if backbone == s.backbones.wanted_name and not way_to_go(s):
+        return 0  # it was given up meanwhile
     os.nice(GIVES_WAY)
     s.use_backbone(backbone)
     claims = at.claims()
     try:
+        before = claims.done()
         labelled, others = unembedded(s)
         share = Share(s, claims, [*labelled, *others], lambda: at.wake("embed"))
-        tried = share.embed(claims.done(), EMBED_SLICE, GivesWay(at.work.redis, get_current_job()))
+        tried = share.embed(before, EMBED_SLICE, GivesWay(at.work.redis, get_current_job()))
     finally:
         claims.end()
     if share.rest:
@@ -85,8 +89,8 @@ def _take_part(at: JobAtWork) -> int:
 def _finish(at: JobAtWork, claims: Claims, tried: int) -> None:
     """No image is left, and nobody else is at one: see that the new ones are taken up."""
     s = at.session
-    news = claims.finish() or tried
-    if s.state.partial and news:
+    claims.finish()
+    if s.state.partial:
         at.wake("round", 1)  # much of the pool was not there when the last queue was drawn
     elif tried and has_map(s.documents):
         at.wake("map", MAP_LATER)

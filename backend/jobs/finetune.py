@@ -245,8 +245,8 @@ def _embed_pool(at: JobAtWork, name: str) -> None:
     that publishes with it is a quick one."""
     s = at.session
     s.use_backbone(name)
-    while lead(s, at.claims(), SLICE, lambda: at.wake("embed"), lambda: False):
-        time.sleep(1)  # others have the last ones
+    while (wait := lead(s, at.claims(), SLICE, lambda: at.wake("embed"), lambda: False)) is not None:
+        time.sleep(wait)
         s.sync()
 
 

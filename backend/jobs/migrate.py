@@ -26,7 +26,6 @@ from backend.records.outcome import describe_migration
 
 log = logging.getLogger(__name__)
 SLICE = 60  # seconds of one job, so that new images and other projects get their turn
-BETWEEN = 1  # seconds between two, in which the worker takes what waits in its other queues
 BEARABLE = 0.05  # share of the images that may have an embedding by the live backbone alone, because nobody can read them now
 
 
@@ -61,15 +60,12 @@ def _embed_slice(at: JobAtWork, way: Way) -> int | None:
     """Embed images with the wanted base for some time. Returns the seconds after which to go on, None where all are there."""
     s, before = at.session, at.session.state.migration
     s.use_backbone(way.wanted)
-    left = lead(s, at.claims(), SLICE, lambda: at.wake("embed"), GivesWay(at.work.redis, get_current_job()))
+    wait, lost = lead(s, at.claims(), SLICE, lambda: at.wake("embed"), GivesWay(at.work.redis, get_current_job())), 0
     tasks, keys = _tasks_and_keys(s)
     there = s.store.has(keys)
-    wait, lost = None, 0
-    if left:
-        wait = BETWEEN
-    elif np.isin(tasks[~there], list(s.index.awaited())).any():
+    if wait is None and np.isin(tasks[~there], list(s.index.awaited())).any():
         wait = AWAITED_SECONDS
-    elif not s.state.forced and _lost(s, way) > BEARABLE * len(tasks):
+    elif wait is None and not s.state.forced and _lost(s, way) > BEARABLE * len(tasks):
         wait, lost = RETRY_SECONDS, _lost(s, way)
     told = about(s) | {"upgrade": way.upgrade, "done": int(there.sum()), "total": len(tasks), "lost": lost}
     with s.edit() as state:

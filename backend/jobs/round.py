@@ -142,17 +142,20 @@ def embed_first(at: JobAtWork) -> bool:
     Returns whether images are left for the embed job.
     """
     s, claims = at.session, at.claims()
+    before = claims.done()
     labelled, others = unembedded(s)
+    if not labelled and not others:
+        return False
     unlabelled = s.index.counts()[UNLABELLED]
     first = others[: FIRST // 2 if labelled else FIRST] if unlabelled - len(others) < PLENTY else []
-    deadline, tried = time.monotonic() + FIRST_SECONDS, len(first[:PLENTY])
+    deadline = time.monotonic() + FIRST_SECONDS
     try:
-        embed_or_wait(s, claims, [*labelled[: FIRST // 2], *first[:PLENTY]])
+        embed_or_wait(s, claims, [*labelled[: FIRST // 2], *first[:PLENTY]], before)
         share = Share(s, claims, first[PLENTY:], lambda: None)
-        tried += share.embed(claims.done(), deadline - time.monotonic(), lambda: False)
+        share.embed(before, deadline - time.monotonic(), lambda: False)
     finally:
         claims.end()
-    left = len(labelled) > FIRST // 2 or len(others) > tried
+    left = any(unembedded(s))
     if not left:
         claims.finish()
     return left

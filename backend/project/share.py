@@ -2,18 +2,19 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 
 from backend.index.index import Row
-from backend.project.embedding import embed_parts, unembedded
+from backend.project.embedding import embed_parts, embed_tasks, unembedded
 from backend.project.session import Session
 from backend.queue.claims import EMBEDDING, Claims
 from model.embeddings.embedding_loop import Outcome
 
 PART = 64  # images claimed at once: how far apart the last two of several workers end, and how often they ask Redis
 WINDOW = 512  # images looked at in one act on Redis
-HELD_SECONDS = 30.0  # for which images that others have claimed are waited for
-LOOK_SECONDS = 0.5
+HELD_SECONDS = 10.0  # for which images that others have claimed are waited for
+LOOK_SECONDS = 1
+BETWEEN = 1  # seconds between two slices of whoever leads, in which its worker takes what waits in its other queues
+LAST_ONES = 5  # the same where others have all that is left
 
 
 class Share:
@@ -80,33 +81,47 @@ class Share:
         """Tell how far all jobs are, as far as this one knows."""
         at = self._standing
         done = min(at.done + tried - self._told, at.total)
-        self._session.progress(EMBEDDING, done, at.total, seconds_left=at.seconds_left)
+        about = {"seconds_left": at.seconds_left, "backbone": self._session.backbone}
+        self._session.progress(EMBEDDING, done, at.total, **about)
 
 
-def lead(session: Session, claims: Claims, seconds: float, more: Callable[[], object], stop: Callable[[], bool]) -> bool:
+def lead(session: Session, claims: Claims, seconds: float, more: Callable[[], object], stop: Callable[[], bool]) -> int | None:
     """Embed all images of the project for about `seconds` or until `stop`, beside the jobs which `more` wakes: see Share.
-    Returns whether some have no embedding yet that may be tried."""
+    Returns the seconds after which to go on, None where no image is left that may be tried."""
+    before = claims.done()
     labelled, others = unembedded(session)
     claims.share()
+    share = Share(session, claims, [*labelled, *others], more)
     try:
-        Share(session, claims, [*labelled, *others], more).embed(claims.done(), seconds, stop)
+        share.embed(before, seconds, stop)
     finally:
-        claims.end()
+        others_at_work = claims.end()
     session.store.compact()
-    left = any(unembedded(session))
-    if not left:
+    if not any(unembedded(session)):
         claims.finish()
-    return left
+        return None
+    return LAST_ONES if others_at_work and not share.rest else BETWEEN
 
 
-def embed_or_wait(session: Session, claims: Claims, tasks: Sequence[int]) -> None:
-    """Embed the images of `tasks` that nobody else has claimed, and wait for the others, for HELD_SECONDS at most."""
+def embed_or_wait(session: Session, claims: Claims, tasks: Sequence[int], before: int) -> None:
+    """Embed the images of `tasks`. Those that another job has claimed are waited for, and are embedded here as well where that
+    takes longer than HELD_SECONDS. before: see Share.embed."""
     deadline = time.monotonic() + HELD_SECONDS
     while tasks:
         share = Share(session, claims, tasks, lambda: None)
-        share.embed(claims.done(), float("inf"), lambda: False)
-        if not share.passed_over or time.monotonic() > deadline:
+        share.embed(before, float("inf"), lambda: False)
+        if not share.passed_over:
             return
         time.sleep(LOOK_SECONDS)
-        left = set(chain(*unembedded(session)))  # not what others could not read, which they keep until they end
-        tasks = [task for task in tasks if task in left]
+        before, tasks = claims.done(), _open(session, tasks)
+        if time.monotonic() > deadline:
+            embed_tasks(session, tasks)
+            return
+
+
+def _open(session: Session, tasks: Sequence[int]) -> list[int]:
+    """Those of `tasks` that have no embedding still, and may be tried."""
+    rows, barred = session.index.rows_of(tasks), session.index.tasks.barred()
+    session.store.refresh()
+    missing = set(session.store.missing([row.key for row in rows]))
+    return [row.task for row in rows if row.key in missing and row.task not in barred]

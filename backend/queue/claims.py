@@ -14,7 +14,7 @@ from backend.queue.signs import text
 
 EMBEDDING = "embedding images"  # as the progress of a job tells it
 PACE_SECONDS = 30  # the time left follows from what was done in the last one to two of these
-SHARED_SECONDS = 600  # for which a job lets others take part, unless it says so again
+SHARED_SECONDS = 180  # for which a job lets others take part, unless it says so again
 
 # What the scripts share: KEYS: the claims, a hash of names with the job that holds each; ARGV: now, the job that asks.
 _HOLDS = """
@@ -134,12 +134,11 @@ class Claims:
         """Let jobs that embed the project's images take some of these too, once they have done their own."""
         self._redis.set(_shared(self._project), self._backbone, ex=SHARED_SECONDS)
 
-    def finish(self) -> bool:
-        """Nothing is left to do: the next images are counted from zero. Returns whether no job has said so within a minute."""
+    def finish(self) -> None:
+        """Nothing is left to do: the next images are counted from zero."""
         self._redis.delete(self._progress)
         if shared_backbone(self._redis, self._project) == self._backbone:
             self._redis.delete(_shared(self._project))
-        return bool(self._redis.set(f"{self._progress}:all", 1, nx=True, ex=60))
 
     def _asking(self) -> tuple[int, str]:
         return _seconds(), self._job

@@ -21,7 +21,7 @@ VERSION = 1  # raise it when results change by other code than that which CODE n
 ROOT = Path(__file__).resolve().parent.parent.parent
 CODE = (
     "strategies/**/*.py",
-    "model/*.py",
+    "model/**/*.py",
     "backend/learning/*.py",
     *(f"backend/simulate/{name}.py" for name in ("protocol", "draw", "curves")),
 )

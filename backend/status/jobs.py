@@ -7,20 +7,35 @@ from rq.job import Job
 
 from backend.queue.claims import EMBEDDING
 
-PROGRESS = ("step", "done", "total", "macro_f1", "seconds_left")  # what a job's meta tells
+PROGRESS = ("step", "done", "total", "macro_f1", "seconds_left", "backbone")  # what a job's meta tells
 
 
 def jobs_values(jobs: Iterable[Job]) -> list[dict[str, Any]]:
-    """The `job_values` of each job of a project; those that embed its images together are one, with how many "workers" are
-    at it: each tells how far all of them are, and the next one waits only for a worker to be free."""
+    """The `job_values` of each job of a project. Those that embed its images together, with the same backbone, are one, with
+    how many "workers" are at it: each tells how far all of them are, and the next one waits only for a worker to be free."""
     every = [job_values(job) for job in jobs]
-    embedding = [values for values in every if values["id"].startswith("embed-")]
-    running = [values for values in embedding if values["status"] == "started"]
-    if not running:
-        return every
-    furthest = max(running, key=lambda values: values["done"] if values.get("step") == EMBEDDING else -1)
-    one = furthest | {"workers": len(running)}
-    return [one if values is furthest else values for values in every if values is furthest or values not in embedding]
+    running = [values for values in every if values["status"] == "started" and (_embeds(values) or _helps(values))]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for values in sorted(running, key=_embeds, reverse=True):  # who has not begun yet is at what the others are at
+        backbone = values.get("backbone", "") if _embeds(values) else next(iter(groups), "")
+        groups.setdefault(backbone, []).append(values)
+    others = [values for values in every if values not in running and not (groups and _helps(values))]
+    return [_together(group) for group in groups.values()] + others
+
+
+def _embeds(values: dict[str, Any]) -> bool:
+    return values.get("step") == EMBEDDING
+
+
+def _helps(values: dict[str, Any]) -> bool:
+    return str(values["id"]).startswith("embed-")
+
+
+def _together(group: list[dict[str, Any]]) -> dict[str, Any]:
+    """One of the jobs of a `group`, with how far all are, under the name of the one that leads, where one does."""
+    furthest = max(group, key=lambda values: values["done"] if _embeds(values) else -1)
+    leads = next((values for values in group if not _helps(values)), furthest)
+    return furthest | {"id": leads["id"], "workers": len(group)}
 
 
 def job_values(job: Job) -> dict[str, Any]:

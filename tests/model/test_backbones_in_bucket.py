@@ -11,7 +11,7 @@ from model.networks import network
 from model.networks.backbone import BackboneSpec, backbone_name
 from model.networks.weights_file import WeightsError
 from model.storage.mirror import Mirror
-from tests.model.networks.test_backbone_store import OLD, WANTED, adopt, weights_file
+from tests.model.test_backbone_store import OLD, WANTED, adopt, weights_file
 
 WIDTH = network("resnet50").width
 ZEROS = np.zeros((1, WIDTH), np.float32)

@@ -190,7 +190,7 @@ def test_labels_whose_images_are_out_of_reach_for_the_moment_are_not_published_a
     live = place.run(run_round)["version"]
     lose_embeddings_of(place, [place.tasks[0], place.tasks[1]])
     place.label(6)
-    monkeypatch.setattr(rounds, "embed_or_wait", lambda session, _, tasks: fail_for(session, tasks, again_in=20))
+    monkeypatch.setattr(rounds, "embed_or_wait", lambda session, _, tasks, __: fail_for(session, tasks, again_in=20))
     answer = place.run(run_round)
     assert isinstance(answer, Retry)
     assert place.live() == live
@@ -201,7 +201,7 @@ def test_images_that_stay_out_of_reach_cost_themselves_alone_in_the_end(place, m
     place.label(*range(6))
     place.run(run_round)
     lose_embeddings_of(place, [place.tasks[0], place.tasks[1]])
-    monkeypatch.setattr(rounds, "embed_or_wait", lambda session, _, tasks: fail_for(session, tasks, again_in=20))
+    monkeypatch.setattr(rounds, "embed_or_wait", lambda session, _, tasks, __: fail_for(session, tasks, again_in=20))
     monkeypatch.setattr(job, "_put_off", lambda: rounds.PATIENCE)
     assert place.run(run_round)["labels"] == 4
 
@@ -221,7 +221,7 @@ def test_labels_whose_images_are_gone_for_good_hold_nothing_up(place, monkeypatc
     place.run(run_round)
     lose_embeddings_of(place, [place.tasks[0], place.tasks[1]])
     place.label(6)
-    monkeypatch.setattr(rounds, "embed_or_wait", lambda session, _, tasks: fail_for(session, tasks, again_in=None))
+    monkeypatch.setattr(rounds, "embed_or_wait", lambda session, _, tasks, __: fail_for(session, tasks, again_in=None))
     assert place.run(run_round)["labels"] == 5
 
 

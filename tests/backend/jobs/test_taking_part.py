@@ -11,9 +11,10 @@ from backend.jobs.round import run_round
 from backend.project import embedding, share
 from backend.queue.claims import shared_backbone
 from backend.queue.work import EMBED
+from backend.status.jobs import jobs_values
 from tests.backend.jobs.made_up import Colours
 from tests.backend.jobs.migrate.made_up import OTHER, embed_all, want, weights_file
-from tests.backend.jobs.test_embed import at_rest, embedded_by, fetched, left, wait_for, workers
+from tests.backend.jobs.test_embed import at_rest, burst, embedded_by, fetched, left, wait_for, workers
 
 IMAGES = 240
 
@@ -44,8 +45,12 @@ def place(make_place, monkeypatch):
 def test_two_workers_bring_a_project_to_another_backbone_together(place):
     with workers(2, EMBED) as processes:
         place.work.wake("migrate", place.project)
+        wait_for(lambda: len(embedded_by(place)) == 2)
+        [told] = wait_for(lambda: [v for v in jobs_values(place.work.active(place.project)) if v.get("workers") == 2])
         wait_for(lambda: place.state.migration.get("promoted"))
         wait_for(lambda: at_rest(place))
+    assert told["id"].startswith("migrate-"), "whoever leads tells how far all are"
+    assert told["total"] == IMAGES
     assert set(fetched(place).values()) == {2}, "once by each backbone"
     shares = embedded_by(place)
     assert shares.keys() == {process.pid for process in processes}
@@ -77,10 +82,25 @@ def test_images_that_are_new_come_before_those_that_another_backbone_is_to_see(p
     place.studio.client().request("POST", f"/api/projects/{place.project}/import", json=new)
     with workers(1, EMBED):
         place.work.wake("embed", place.project)
-        wait_for(lambda: len(fetched(place)) == IMAGES + 1)
-        assert set(fetched(place).values()) == {1}
         wait_for(lambda: sum(fetched(place).values()) == 2 * (IMAGES + 1))
+    paths = [request.path for request in place.studio.requests if request.path.endswith(".png")]
+    assert paths.index("/data/upload/new.png") == IMAGES, "after all that were there, before any was asked for again"
     assert left(place) == 0
+
+
+@pytest.mark.parametrize("why", ["paused", "given up"])
+def test_nobody_goes_on_with_a_backbone_that_is_not_wanted_any_more(place, why):
+    with place.session() as session:
+        session.use_backbone(session.backbones.wanted_name)
+        JobAtWork(session, place.work, "migrate").claims().share()
+        with session.edit() as state:
+            state.paused = why == "paused"
+            if why == "given up":
+                refused = {"backbone": session.backbones.wanted_name, "promoted": False, "labels": 6}
+                state.migration, state.forced = refused, False
+    place.work.wake("embed", place.project)
+    burst(place)
+    assert set(fetched(place).values()) == {1}
 
 
 def test_a_shared_backbone_that_is_gone_is_passed_over(place):

@@ -185,6 +185,6 @@ def test_many_pictures_are_made_a_few_at_a_time_and_leave_threads_to_all_else(br
 
 
 def test_pictures_are_made_without_torch():
-    loads = "import sys, backend.pages.app, model.head"
+    loads = "import sys, backend.pages.app, model.heads.head"
     code = f"{loads}; assert not {{'torch', 'openvino'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

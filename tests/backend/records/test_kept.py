@@ -8,7 +8,7 @@ from backend.records.kept import keep_weights, note_of, versions_of
 from model.backbone_note import BackboneNote
 from model.backbone_store import BackboneStore
 from model.networks.backbone import BackboneSpec, backbone_name
-from tests.model.networks.test_backbone_store import weights_file
+from tests.model.test_backbone_store import weights_file
 from tests.model.test_version_store import version
 
 

@@ -108,5 +108,5 @@ def test_of_other_networks_it_is_seen_that_the_file_can_be_read(tmp_path):
 
 
 def test_it_does_without_torch():
-    code = "import sys, model.weights_file; assert 'torch' not in sys.modules"
+    code = "import sys, model.networks.weights_file; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -60,9 +60,9 @@ def embed_all(place):
 
 
 def embed_a_few(s, *_):
-    """Ten images in the time of a slice; returns whether some are left."""
+    """Ten images in the time of a slice; returns when to go on where some are left."""
     embedding.embed_tasks(s, [task for tasks in embedding.unembedded(s) for task in tasks][:10])
-    return any(embedding.unembedded(s))
+    return 1 if any(embedding.unembedded(s)) else None
 
 
 def forget_notes(place):
