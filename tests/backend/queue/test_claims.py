@@ -5,7 +5,7 @@ import time
 import pytest
 
 from backend.queue import claims as claims_module
-from backend.queue.claims import Claims
+from backend.queue.claims import Claims, shared_backbone
 
 
 @pytest.fixture
@@ -100,13 +100,24 @@ def test_the_time_left_forgets_a_pace_of_long_ago(claims_of, monkeypatch):
 def test_the_next_images_are_counted_from_zero(claims_of):
     claims = claims_of("embed-1-0")
     claims.advance(100, 100)
-    assert claims.finish()
-    assert not claims.finish()
+    claims.finish()
     assert claims.advance(0, 7).total == 7
+
+
+def test_a_backbone_is_shared_until_whoever_shares_it_has_finished(redis):
+    one, other = (Claims(redis, 1, backbone, "migrate-1-0") for backbone in ("resnet50-a", "resnet50-b"))
+    assert shared_backbone(redis, 1) == ""
+    one.share()
+    other.finish()
+    assert shared_backbone(redis, 1) == "resnet50-a"
+    assert shared_backbone(redis, 2) == ""
+    one.finish()
+    assert shared_backbone(redis, 1) == ""
 
 
 def test_nothing_is_kept_for_ever(claims_of, redis):
     claims = claims_of("embed-1-0")
     claims.claim([1], 1)
     claims.advance(1, 2)
+    claims.share()
     assert all(0 < redis.ttl(key) <= 3600 for key in redis.scan_iter("al:*"))
