@@ -30,7 +30,7 @@ def embed_missing(session: Session) -> str:
     tasks = every.tasks[missing]
 
     def with_images() -> Iterator[list[Row]]:
-        return ([row for row in rows if row.reference] for rows in _in_parts(session, tasks))
+        return ([row for row in rows if row.reference] for rows in session.index.parts_of(tasks, PART))
 
     try:
         if any(with_images()):
@@ -50,7 +50,7 @@ def write_predictions(folder: Path, every: TaskArrays, session: Session, version
     counts = Counter[bool]()
 
     def lines() -> Iterator[list[str | int | float]]:
-        for rows in _in_parts(session, tasks):
+        for rows in session.index.parts_of(tasks, PART):
             embeddings, found = session.store.get([row.key for row in rows])
             counts.update(found.tolist())
             probabilities = head.probabilities(embeddings)
@@ -67,8 +67,3 @@ def write_predictions(folder: Path, every: TaskArrays, session: Session, version
 
     write_table(folder / "predictions.csv", header, lines())
     return counts[True], counts[False]
-
-
-def _in_parts(session: Session, tasks: NDArray[np.int64]) -> Iterator[list[Row]]:
-    """The rows of `tasks`, PART at a time: a project may have millions."""
-    return (session.index.rows_of(tasks[start : start + PART].tolist()) for start in range(0, len(tasks), PART))

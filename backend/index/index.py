@@ -5,9 +5,12 @@ another from being taken in; what cannot be used stays here with its reason, and
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from backend.index import accepted, answers, exchange, published
 from backend.index.accepted import Accepted
@@ -205,6 +208,10 @@ class Index:
         with self._file.reading() as db:
             found = (db.execute(statement, (task,)).fetchone() for task in tasks)
             return [Row._make(row) for row in found if row]
+
+    def parts_of(self, tasks: Sequence[int] | NDArray[np.int64], size: int) -> Iterator[list[Row]]:
+        """`rows_of` these tasks, `size` at a time as they are asked for: a project may have millions."""
+        return (self.rows_of([int(task) for task in tasks[start : start + size]]) for start in range(0, len(tasks), size))
 
     def row(self, task: int) -> Row | None:
         """The task of this id, None where there is none."""

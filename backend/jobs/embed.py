@@ -15,7 +15,7 @@ from backend.index.moments import SYNCED_TO
 from backend.jobs.job import JobAtWork, perform
 from backend.project.embedding import unembedded
 from backend.project.migration import way_to_go
-from backend.project.share import Share
+from backend.project.share import Share, embed_share
 from backend.project.shared_index import take_in
 from backend.queue.claims import Claims, shared_backbone
 from backend.queue.giving_way import GivesWay
@@ -73,17 +73,11 @@ def _take_part(at: JobAtWork) -> int:
         return 0  # it was given up meanwhile
     os.nice(GIVES_WAY)
     s.use_backbone(backbone)
-    claims = at.claims()
-    try:
-        before = claims.done()
-        labelled, others = unembedded(s)
-        share = Share(s, claims, [*labelled, *others], lambda: at.wake("embed"))
-        tried = share.embed(before, EMBED_SLICE, GivesWay(at.work.redis, get_current_job()))
-    finally:
-        claims.end()
+    gives_way = GivesWay(at.work.redis, get_current_job())
+    share, _ = embed_share(s, at.claims(), EMBED_SLICE, lambda: at.wake("embed"), gives_way)
     if share.rest:
         at.wake("embed")
-    return tried
+    return share.tried
 
 
 def _finish(at: JobAtWork, claims: Claims, tried: int) -> None:

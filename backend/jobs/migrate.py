@@ -60,13 +60,15 @@ def _embed_slice(at: JobAtWork, way: Way) -> int | None:
     """Embed images with the wanted base for some time. Returns the seconds after which to go on, None where all are there."""
     s, before = at.session, at.session.state.migration
     s.use_backbone(way.wanted)
-    wait, lost = lead(s, at.claims(), SLICE, lambda: at.wake("embed"), GivesWay(at.work.redis, get_current_job())), 0
+    gives_way = GivesWay(at.work.redis, get_current_job())
+    wait, lost = lead(s, at.claims(), SLICE, lambda: at.wake("embed"), gives_way), 0
     tasks, keys = _tasks_and_keys(s)
     there = s.store.has(keys)
-    if wait is None and np.isin(tasks[~there], list(s.index.awaited())).any():
-        wait = AWAITED_SECONDS
-    elif wait is None and not s.state.forced and _lost(s, way) > BEARABLE * len(tasks):
-        wait, lost = RETRY_SECONDS, _lost(s, way)
+    if wait is None:
+        if np.isin(tasks[~there], list(s.index.awaited())).any():
+            wait = AWAITED_SECONDS
+        elif not s.state.forced and (lost_now := _lost(s, way)) > BEARABLE * len(tasks):
+            wait, lost = RETRY_SECONDS, lost_now
     told = about(s) | {"upgrade": way.upgrade, "done": int(there.sum()), "total": len(tasks), "lost": lost}
     with s.edit() as state:
         if state.migration == before:  # else a rollback has refused the base meanwhile, and that is to stay

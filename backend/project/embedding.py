@@ -59,7 +59,7 @@ def unembedded(session: Session) -> tuple[list[int], list[int]]:
 
 def embed_tasks(session: Session, tasks: Sequence[int], seconds: float = float("inf")) -> int:
     """As `embed`, the images of `tasks`, of which the index is asked for PART at a time: a project may have millions."""
-    parts = (session.index.rows_of(tasks[start : start + PART]) for start in range(0, len(tasks), PART))
+    parts = session.index.parts_of(tasks, PART)
     return embed_parts(session, parts, seconds, lambda done: session.progress(EMBEDDING, done, len(tasks))) if tasks else 0
 
 

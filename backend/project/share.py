@@ -32,6 +32,11 @@ class Share:
         self.passed_over = False
 
     @property
+    def tried(self) -> int:
+        """How many images it has tried."""
+        return self._told
+
+    @property
     def rest(self) -> bool:
         """Whether it had no time for all images that were left to it."""
         return self._next < len(self._tasks) or self._told < self._claimed
@@ -85,22 +90,31 @@ class Share:
         self._session.progress(EMBEDDING, done, at.total, **about)
 
 
-def lead(session: Session, claims: Claims, seconds: float, more: Callable[[], object], stop: Callable[[], bool]) -> int | None:
-    """Embed all images of the project for about `seconds` or until `stop`, beside the jobs which `more` wakes: see Share.
-    Returns the seconds after which to go on, None where no image is left that may be tried."""
+def embed_share(
+    session: Session, claims: Claims, seconds: float, more: Callable[[], object], stop: Callable[[], bool]
+) -> tuple[Share, int]:
+    """Embed a Share of all images of the project for about `seconds` or until `stop`, and let go of it. Returns it, and how
+    many images others have claimed."""
     before = claims.done()
     labelled, others = unembedded(session)
-    claims.share()
     share = Share(session, claims, [*labelled, *others], more)
     try:
         share.embed(before, seconds, stop)
     finally:
-        others_at_work = claims.end()
+        claimed_by_others = claims.end()
+    return share, claimed_by_others
+
+
+def lead(session: Session, claims: Claims, seconds: float, more: Callable[[], object], stop: Callable[[], bool]) -> int | None:
+    """As `embed_share`, beside the jobs which `more` wakes. Returns the seconds after which to go on, None where no image is
+    left that may be tried."""
+    claims.share()
+    share, claimed_by_others = embed_share(session, claims, seconds, more, stop)
     session.store.compact()
     if not any(unembedded(session)):
         claims.finish()
         return None
-    return LAST_ONES if others_at_work and not share.rest else BETWEEN
+    return LAST_ONES if claimed_by_others and not share.rest else BETWEEN
 
 
 def embed_or_wait(session: Session, claims: Claims, tasks: Sequence[int], before: int) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from model.embeddings.embedding_store import EmbeddingStore
 from model.embeddings.images import ImageError
 from model.networks.arithmetic import STREAMS
+from model.storage.documents_in_bucket import FRESH_SECONDS
 
 Item = TypeVar("Item")
 
@@ -213,7 +214,7 @@ class _Outcomes(Generic[Item]):
         self._outcomes, self._embeddings = [], []
         keys = [self._key(outcome.item) for outcome in outcomes if outcome.error is None]
         if keys:
-            self._store.refresh()
+            self._store.refresh(FRESH_SECONDS)
             new = ~self._store.has(keys)  # a server embeds what it is asked for without a claim
             self._store.add(np.array(keys)[new].tolist(), np.stack(embeddings)[new])
         if outcomes:
