@@ -21,6 +21,7 @@ from backend.bench.plugin import Plugin
 from backend.labelstudio.client import LabelStudio
 from backend.learning.slots import slot_order
 from backend.queue.redis_server import connect_redis
+from backend.records.state import Projects
 from backend.settings import Settings
 from backend.simulate.folder import images_by_class
 from model.version_store import Version, VersionStore
@@ -115,6 +116,10 @@ class House:
     def version(self, project: int, name: str) -> Version:
         """A version as it is on disk."""
         return VersionStore(self.settings.data_dir / "projects" / str(project) / "versions").load(name)
+
+    def newest(self, project: int) -> Version:
+        """The plugin's own live version, which Label Studio is not told of where no image was left to publish."""
+        return self.version(project, Projects(self.settings.data_dir).read(project).live)
 
     def queue(self, project: int, version: str) -> list[int]:
         """Tasks in the order of the predictions of `version`."""
