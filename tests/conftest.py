@@ -49,6 +49,14 @@ def every_prediction(studio: LabelStudio, project: int) -> list[dict[str, Any]]:
     return found
 
 
+def runs(pid: int) -> bool:
+    """Whether the process is there, and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 class OneProcessForHouses(LoadScopeScheduling):
     """Where tests run in several processes, one has all those on Label Studio, one all containers; whoever is free takes
     the rest, a file at a time."""

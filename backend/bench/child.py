@@ -13,7 +13,7 @@ import httpx
 
 from backend.processes import die_with_parent
 
-START_SECONDS, STOP_SECONDS = 180, 30
+START_SECONDS, STOP_SECONDS = 600, 30  # an empty PostgreSQL takes Label Studio minutes on a busy machine
 
 
 class Child:

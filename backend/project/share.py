@@ -118,19 +118,22 @@ def lead(session: Session, claims: Claims, seconds: float, more: Callable[[], ob
 
 
 def embed_or_wait(session: Session, claims: Claims, tasks: Sequence[int], before: int) -> None:
-    """Embed the images of `tasks`. Those that another job has claimed are waited for, and are embedded here as well where that
-    takes longer than HELD_SECONDS. before: see Share.embed."""
-    deadline = time.monotonic() + HELD_SECONDS
+    """Embed the images of `tasks`. Those that another job has claimed are waited for, and are embedded here as well where none
+    of them was for HELD_SECONDS. before: see Share.embed."""
+    patient_until = time.monotonic() + HELD_SECONDS
     while tasks:
         share = Share(session, claims, tasks, lambda: None)
         share.embed(before, float("inf"), lambda: False)
         if not share.passed_over:
             return
         time.sleep(LOOK_SECONDS)
-        before, tasks = claims.done(), _open(session, tasks)
-        if time.monotonic() > deadline:
-            embed_tasks(session, tasks)
+        before, still = claims.done(), _open(session, tasks)
+        if len(still) < len(tasks):
+            patient_until = time.monotonic() + HELD_SECONDS
+        elif time.monotonic() > patient_until:
+            embed_tasks(session, still)
             return
+        tasks = still
 
 
 def _open(session: Session, tasks: Sequence[int]) -> list[int]:

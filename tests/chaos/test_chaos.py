@@ -11,7 +11,7 @@ from tests.chaos.house import House, wait_until
 from tests.e2e.conftest import free_port
 from tests.label_studio_in_memory import Fault, LabelStudioInMemory
 
-IMAGES = 120
+IMAGES = 240  # more than are labelled before all has healed, on a busy machine too
 HEALS_WITHIN = 90  # seconds; on a machine with nothing else to do it takes a tenth of that
 
 FAULTS = {

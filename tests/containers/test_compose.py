@@ -281,7 +281,11 @@ def test_a_worker_that_dies_comes_back_and_its_round_is_not_lost(house, report):
     compose.exec("worker", "python", "-c", KILL, ok=False)
     took = timed(lambda: house.seen.update(live=house.after(before)))
     report(f"a killed worker's round was published {took:.1f} s later, by a worker that came back")
-    assert compose.state(compose.names("worker")[0])["Pid"] != pid
+    wait_until(lambda: compose.state(compose.names("worker")[0])["Pid"] not in (0, pid), 60, "the engine has started it again")
+
+
+def _at_rest(project):
+    return not project["jobs"] and not project["pending_labels"]
 
 
 KILL = """
@@ -304,7 +308,7 @@ def test_three_workers_share_the_work(house):
 
 def test_every_service_stops_within_its_grace_period(house, report):
     compose = house.compose
-    wait_until(lambda: not compose.status()["projects"][0]["jobs"], 60, "no job waits")
+    wait_until(lambda: _at_rest(compose.status()["projects"][0]), 120, "no job runs, and no label waits for one")
     house.seen["kept"] = house.kept()
     names = {name: SERVICES[service] for service in SERVICES for name in compose.names(service)}
     took = timed(lambda: compose.stop(SERVICES))

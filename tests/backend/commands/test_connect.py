@@ -2,7 +2,6 @@
 
 import io
 import threading
-import time
 
 import pytest
 
@@ -121,11 +120,10 @@ def test_waiting_ends_with_the_first_failure_and_its_reason(settings, label_stud
     job = work.wake("round", project, 600)
 
     def fail():
-        time.sleep(0.5)
         with Projects(settings.data_dir).edit(project) as state:
             state.errors["round"] = "2026-11-26 08:00:00 round: MODEL_WEIGHTS is no ResNet50"
 
-    threading.Thread(target=fail).start()
+    threading.Timer(2, fail).start()  # once it waits
     with pytest.raises(CommandError, match="MODEL_WEIGHTS is no ResNet50"):
         waiting(settings, work, project)(job)
 

@@ -1,6 +1,7 @@
 """`al-backend health`: a sign of life of the server or of a worker, or a sentence about what is missing."""
 
 import os
+import re
 import socket
 import threading
 from datetime import timedelta
@@ -34,7 +35,7 @@ def worker(redis):
 
 def test_a_worker_that_has_just_started_is_well(redis, worker):
     assert worker.hostname == socket.gethostname()
-    assert "sign of life 0 s ago" in check_worker(redis, QUEUES)
+    assert re.search(r"sign of life \d s ago", check_worker(redis, QUEUES))
 
 
 def test_without_a_worker_the_host_is_named(redis):
@@ -67,7 +68,7 @@ def test_a_worker_whose_process_is_gone_does_not_count(redis, worker):
 
 def test_a_worker_without_a_heartbeat_hangs(redis, worker):
     redis.hset(worker.key, "last_heartbeat", utcformat(now() - timedelta(seconds=90)))
-    with pytest.raises(CommandError, match="last sign of life 90 s ago: it hangs"):
+    with pytest.raises(CommandError, match=r"last sign of life 9\d s ago: it hangs"):
         check_worker(redis, QUEUES)
 
 

@@ -113,7 +113,7 @@ def test_a_label_studio_that_hangs_costs_a_few_seconds_at_most(house, monkeypatc
         began = time.monotonic()
         text = house.text(label_studio_url=f"http://127.0.0.1:{silent.getsockname()[1]}")
     assert "Label Studio cannot be asked" in text
-    assert time.monotonic() - began < 2  # for both projects
+    assert time.monotonic() - began < 10  # for both projects: without a bound it would be for ever
 
 
 def test_something_else_at_the_address_is_said(house):

@@ -11,7 +11,7 @@ import pytest
 
 from backend.queue.redis_server import connect_redis
 from backend.settings import Settings
-from tests.conftest import ROOT
+from tests.conftest import ROOT, runs
 from tests.e2e.conftest import free_port, wait_until
 
 
@@ -35,7 +35,7 @@ def children(pid):
 
 def alive(pids):
     """Those of `pids` that still run."""
-    return [pid for pid in pids if Path(f"/proc/{pid}").exists() and ") Z " not in Path(f"/proc/{pid}/stat").read_text()]
+    return [pid for pid in pids if runs(pid)]
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def tree(tmp_path):
     process = subprocess.Popen([sys.executable, "-m", "backend", "up"], env=environment, cwd=ROOT)
     process.url = f"http://127.0.0.1:{port}"
     process.settings = Settings(data_dir=tmp_path / "data")
-    wait_until(lambda: answers(process.url), what="the server is up")
-    wait_until(lambda: sum("worker" in c for c in children(process.pid).values()) >= 3, what="the workers run")
+    wait_until(lambda: answers(process.url), 180, "the server is up")
+    wait_until(lambda: sum("worker" in c for c in children(process.pid).values()) >= 3, 180, "the workers run")
     yield process
     if process.poll() is None:
         process.kill()

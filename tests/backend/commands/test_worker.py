@@ -107,7 +107,7 @@ def test_a_worker_that_is_told_to_stop_does_not_take_apart_what_it_imported(redi
         command, cwd=ROOT, env=os.environ | told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
-            wait_for(lambda: [worker for worker in Worker.all(connection=redis) if worker.get_state() == "idle"], 60)
+            wait_for(lambda: [worker for worker in Worker.all(connection=redis) if worker.get_state() == "idle"], 180)
             process.terminate()
             said, log = process.communicate(timeout=60)
         finally:

@@ -242,6 +242,10 @@ BREAKS = {  # name: what breaks, the link, its state, what is seen, the next ste
     ),
     "a null score": (score_of_one(None), ("predictions", WRONG, "without a score", "doctor --project")),
     "a negative score": (score_of_one(-0.5), ("predictions", WRONG, "outside 0 to 1", "doctor --project")),
+    "an event for which Label Studio takes long": (
+        lambda house: house.patch(way_back, "SLOW_SECONDS", -1),
+        ("event", WARNING, "a Submit takes as long", "a proxy or a firewall"),
+    ),
     "an event that does not arrive": (
         lambda house: (
             house.patch(house.studio, "_send_event", lambda *_: None),

@@ -7,13 +7,12 @@ import sys
 import threading
 import time
 import traceback
-from pathlib import Path
 
 import pytest
 
 from backend.queue import redis_server as redisserver
 from backend.queue.redis_server import EmbeddedRedis, RedisUnavailable, connect_redis
-from tests.conftest import ROOT
+from tests.conftest import ROOT, runs
 
 
 def test_the_data_is_there_after_a_restart(make_settings):
@@ -107,11 +106,6 @@ def start_in_a_parent(data_dir):
     parent = subprocess.Popen([sys.executable, "-c", PARENT, str(data_dir)], stdout=subprocess.PIPE, cwd=ROOT)
     assert parent.stdout
     return parent, int(parent.stdout.readline())
-
-
-def runs(pid):
-    """Whether the process is there, and no zombie."""
-    return Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]
 
 
 def test_it_dies_with_a_parent_that_is_killed(tmp_path):

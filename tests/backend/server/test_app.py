@@ -16,6 +16,7 @@ from backend.bench.label_studio import label_config
 from backend.queue.redis_server import EmbeddedRedis
 from backend.queue.sightings import expect, sight, sighted
 from backend.records.state import Projects
+from backend.server import app as app_module
 from backend.server import bodies
 from backend.server.protocol import LONGEST_HEAD
 from backend.server.reason import reason_phrase, set_reason
@@ -205,7 +206,7 @@ def test_without_redis_a_webhook_is_told_so_at_once_and_later_goes_on(serve, own
     own_redis.stop()
     started = time.monotonic()
     answer = start_training(client)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
     assert answer.status_code == 503
     assert "Redis does not answer" in answer.reason_phrase
     assert client.post("/setup", json={"project": 7, "schema": CONFIG}).status_code == 200
@@ -213,7 +214,11 @@ def test_without_redis_a_webhook_is_told_so_at_once_and_later_goes_on(serve, own
     assert start_training(client).json() == {"job": "round-7-0"}
 
 
-def test_a_redis_that_hangs_holds_up_no_other_request(serve, own_redis, make_settings):
+REDIS_SECONDS = 4.0  # that webhooks wait for Redis here: long beside what a busy machine takes for a request
+
+
+def test_a_redis_that_hangs_holds_up_no_other_request(serve, own_redis, make_settings, monkeypatch):
+    monkeypatch.setattr(app_module, "REDIS_SECONDS", REDIS_SECONDS)
     with Projects(make_settings().data_dir).edit(7) as state:
         state.connected = True
     client = serve(redis_url=f"unix://{own_redis._socket}")
@@ -223,12 +228,15 @@ def test_a_redis_that_hangs_holds_up_no_other_request(serve, own_redis, make_set
         waiting = threads.submit(start_training, client)
         time.sleep(0.1)
         assert client.get("/health").status_code == 200
-        assert time.monotonic() - started < 0.7
+        assert not waiting.done()
         assert waiting.result().status_code == 503
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 10
 
 
-def test_webhooks_wait_together_for_a_redis_that_hangs_and_leave_the_threads_to_others(serve, own_redis, make_settings):
+def test_webhooks_wait_together_for_a_redis_that_hangs_and_leave_the_threads_to_others(
+    serve, own_redis, make_settings, monkeypatch
+):
+    monkeypatch.setattr(app_module, "REDIS_SECONDS", REDIS_SECONDS)
     with Projects(make_settings().data_dir).edit(7) as state:
         state.connected = True
     client = serve(redis_url=f"unix://{own_redis._socket}")
@@ -236,11 +244,11 @@ def test_webhooks_wait_together_for_a_redis_that_hangs_and_leave_the_threads_to_
     with ThreadPoolExecutor(60) as threads:  # more than the server has threads
         waiting = [threads.submit(start_training, client) for _ in range(50)]
         time.sleep(0.3)
-        started = time.monotonic()
         assert client.post("/setup", json={"project": 7, "schema": CONFIG}).status_code == 200
-        assert time.monotonic() - started < 0.5
+        assert not any(answer.done() for answer in waiting)
+        started = time.monotonic()
         assert {answer.result().status_code for answer in waiting} == {503}
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 3 * REDIS_SECONDS  # one after the other they would take 50 times as long
 
 
 def test_a_data_dir_that_cannot_be_used_is_named(app, monkeypatch):

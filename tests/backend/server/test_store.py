@@ -7,7 +7,7 @@ import pytest
 
 from backend.project.sharing import projects_of
 from backend.server import app
-from model.storage.documents_in_bucket import FRESH_SECONDS
+from model.storage.documents_in_bucket import FRESH_SECONDS, SERVING_SECONDS
 
 
 @pytest.fixture
@@ -38,8 +38,7 @@ def test_while_the_store_is_away_webhooks_are_answered_by_what_is_known(client, 
             assert start_training(client).json() == {"job": "round-7-0"}
             took.append(time.monotonic() - began)
             time.sleep(0.02)
-    assert max(took) < 1  # which Label Studio waits
-    assert sorted(took)[20] < 0.1
+    assert sorted(took)[20] < SERVING_SECONDS, "each would wait so long for the store"
 
 
 def test_what_nobody_knows_while_the_store_is_away_is_told_and_holds_up_nobody(client, object_store):

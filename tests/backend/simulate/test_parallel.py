@@ -95,7 +95,7 @@ def test_a_killed_run_goes_on_and_comes_to_the_same(simulate, place):
     ]
     command += ["--strategies", "margin", "--cache", str(place.cache), "--weights", str(place.weights)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not finished(place) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)

@@ -60,6 +60,7 @@ def test_a_write_by_what_another_machine_has_changed_meanwhile_is_refused(two):
 
 
 def test_what_another_machine_writes_a_server_sees_after_a_moment_and_others_at_once(two, monkeypatch):
+    monkeypatch.setattr(module, "FRESH_SECONDS", 60)
     mine, theirs = two[0].taken_with(module.Haste.SERVING), two[1]
     mine.write("a", b"1")
     theirs.write("a", b"2")
