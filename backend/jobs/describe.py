@@ -12,17 +12,18 @@ log = logging.getLogger(__name__)
 
 
 def describe(session: Session) -> None:
-    """Bring the description of our ML backend up to the live version, once for each. It serves people alone: where Label Studio
-    does not take it, that is logged, and the next version brings another."""
+    """Bring the description of our ML backend up to the live version. It serves people alone: where Label Studio does not take
+    it, that is logged, and tried again by the next reconcile."""
     settings, state = session.settings, session.projects.read(session.project)
     if not state.connected or not state.live:
         return
     text = f"{state.live} is live. Macro F1: {f1(version_values(session.versions, state.live))}."
     if text == session.index.note("description"):
         return
-    session.index.set_note("description", text)
     wiring = Wiring(session.label_studio, session.project, settings.backend_url, settings.credentials, state.made)
     try:
         wiring.describe_backend(text)
     except LabelStudioError as error:
         log.info("Project %s: the ML backend's description could not be renewed: %s", session.project, error)
+    else:
+        session.index.set_note("description", text)

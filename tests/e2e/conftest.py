@@ -37,7 +37,7 @@ def label_studio_venv() -> Path:
     return venv
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 180, what: str = "") -> Any:
     """The first true value of `condition`; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -2,7 +2,7 @@
 
 import re
 
-TRIES = 3  # to submit
+TRIES = 3  # of a key
 SHOWN = "name => [...document.querySelectorAll('label')].some(label => label.textContent.trim().startsWith(name))"
 TICKED = """classes => classes.filter(name => [...document.querySelectorAll('input:checked')].some(
     input => input.closest('label')?.textContent.trim().startsWith(name)))"""
@@ -39,8 +39,7 @@ class Editor:
         self.page.wait_for_function(SHOWN, arg=self._classes[0])
         if any(prediction["result"] for prediction in self.task["predictions"]):
             self._wait_until(lambda: self.ticked)  # the pre-annotation is copied into the answer
-        else:
-            self.page.wait_for_timeout(1500)
+        self.page.wait_for_timeout(1500)  # keys that are pressed while the editor still loads are lost
 
     def _wait_until(self, condition):
         """Wait, at most 20 s, until the page shows what `condition` looks for."""
@@ -60,10 +59,13 @@ class Editor:
         return self.page.locator("button[name=submit]").is_enabled()
 
     def press(self, choice):
-        """Press the hotkey of a class."""
+        """Press the hotkey of a class, again where the editor has not heard it."""
         before = self.ticked
-        self.page.keyboard.press(str(self._classes.index(choice) + 1))
-        self._wait_until(lambda: self.ticked != before)
+        for _ in range(TRIES):
+            self.page.keyboard.press(str(self._classes.index(choice) + 1))
+            self._wait_until(lambda: self.ticked != before)
+            if self.ticked != before:
+                break
 
     def try_to_submit(self):
         """Press Ctrl+Enter where it must do nothing."""

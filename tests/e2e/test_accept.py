@@ -15,7 +15,7 @@ from tests.e2e.editor import TICKED
 from tests.e2e.person import Person
 
 CLASSES = ["ants", "bees"]
-IMAGES, LABELS, CHECKS, ERROR = 60, 20, 16, "0.3"  # so many labels that the head is sure of most, whichever they are
+IMAGES, LABELS, CHECKS, ERROR = 60, 20, 16, "0.45"  # so many labels that the head is sure of most, whichever they are
 
 pytestmark = pytest.mark.soak
 
@@ -48,7 +48,7 @@ def project(house, annotator, insects):
         """The first open tasks of the queue."""
         return [task for task in house.queue(project, house.live(project)) if task in opened][:CHECKS]
 
-    wait_until(lambda: head() == asked, 60, "all checks stand at the head of the queue")
+    wait_until(lambda: head() == asked, 180, "all checks stand at the head of the queue")
     while len(answered) < CHECKS:
         task = annotator.next(project)
         live = house.live(project)
@@ -91,7 +91,7 @@ def test_the_page_accept_can_be_used_by_everybody(chromium, house, project):
 
 def test_labels_are_accepted_as_predictions_leave_the_queue_and_are_taken_back(house, project):
     dry = house.cli("accept", "--project", str(project), "--dry-run")
-    assert "may be accepted: at most 30 % of them are labelled wrongly, with 95 % confidence" in dry
+    assert "may be accepted: at most 45 % of them are labelled wrongly, with 95 % confidence" in dry
     print(house.cli("accept", "--project", str(project)))
     predicted, annotated = accepted(house, project)
     assert len(predicted) > IMAGES / 5
@@ -119,10 +119,7 @@ def test_a_persons_edit_in_the_browser_makes_an_accepted_annotation_theirs(chrom
     (stored,) = house.admin.annotations(task)
     (said,) = stored["result"][0]["value"]["choices"]
     other = CLASSES[1 - CLASSES.index(said)]
-    _relabel(chromium, house, annotator, project, task, other)
-    (edited,) = wait_until(
-        lambda: [a for a in house.admin.annotations(task) if a["result"][0]["value"]["choices"] == [other]], 30, "the edit"
-    )
+    edited = _relabel(chromium, house, annotator, project, task, other)
     assert MARK not in json.dumps(edited["result"])
     house.cli("retrain", "--project", str(project))
     assert task in house.newest(project).tasks.tolist()
@@ -132,7 +129,7 @@ def test_a_persons_edit_in_the_browser_makes_an_accepted_annotation_theirs(chrom
 
 
 def _relabel(chromium, house, annotator, project, task, choice):
-    """Open a task as the Data Manager does, press a class's hotkey, and Update."""
+    """Open a task as the Data Manager does, press a class's hotkey, and Update; returns what is stored then."""
     context = chromium.new_context(viewport={"width": 1400, "height": 900})
     context.add_cookies([{"name": c.name, "value": c.value, "url": house.admin.url} for c in annotator._http.cookies.jar])
     page = context.new_page()
@@ -154,5 +151,8 @@ def _relabel(chromium, house, annotator, project, task, choice):
 
     wait_until(changed, 240)
     page.keyboard.press("Control+Enter")
-    page.wait_for_timeout(2000)
+    (edited,) = wait_until(
+        lambda: [a for a in house.admin.annotations(task) if a["result"][0]["value"]["choices"] == [choice]], 60, "the edit"
+    )
     context.close()
+    return edited

@@ -32,6 +32,7 @@ def project(house, annotator, insects):
         given.add(choice)
     labelled = IMAGES - len(house.open_tasks(project))
     wait_until(lambda: len(house.version(project, house.live(project)).tasks) == labelled, what="the labels are trained on")
+    house.cli("retrain", "--project", str(project))  # a round that waits is done by then
     house.cli("pause", "--project", str(project))  # no round of a slow machine's may change what is pre-annotated meanwhile
     open_tasks = house.open_tasks(project)
     third = [task for task in house.queue(project, house.live(project)) if task in open_tasks][2]

@@ -101,7 +101,7 @@ def test_enough_labels_start_it_and_status_tells_epoch_f1_and_time_left(studio, 
         job = running(studio, project)
         return job if job and job.get("macro_f1") is not None else None
 
-    job = wait_until(judged, 400, "an epoch is judged")
+    job = wait_until(judged, 1500, "an epoch is judged")
     assert "fine-tuning" in job["step"]
     assert 0 <= job["macro_f1"] <= 1
     assert 0 < job["seconds_left"] < 3600
@@ -119,8 +119,8 @@ def test_a_killed_job_goes_on_and_a_better_backbone_is_promoted(studio, project,
     (process,) = at_work(studio)
     os.kill(process, signal.SIGKILL)
     log = studio.folder / "plugin.log"
-    wait_until(lambda: "goes on where it was" in log.read_text(), 90, "the job is taken up again")
-    wait_until(lambda: backbone(studio, project) != poor, 400, "the new backbone is promoted")
+    wait_until(lambda: "goes on where it was" in log.read_text(), 300, "the job is taken up again")
+    wait_until(lambda: backbone(studio, project) != poor, 1500, "the new backbone is promoted")
     found = told(studio, project)["finetuned"]
     assert found["promoted"]
     assert found["probability"] >= 0.9

@@ -86,7 +86,7 @@ def test_webhooks_alone_started_the_rounds(house, project, served):
 
 def test_every_submitted_label_is_in_the_last_version(house, project, served, insects):
     truth = {step.task["id"]: CLASSES.index(insects[name_of(step.task)][0]) for step in served}
-    wait_until(lambda: len(house.version(project, house.live(project)).tasks) == LABELS, 30, "the last labels are trained on")
+    wait_until(lambda: len(house.version(project, house.live(project)).tasks) == LABELS, 120, "the last labels are trained on")
     last = house.version(project, house.live(project))
     assert dict(zip(last.tasks.tolist(), last.labels.tolist(), strict=True)) == truth
 

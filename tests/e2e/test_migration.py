@@ -114,7 +114,7 @@ def test_after_an_upgrade_the_queue_goes_on_and_a_killed_job_is_taken_up_again(s
     assert studio.live(project) == live
     assert Annotator(studio.admin).next(project)["id"] == studio.queue(project, live)[0]
     kill_embedder(studio)
-    wait_until(lambda: backbone(studio, project) != backbone_name(old), 300, "a round uses the new embeddings")
+    wait_until(lambda: backbone(studio, project) != backbone_name(old), 900, "a round uses the new embeddings")
     found = told(studio, project)
     assert found["migration"]["upgrade"]
     assert found["migration"]["backbone"] == found["backbone"]["name"] == backbone(studio, project)
@@ -129,7 +129,7 @@ def test_each_image_is_embedded_once_more_and_no_more(studio, project, old):
 def test_other_weights_that_are_worse_are_not_used(studio, project, poor):
     before = backbone(studio, project)
     studio.cli("connect", "--project", str(project), "--backbone", f"resnet50={poor}")
-    found = wait_until(lambda: outcome(studio, project, before), 300, "the other weights are judged")
+    found = wait_until(lambda: outcome(studio, project, before), 900, "the other weights are judged")
     assert not found["promoted"]
     assert found["new"] < found["live"]
     assert "not to ResNet50 with poor.safetensors: macro F1" in studio.cli("status")
@@ -140,7 +140,7 @@ def test_other_weights_that_are_worse_are_not_used(studio, project, poor):
 def test_they_are_used_by_force(studio, project, poor):
     before = backbone(studio, project)
     studio.cli("connect", "--project", str(project), "--backbone", f"resnet50={poor}", "--force")
-    wait_until(lambda: backbone(studio, project) != before, 300, "a round uses the other weights")
+    wait_until(lambda: backbone(studio, project) != before, 900, "a round uses the other weights")
     assert told(studio, project)["backbone"]["title"] == "ResNet50 with poor.safetensors"
 
 

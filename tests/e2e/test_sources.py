@@ -150,7 +150,9 @@ def test_predictions_retrieved_for_all_tasks_at_once_leave_the_head_of_the_queue
 
 def test_a_thumbnail_of_each_source_is_shown(house, project):
     tasks = {_source(task): task["id"] for page in house.admin.tasks(project) for task in page}
-    with httpx.Client(base_url=f"http://127.0.0.1:{house.values['PORT']}", follow_redirects=True, trust_env=False) as http:
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{house.values['PORT']}", follow_redirects=True, trust_env=False, timeout=60
+    ) as http:
         http.post("/login", data={"token": house.values["LABEL_STUDIO_API_KEY"]})
         kinds = {
             source: http.get(f"/projects/{project}/images/{task}").headers["content-type"] for source, task in tasks.items()

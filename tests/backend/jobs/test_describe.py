@@ -12,6 +12,7 @@ from backend.project import embedding
 from tests.backend.jobs.conftest import IMAGES
 from tests.backend.jobs.made_up import Colours
 from tests.label_studio_contract import Backend
+from tests.label_studio_in_memory import Fault
 
 pytestmark = pytest.mark.usefixtures("two_versions")
 
@@ -77,3 +78,11 @@ def test_where_label_studio_cannot_reach_us_the_clean_up_goes_on(place, wired, s
     server.server_close()
     assert place.run(clean) == 8
     assert wired["description"] == ""
+
+
+def test_a_description_that_was_not_taken_is_tried_again(place, wired):
+    place.studio.faults.append(Fault("PATCH", "/api/ml/", 400))
+    place.run(clean)
+    assert wired["description"] == ""
+    place.run(clean)
+    assert wired["description"].startswith(f"{place.second} is live.")
