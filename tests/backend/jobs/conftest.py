@@ -1,5 +1,8 @@
 """The fixtures of the jobs' tests: a project as its jobs see it, connected, and with two versions."""
 
+import threading
+from http.server import ThreadingHTTPServer
+
 import pytest
 
 from backend.bench.label_studio import label_config
@@ -10,6 +13,7 @@ from backend.queue.work import Work
 from backend.records.state import Projects
 from backend.settings import get_settings
 from tests.backend.jobs.made_up import CLASSES, Colours, Place, photo
+from tests.label_studio_contract import Backend
 from tests.label_studio_in_memory import TOKEN
 
 IMAGES = 24
@@ -56,3 +60,19 @@ def two_versions(place):
     place.first = place.run(run_round)["version"]
     place.label(2, 3)
     place.second = place.run(run_round)["version"]
+
+
+@pytest.fixture
+def server():
+    """An ML backend that answers Label Studio."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def answering(server):
+    """Its address."""
+    return f"http://127.0.0.1:{server.server_port}"

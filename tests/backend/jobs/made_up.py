@@ -32,16 +32,16 @@ def never() -> None:
 
 
 @contextmanager
-def session_on(label_studio: LabelStudioInMemory, settings: Settings, images: int) -> Iterator[Session]:
-    """A connected project of `images` tasks whose images all have embeddings."""
+def session_on(label_studio: LabelStudioInMemory, settings: Settings, images: int, url: str = URL) -> Iterator[Session]:
+    """A connected project of `images` tasks whose images all have embeddings. url: our ML backend's; none answers at URL."""
     project = label_studio.add_project(label_config(CLASSES), [])
-    settings = settings.model_copy(update={"label_studio_url": label_studio.url, "backend_url": URL})
+    settings = settings.model_copy(update={"label_studio_url": label_studio.url, "backend_url": url})
     with Session(settings, project) as session:
         client = label_studio.client()
         client.patch_project(project, **WANTED)
-        label_studio.backends[1] = {"id": 1, "project": project, "url": URL, "title": TITLE}
+        label_studio.backends[1] = {"id": 1, "project": project, "url": url, "title": TITLE}
         hook = {"is_active": True, "send_for_all_actions": True, "send_payload": True, "headers": {}}
-        label_studio.webhooks[1] = {"id": 1, "project": project, "url": f"{URL}/webhook"} | hook
+        label_studio.webhooks[1] = {"id": 1, "project": project, "url": f"{url}/webhook"} | hook
         with session.edit() as state:
             state.connected = True
         add_tasks(label_studio, session, images)

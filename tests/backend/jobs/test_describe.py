@@ -1,8 +1,5 @@
 """What people read of a version under Settings > Model of Label Studio."""
 
-import threading
-from http.server import ThreadingHTTPServer
-
 import pytest
 
 from backend.jobs.clean import clean
@@ -11,26 +8,9 @@ from backend.labelstudio.wiring import TITLE
 from backend.project import embedding
 from tests.backend.jobs.conftest import IMAGES
 from tests.backend.jobs.made_up import Colours
-from tests.label_studio_contract import Backend
 from tests.label_studio_in_memory import Fault
 
 pytestmark = pytest.mark.usefixtures("two_versions")
-
-
-@pytest.fixture
-def server():
-    """An ML backend that answers Label Studio."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def answering(server):
-    """Its address."""
-    return f"http://127.0.0.1:{server.server_port}"
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ IMAGES, QUEUE = 30, 8
 
 
 @pytest.fixture
-def session(label_studio, make_settings):
+def session(label_studio, make_settings, answering):
     """A connected project of thirty images with four labels and a published queue of eight."""
-    with session_on(label_studio, settings_for(make_settings, queue_size=QUEUE), IMAGES) as session:
+    with session_on(label_studio, settings_for(make_settings, queue_size=QUEUE), IMAGES, answering) as session:
         label_some(label_studio, session, 4)
         run_round(session)
         yield session
