@@ -2,26 +2,41 @@
 
 import re
 
+from playwright.sync_api import TimeoutError as PageTimeout
+
 TRIES = 3  # of a key
 SHOWN = "name => [...document.querySelectorAll('label')].some(label => label.textContent.trim().startsWith(name))"
 TICKED = """classes => classes.filter(name => [...document.querySelectorAll('input:checked')].some(
     input => input.closest('label')?.textContent.trim().startsWith(name)))"""
 
 
+def label_studio_page(browser, house, annotator, path, wanted):
+    """A page of Label Studio's as `annotator` sees it, once it shows `wanted`, a selector; loaded again where that does not
+    come, as people do: on a busy machine one of the page's many requests may fail."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    context.add_cookies([{"name": c.name, "value": c.value, "url": house.admin.url} for c in annotator._http.cookies.jar])
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    for _ in range(TRIES):
+        try:
+            page.goto(f"{house.admin.url}{path}")
+            page.locator(wanted).first.wait_for()
+        except PageTimeout:
+            continue
+        return page
+    raise AssertionError(f"{path} does not show {wanted}: {page.locator('body').inner_text()[:500]}")
+
+
 class Editor:
     """Someone in front of "Label All Tasks", with the keyboard alone."""
 
     def __init__(self, browser, house, annotator, project, classes):
-        context = browser.new_context(viewport={"width": 1400, "height": 900})
-        cookies = [{"name": c.name, "value": c.value, "url": house.admin.url} for c in annotator._http.cookies.jar]
-        context.add_cookies(cookies)
-        self.page = context.new_page()
-        self.page.set_default_timeout(60_000)
+        start = "role=button[name='Label All Tasks']"
+        self.page = label_studio_page(browser, house, annotator, f"/projects/{project}/data", start)
         self._classes = classes
         self.task = None
         self.page.on("response", self._note)
-        self.page.goto(f"{house.admin.url}/projects/{project}/data")
-        self.page.get_by_role("button", name="Label All Tasks").click()
+        self.page.locator(start).click()
         self._wait_for_task(None)
 
     def _note(self, response):

@@ -11,7 +11,7 @@ from backend.project.validation import Validation
 from backend.records.state import Projects
 from tests.conftest import every_prediction
 from tests.e2e.conftest import Annotator, first, wait_until
-from tests.e2e.editor import TICKED
+from tests.e2e.editor import TICKED, label_studio_page
 from tests.e2e.person import Person
 
 CLASSES = ["ants", "bees"]
@@ -130,13 +130,9 @@ def test_a_persons_edit_in_the_browser_makes_an_accepted_annotation_theirs(chrom
 
 def _relabel(chromium, house, annotator, project, task, choice):
     """Open a task as the Data Manager does, press a class's hotkey, and Update; returns what is stored then."""
-    context = chromium.new_context(viewport={"width": 1400, "height": 900})
-    context.add_cookies([{"name": c.name, "value": c.value, "url": house.admin.url} for c in annotator._http.cookies.jar])
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    page.goto(f"{house.admin.url}/projects/{project}/data?task={task}")
-    update = page.locator("button[name=submit]")
-    update.wait_for()
+    shown = "button[name=submit]"
+    page = label_studio_page(chromium, house, annotator, f"/projects/{project}/data?task={task}", shown)
+    update = page.locator(shown)
     wait_until(lambda: page.evaluate(TICKED, CLASSES), 30, "the accepted label is ticked")
 
     def changed():
@@ -154,5 +150,5 @@ def _relabel(chromium, house, annotator, project, task, choice):
     (edited,) = wait_until(
         lambda: [a for a in house.admin.annotations(task) if a["result"][0]["value"]["choices"] == [choice]], 60, "the edit"
     )
-    context.close()
+    page.context.close()
     return edited

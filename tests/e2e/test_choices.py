@@ -9,7 +9,7 @@ import pytest
 from backend.bench.label_studio import csrf, name_of
 from tests.conftest import every_prediction
 from tests.e2e.conftest import RETRAIN_AFTER, Annotator, first, wait_until
-from tests.e2e.editor import Editor
+from tests.e2e.editor import Editor, label_studio_page
 
 pytestmark = pytest.mark.soak
 
@@ -94,12 +94,8 @@ def test_the_editor_ticks_a_leaf_and_stores_its_path(house, project, annotator, 
             house.admin.delete_prediction(prediction["id"])
     sent = [{"task": task, "result": region(["Insects", "bees"]), "score": 0.0, "model_version": live}]
     assert house.admin.import_predictions(project, sent) == 1
-    context = chromium.new_context(viewport={"width": 1400, "height": 900})
-    context.add_cookies([{"name": c.name, "value": c.value, "url": house.admin.url} for c in annotator._http.cookies.jar])
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    page.goto(f"{house.admin.url}/projects/{project}/data?task={task}")
-    page.wait_for_selector(".htx-taxonomy, .lsf-taxonomy")
+    path = f"/projects/{project}/data?task={task}"
+    page = label_studio_page(chromium, house, annotator, path, ".htx-taxonomy, .lsf-taxonomy")
     wait_until(lambda: page.evaluate(TICKED) == ["Bees"], 60, "the leaf is ticked")
 
     def submitted():
@@ -110,7 +106,7 @@ def test_the_editor_ticks_a_leaf_and_stores_its_path(house, project, annotator, 
         return task not in house.open_tasks(project)
 
     wait_until(submitted)
-    context.close()
+    page.context.close()
     (found,) = house.admin.request("GET", f"/api/tasks/{task}/")["annotations"]
     (stored,) = found["result"]
     assert {key: stored[key] for key in ("from_name", "to_name", "type", "value")} == region(["Insects", "bees"])[0]
