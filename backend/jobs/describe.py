@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 def describe(session: Session) -> None:
     """Bring the description of our ML backend up to the live version. It serves people alone: where Label Studio does not take
-    it, that is logged, and tried again by the next reconcile."""
+    it, that is logged, and tried again next time."""
     settings, state = session.settings, session.projects.read(session.project)
     if not state.connected or not state.live:
         return

@@ -284,10 +284,6 @@ def test_a_worker_that_dies_comes_back_and_its_round_is_not_lost(house, report):
     wait_until(lambda: compose.state(compose.names("worker")[0])["Pid"] not in (0, pid), 60, "the engine has started it again")
 
 
-def _at_rest(project):
-    return not project["jobs"] and not project["pending_labels"]
-
-
 KILL = """
 import os, pathlib
 mine = os.getpid()
@@ -308,7 +304,13 @@ def test_three_workers_share_the_work(house):
 
 def test_every_service_stops_within_its_grace_period(house, report):
     compose = house.compose
-    wait_until(lambda: _at_rest(compose.status()["projects"][0]), 120, "no job runs, and no label waits for one")
+
+    def at_rest():
+        """No job runs, and no label waits for one."""
+        project = compose.status()["projects"][0]
+        return not project["jobs"] and not project["pending_labels"]
+
+    wait_until(at_rest, 120)
     house.seen["kept"] = house.kept()
     names = {name: SERVICES[service] for service in SERVICES for name in compose.names(service)}
     took = timed(lambda: compose.stop(SERVICES))

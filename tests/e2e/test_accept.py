@@ -48,7 +48,7 @@ def project(house, annotator, insects):
         """The first open tasks of the queue."""
         return [task for task in house.queue(project, house.live(project)) if task in opened][:CHECKS]
 
-    wait_until(lambda: head() == asked, 180, "all checks stand at the head of the queue")
+    wait_until(lambda: head() == asked, what="all checks stand at the head of the queue")
     while len(answered) < CHECKS:
         task = annotator.next(project)
         live = house.live(project)

@@ -17,7 +17,7 @@ def test_a_backend_added_by_hand_makes_a_project_whose_queue_follows_every_label
         task = annotator.next(project)
         annotator.label(task, insects[name_of(task)][0])
     wait_until(lambda: house.live(project) != before, 120, "a version that has learned the labels: the webhook reports them")
-    wait_until(lambda: _described(house, project), 180, "Label Studio says which version is live")
+    wait_until(lambda: _described(house, project), what="Label Studio says which version is live")
     house.cli("disconnect", "--project", str(project))
     assert house.admin.request("GET", "/api/ml", params={"project": project}) == []
     assert house.admin.project(project)["sampling"] != SAMPLING

@@ -174,7 +174,7 @@ def test_a_queue_half_used_is_refilled_under_the_same_version(house, annotator, 
     def refilled():
         return sum(p["score"] < 0.5 for p in every_prediction(house.admin, project)) >= 20
 
-    wait_until(refilled, 180, "the queue is refilled")
+    wait_until(refilled, what="the queue is refilled")
     assert house.live(project) == live
     assert house.queue(project, live)[:12] == queue
     published = house.queue(project, live)

@@ -216,7 +216,7 @@ def test_redis_may_lose_everything(world, project, annotator, insects):
     wait_until(lambda: world.is_in_order(project, annotator), 60, "the queue is in order")
 
 
-def test_the_store_may_be_away_for_a_while(world, project, annotator, insects):
+def test_the_store_may_be_away_for_20_seconds(world, project, annotator, insects):
     world.label(annotator, project, insects, 3)
     with world.store.away():
         begun = time.monotonic()

@@ -47,8 +47,8 @@ def tree(tmp_path):
     process = subprocess.Popen([sys.executable, "-m", "backend", "up"], env=environment, cwd=ROOT)
     process.url = f"http://127.0.0.1:{port}"
     process.settings = Settings(data_dir=tmp_path / "data")
-    wait_until(lambda: answers(process.url), 180, "the server is up")
-    wait_until(lambda: sum("worker" in c for c in children(process.pid).values()) >= 3, 180, "the workers run")
+    wait_until(lambda: answers(process.url), what="the server is up")
+    wait_until(lambda: sum("worker" in c for c in children(process.pid).values()) >= 3, what="the workers run")
     yield process
     if process.poll() is None:
         process.kill()

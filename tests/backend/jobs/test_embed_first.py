@@ -59,6 +59,25 @@ def test_an_image_that_another_job_has_embedded_meanwhile_is_not_asked_for_again
     assert asked.count("/data/upload/1.png") == 1
 
 
+def test_images_that_another_job_goes_on_to_embed_are_waited_for_longer(place, monkeypatch):
+    monkeypatch.setattr(share, "HELD_SECONDS", 0.1)
+    monkeypatch.setattr(share, "LOOK_SECONDS", 0.2)  # so that by each look patience for one image would be over
+    place.label(0, 1, 2)
+    held = [place.tasks[0], place.tasks[1]]
+    claim(place, *held)
+    looked, waiting = share._open, list(held)
+
+    def one_more_elsewhere(session, tasks):
+        values, _ = session.store.get(session.index.tasks.keys([place.tasks[2]]))
+        session.store.add([session.index.row(waiting.pop(0)).key], values)
+        return looked(session, tasks)
+
+    monkeypatch.setattr(share, "_open", one_more_elsewhere)
+    assert place.run(run_round)["labels"] == 3
+    asked = [request.path for request in place.studio.requests]
+    assert [asked.count(f"/data/upload/{number}.png") for number in range(3)] == [0, 0, 1]
+
+
 def test_a_round_beside_which_another_job_has_embedded_the_rest_leaves_nothing(place, monkeypatch):
     monkeypatch.setattr(rounds, "PLENTY", 4)
     real = rounds.embed_or_wait

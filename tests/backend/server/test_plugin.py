@@ -179,7 +179,7 @@ def test_label_studio_mls_own_server_serves_it(environment, tmp_path):
                 except httpx.HTTPError:
                     return False
 
-            wait_until(up, 180, "the packaged server is up")
+            wait_until(up, what="the packaged server is up")
             body = {"project": "1.1", "schema": CONFIG, "hostname": "", "access_token": ""}
             assert client.post("/setup", json=body).is_success
             answer = client.post("/predict", json={"tasks": [*TASKS, BROKEN], "project": "1.1", "label_config": CONFIG})
