@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -45,6 +46,7 @@ class LabelStudioServer(Child):
     def start(self, wait: Callable[[int], None] = lambda _: None) -> None:
         """Start it and wait until it answers; `wait` is called with the seconds passed. Raises RuntimeError."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        keep_secret_key(self._folder)
         command = [
             str(self._venv.absolute() / "bin" / "label-studio"),
             "start",
@@ -77,6 +79,18 @@ class LabelStudioServer(Child):
     def client(self) -> LabelStudio:
         """A client with the administrator's token."""
         return LabelStudio(Settings(label_studio_url=self.url, label_studio_api_key=self.personal_access_token()))
+
+
+def keep_secret_key(folder: Path) -> None:
+    """Write into Label Studio's data `folder` the key that signs its tokens, unless there is one.
+
+    Of those that it makes for itself one in fifty begins with $, which it does not read back: its next start ends every token.
+    """
+    path = folder / ".env"
+    path.touch(mode=0o600)
+    if not re.search("^SECRET_KEY=", path.read_text(), re.MULTILINE):
+        with path.open("a") as file:
+            file.write(f"\nSECRET_KEY={secrets.token_hex()}\n")
 
 
 def login(http: httpx.Client, user: str, password: str) -> None:

@@ -32,6 +32,6 @@ def read_compose(values: dict[str, str]) -> dict[str, Any]:
             return {key: fill(value) for key, value in node.items()}
         if isinstance(node, list):
             return [fill(value) for value in node]
-        return expand(node, environ=values) if isinstance(node, str) else node
+        return expand(node.replace("$$", r"\$"), environ=values) if isinstance(node, str) else node
 
     return fill(yaml.safe_load(COMPOSE_FILE))
