@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from redis.exceptions import RedisError
-from rq import Retry, get_current_job
+from rq import Retry, Worker, get_current_job
 
 from backend.index.index_file import IndexUnavailable
 from backend.jobs.publish import Superseded
@@ -32,6 +32,7 @@ BACK_OFF = (3, 5, 10, 20, 30)  # seconds before the next tries while Label Studi
 LONGEST_WAIT = 600  # seconds that Label Studio may ask for
 TRIES = 1_000_000  # as long as it takes
 OUT_OF_REACH = (StoreUnavailable, Changed, RedisError, RedisUnavailable)  # of what keeps states of projects, and its locks
+STOPPING = "shutdown_requested_date"  # what RQ notes of a worker that stops after its job
 OVERTAKES = {"round": ("rollback",)}  # once a round has published, nobody waits for a rollback that failed before
 
 
@@ -96,6 +97,7 @@ def _perform(
         return report.later(f"the worker that took it must not: {why}")
     try:
         with Session(settings, project, _progress()) as session, exchanged(session.shared, session.index):
+            session.label_studio.patient = _worker_stays
             at = JobAtWork(session, work, kind)
             at.begin(generation, fenced)
             result = body(at)
@@ -184,6 +186,16 @@ def _count_put_off() -> None:
     if current := get_current_job():
         current.meta["put_off"] = _put_off() + 1
         current.save_meta()
+
+
+def _worker_stays() -> bool:
+    """Whether nobody waits for the worker to stop, as far as Redis knows: a job must not wait for Label Studio meanwhile."""
+    current = get_current_job()
+    if not current or not current.worker_name:
+        return True
+    with suppress(RedisError):
+        return not current.connection.hexists(f"{Worker.redis_worker_namespace_prefix}{current.worker_name}", STOPPING)
+    return True
 
 
 def _is_gone(settings: Settings, project: int) -> bool:

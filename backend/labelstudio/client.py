@@ -41,10 +41,12 @@ class LabelStudio:
     """A client for one Label Studio. Safe to share between threads. Raises LabelStudioError.
 
     url: LABEL_STUDIO_URL. auth: sends its token, and only ever to that address. tries: how often it is asked while it is down.
+    patient: whether whoever asks has the time to wait for another try.
     """
 
     def __init__(self, settings: Settings, tries: int = TRIES) -> None:
         self._tries = tries
+        self.patient: Callable[[], bool] = lambda: True
         self.url = _without_login(settings.label_studio_url)
         try:
             self.http = make_client(Proxies.of_environment(), SECONDS)
@@ -68,7 +70,8 @@ class LabelStudio:
             try:
                 return self._ask(method, path, wants, **options)
             except LabelStudioError as error:
-                if attempt == self._tries or not error.passing or not (error.undone or method != "POST"):
+                again = error.passing and (error.undone or method != "POST")
+                if attempt == self._tries or not again or not self.patient():
                     raise
                 log.info("%s %s: %s; trying again", method, path, error)
                 time.sleep(min(2 ** (attempt - 1) if error.again_in is None else error.again_in, LONGEST_WAIT))

@@ -1,9 +1,11 @@
 """How a job's failure is told and tried again."""
 
+import signal
 import time
 
 import pytest
-from rq import Retry
+from rq import Queue, Retry, SimpleWorker
+from rq.worker import WorkerStatus
 
 from backend.index.index_file import IndexLost
 from backend.jobs import job as module
@@ -13,6 +15,7 @@ from backend.labelstudio.client import LabelStudioError
 from backend.project.sharing import projects_of
 from backend.queue.redis_server import redis_url
 from backend.queue.signs import SERVER, announce
+from backend.queue.work import TRAIN
 from model.storage.bucket import Changed, StoreUnavailable
 from model.storage.documents_in_bucket import AWAY_SECONDS, Haste
 from tests.label_studio_in_memory import Fault
@@ -63,6 +66,25 @@ def test_how_often_a_job_was_put_off_is_kept_and_outages_do_not_count(place, mon
     for error in (LabelStudioError("down", 503, passing=True), TryLater("images"), IndexLost("damaged"), TryLater("images")):
         do(place, failing(error))
     assert do(place, lambda at: at.put_off) == 2
+
+
+def test_while_its_worker_stops_a_job_does_not_wait_for_label_studio(place, monkeypatch):
+    job_id = place.work.wake("round", place.project)
+    worker = SimpleWorker([Queue(TRAIN, connection=place.work.redis)], connection=place.work.redis)
+    monkeypatch.setattr(module, "get_current_job", lambda: job)
+    job = place.work.job(job_id)
+    job.worker_name = worker.name
+    worker.set_state(WorkerStatus.BUSY)
+
+    def patient(at):
+        return at.session.label_studio.patient()
+
+    assert do(place, patient)
+    monkeypatch.setattr("rq.worker.base.signal.signal", lambda *_: None)  # else it would be this process that stops
+    worker.request_stop(signal.SIGTERM, None)
+    assert not do(place, patient)
+    place.work.redis.delete(worker.key)
+    assert do(place, patient)
 
 
 def test_an_outage_is_told_once(place, caplog):

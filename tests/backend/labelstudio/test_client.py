@@ -156,6 +156,13 @@ def test_label_studio_is_left_alone_for_as_long_as_it_asks(serve, client, waits)
     assert waits == [7, 30]
 
 
+def test_whoever_has_no_time_is_told_of_the_outage_at_once(serve, client, waits):
+    server = serve(in_turn(as_json(503, {}), as_json(503, {}), GOOD))
+    studio = client(server)
+    studio.patient = lambda: len(server.asked) < 2  # it asks once more, then it is to stop
+    assert (failure(studio).passing, len(server.asked), waits) == (True, 2, [1])
+
+
 def test_in_the_end_the_outage_is_told(serve, client, waits):
     server = serve(Answer(500))
     error = failure(client(server))
