@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from backend.bench.child import free_port
+from backend.processes import die_with_parent
 from model.storage.bucket import Bucket
 from model.storage.documents import Documents, DocumentsOnDisk
 from model.storage.documents_in_bucket import DocumentsInBucket
@@ -30,6 +31,7 @@ class ObjectStore:
         self.url = f"http://{address}:{self.port}"
         self._process = subprocess.Popen(
             [sys.executable, "-m", "moto.server", "-H", address, "-p", str(self.port)],
+            preexec_fn=lambda: die_with_parent(signal.SIGKILL),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -70,6 +72,7 @@ class ObjectStore:
         while True:
             try:
                 httpx.get(self.url)
+                assert self._process.poll() is None, f"another server answers at {self.url}"
                 return
             except httpx.TransportError:
                 if time.monotonic() > end or self._process.poll() is not None:

@@ -1,11 +1,13 @@
 """A server as a child process: started, waited for, and never left behind."""
 
+import itertools
 import os
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +16,8 @@ import httpx
 from backend.processes import die_with_parent
 
 START_SECONDS, STOP_SECONDS = 600, 30  # an empty PostgreSQL takes Label Studio minutes on a busy machine
+PORTS = range(20_000, 32_768)  # systems give none of these to whoever takes any: Linux begins at 32768, others at 49152
+_counted = itertools.count(os.getpid() * 97)  # processes that are started together stay apart
 
 
 class Child:
@@ -84,7 +88,9 @@ class Child:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    """A port of loopback that nobody listens on, each time another, and free until a server has started there."""
+    while True:
+        port = PORTS[next(_counted) % len(PORTS)]
+        with socket.socket() as s, suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port

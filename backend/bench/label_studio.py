@@ -24,6 +24,8 @@ ENVIRONMENT = {
     "USER_ADDITIONAL_BANNED_SUBNETS": "169.254.0.0/16",  # ... and cloud metadata stays out of reach
     "COLLECT_ANALYTICS": "false",
     "LATEST_VERSION_CHECK": "false",
+    "SENTRY_DSN": "",
+    "FRONTEND_SENTRY_DSN": "",
 }
 
 

@@ -56,12 +56,12 @@ def why_unfit(settings: Settings, redis: Redis) -> str:
 
 def keep_announcing(settings: Settings, redis: Redis, end: Event) -> None:
     """Tell workers what the server is, and follow Redis' clock, now and again until `end`."""
-    try:
-        base = base_of(settings)
-    except WeightsError:  # the jobs tell
-        base = ""
     projects = projects_of(settings, Haste.SERVING)
     while True:
+        try:
+            base = base_of(settings)  # asked anew: the file of weights may come, or be whole, later
+        except WeightsError:  # the jobs tell
+            base = ""
         try:
             follow(redis)
             announce(redis, base, settings.store, projects.settled_arithmetic())

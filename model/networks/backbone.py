@@ -92,7 +92,7 @@ def load_backbone(spec: BackboneSpec, cache: Path | None = None) -> Backbone:
 def backbone_name(spec: BackboneSpec) -> str:
     """A name of `spec` that is good for a file, without loading its network. Embeddings of different names must never be mixed.
 
-    Raises WeightsError where the file of weights is none.
+    Raises WeightsError where the file of weights is none, or cannot be read.
     """
     source = _digest(spec.weights) if spec.weights else network(spec.network).weights
     arithmetic = "" if spec.arithmetic == FLOAT32 else f"-{spec.arithmetic}"
@@ -108,10 +108,13 @@ def kept_name(name: str) -> str:
 
 
 def _digest(path: Path) -> str:
-    if not path.is_file():
-        raise WeightsError(f"MODEL_WEIGHTS={path} is no file: set it to a state dict (.safetensors or .pth)")
-    status = path.stat()
-    return _digest_of(path, status.st_mtime_ns, status.st_size)
+    try:
+        if not path.is_file():
+            raise WeightsError(f"MODEL_WEIGHTS={path} is no file: set it to a state dict (.safetensors or .pth)")
+        status = path.stat()
+        return _digest_of(path, status.st_mtime_ns, status.st_size)
+    except OSError as error:  # as while it is copied to where it shall be
+        raise WeightsError(f"MODEL_WEIGHTS={path} cannot be read: {error.strerror}") from None
 
 
 @lru_cache(maxsize=16)

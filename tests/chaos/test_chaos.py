@@ -46,7 +46,7 @@ def test_every_fault_heals_and_no_label_is_lost(tmp_path, weights: Path):
             print("\n".join(f"  {name:<26} {seconds:5.1f}" for name, seconds in times.items()))
             print(f"  median {statistics.median(times.values()):.1f}, longest {max(times.values()):.1f}")
             assert house.wrong_queues == []
-            stored = Counter((p["task"], p["model_version"]) for p in studio.predictions.values())
+            stored = Counter((p["task"], p["model_version"]) for p in list(studio.predictions.values()))
             assert max(stored.values()) == 1, "a task has two predictions of one version"
             status = house.plugin.command("status", capture=True).stdout
             assert "last error" not in status, status

@@ -281,7 +281,7 @@ def test_a_worker_that_dies_comes_back_and_its_round_is_not_lost(house, report):
     compose.exec("worker", "python", "-c", KILL, ok=False)
     took = timed(lambda: house.seen.update(live=house.after(before)))
     report(f"a killed worker's round was published {took:.1f} s later, by a worker that came back")
-    wait_until(lambda: compose.state(compose.names("worker")[0])["Pid"] not in (0, pid), 60, "the engine has started it again")
+    wait_until(lambda: compose.state(name)["Pid"] not in (0, pid), 60, "the engine has started it again")
 
 
 KILL = """
@@ -295,8 +295,8 @@ for path in pathlib.Path("/proc").iterdir():
 
 def test_three_workers_share_the_work(house):
     house.compose.run("up", "-d", "--scale", "worker=3")
-    assert len(house.compose.names("worker")) == 3
-    wait_until(lambda: workers(house.compose) == 4, 90, "three workers and the fine-tuner are registered")
+    wait_until(lambda: len(house.compose.names("worker")) == 3, 60, "three containers run")
+    wait_until(lambda: workers(house.compose) == 4, 180, "three workers and the fine-tuner are registered, and no dead one")
     before = house.live()
     house.label(RETRAIN_AFTER)
     house.after(before)
@@ -342,7 +342,7 @@ def test_it_moves_to_an_object_store_and_its_scaled_workers_go_on_there(house, m
         endpoint = f"http://host.docker.internal:{store.port}"
         compose.values |= store.environment | {"STORE": url, "AWS_ENDPOINT_URL": endpoint}
         compose.run("up", "-d", "--scale", "worker=3")
-        wait_until(lambda: workers(compose) == 4, 120, "three workers and the fine-tuner are registered")
+        wait_until(lambda: workers(compose) == 4, 180, "three workers and the fine-tuner are registered")
         place = Bucket(url)
         assert set(before["versions"]) <= set(place.folder(f"projects/{house.project}/versions").folders)
         took = timed(lambda: (house.label(RETRAIN_AFTER), house.after(before["live"])))

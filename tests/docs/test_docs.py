@@ -28,7 +28,7 @@ from tests.test_rooms import FLOORS
 README_BYTES = 10_000
 SETTINGS = {name.upper() for name in Settings.model_fields}
 OTHER_NAMES = {
-    *("LABEL_STUDIO_HOST", "USE_DEFAULT_BANNED_SUBNETS", "USER_ADDITIONAL_BANNED_SUBNETS"),  # Label Studio's
+    *("LABEL_STUDIO_HOST", "SECRET_KEY", "USE_DEFAULT_BANNED_SUBNETS", "USER_ADDITIONAL_BANNED_SUBNETS"),  # Label Studio's
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),  # read as everybody reads them
     *("GOOGLE_SERVICE_ACCOUNT", "FLUSHALL"),  # the stores', Redis'
     *("AL_SHARED", "IMAGES", "TESTS"),  # the Makefile's and the tests'

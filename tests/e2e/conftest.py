@@ -218,6 +218,6 @@ def chromium() -> Iterator[Any]:
         pytest.skip("there is no chromium: `apt-get install chromium`")
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"], timeout=180_000)
         yield browser
         browser.close()

@@ -107,7 +107,7 @@ def test_picks_carry_the_class_and_its_probability_and_random_slots_nothing(hous
     picks = [p["result"][0] for p in predictions if p["result"]]
     assert all(region["value"]["choices"][0] in CLASSES and 0.5 <= region["score"] <= 1 for region in picks)
     slots = QUEUE_SIZE - len(picks)
-    assert 1 <= slots <= 0.15 * QUEUE_SIZE  # fewer than a tenth where more than a tenth of the labels were slots
+    assert slots <= 0.15 * QUEUE_SIZE  # about a tenth; fewer, or none, where more than a tenth of the labels were slots
 
 
 def test_status_tells_version_labels_and_f1_with_its_interval(house, project, served):

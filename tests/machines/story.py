@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 from redis import Redis
+from redis.exceptions import RedisError
 from safetensors.numpy import load
 
 from backend.bench import label_studio as ls
@@ -78,7 +79,7 @@ class World:
     def _redis_answers(self) -> bool:
         try:
             return bool(self.redis.ping())
-        except OSError:
+        except (RedisError, OSError):
             return False
 
     @property

@@ -56,6 +56,7 @@ class Examined:
         """Start the server."""
         self._thread.start()
         while not self._server.started:
+            assert self._thread.is_alive(), "the server did not start"
             time.sleep(0.01)
 
     def stop(self) -> None:

@@ -1,6 +1,7 @@
 """A worker that fits the server takes jobs, and any other says why not."""
 
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -94,3 +95,24 @@ def test_the_server_says_it_again_to_a_redis_that_has_lost_everything(settings, 
     wait_for(lambda: announced(redis) == (__version__, base_of(settings), "", fastest()), 10)
     end.set()
     announcing.join()
+
+
+def test_a_server_whose_weights_come_later_says_so(settings, redis, monkeypatch):
+    """As where they are copied into a container that runs already."""
+    monkeypatch.setattr(fitting, "ANNOUNCE_SECONDS", 0.1)
+    content, end = settings.model_weights.read_bytes(), threading.Event()
+    settings.model_weights.unlink()
+    announcing = threading.Thread(target=keep_announcing, args=(settings, redis, end))
+    announcing.start()
+    wait_for(lambda: announced(redis).version, 10)
+    assert announced(redis).base == ""
+    settings.model_weights.write_bytes(content)
+    wait_for(lambda: announced(redis).base == base_of(settings), 10)
+    end.set()
+    announcing.join()
+
+
+def test_a_worker_that_may_not_read_the_weights_yet_says_so(settings, redis):
+    announce(redis, base_of(settings))
+    unreadable = settings.model_copy(update={"model_weights": Path("/proc/self/mem")})  # also by root
+    assert "MODEL_WEIGHTS=/proc/self/mem cannot be read" in why_unfit(unreadable, redis)

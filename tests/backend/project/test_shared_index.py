@@ -15,7 +15,6 @@ from backend.project import shared_index
 from backend.project.shared_index import FRESH_SECONDS, SNAPSHOT, Looks, SharedIndex, exchanged, known_index, open_index
 from backend.records.state import Projects
 from model.embeddings.embedding_store import embedding_key
-from model.storage.bucket import Bucket
 from model.storage.documents import DocumentsOnDisk
 from model.storage.mirror import Mirror
 from tests.backend.project.made_up import TARGET, damage, task
@@ -45,10 +44,9 @@ class Machine:
 
 
 @pytest.fixture
-def bucket(object_store, monkeypatch):
-    """An empty folder in an object store, of which it soon shows whether it is away."""
+def soon_away(monkeypatch):
+    """It soon shows whether the store is away."""
     monkeypatch.setattr("model.storage.bucket.AT_ONCE_SECONDS", 1)
-    return Bucket(object_store.new_folder(), patience=1)
 
 
 @pytest.fixture
@@ -132,6 +130,7 @@ def test_a_job_that_fails_has_told_what_it_found_out(machines):
     assert len(machines[1].look()) == 1
 
 
+@pytest.mark.usefixtures("soon_away")
 def test_with_the_store_away_work_goes_on_with_what_is_here(machines, object_store, caplog):
     first, second, _ = machines
     first.work(read(task(1)))
@@ -147,6 +146,7 @@ def test_with_the_store_away_work_goes_on_with_what_is_here(machines, object_sto
     assert len(first.look()) == 2
 
 
+@pytest.mark.usefixtures("soon_away")
 def test_what_could_not_be_sent_is_sent_by_the_next_job(machines, object_store):
     first, second, _ = machines
     first.work(read(task(1), task(2)))
