@@ -22,11 +22,8 @@ UPLOAD = 40  # images in one request
 ENVIRONMENT = {
     "USE_DEFAULT_BANNED_SUBNETS": "false",  # the backend is on loopback ...
     "USER_ADDITIONAL_BANNED_SUBNETS": "169.254.0.0/16",  # ... and cloud metadata stays out of reach
-    "COLLECT_ANALYTICS": "false",
-    "LATEST_VERSION_CHECK": "false",
-    "SENTRY_DSN": "",
-    "FRONTEND_SENTRY_DSN": "",
 }
+REPORT_NOTHING = {"COLLECT_ANALYTICS": "false", "SENTRY_DSN": "", "FRONTEND_SENTRY_DSN": "", "LATEST_VERSION_CHECK": "false"}
 
 
 class LabelStudioServer(Child):
@@ -59,7 +56,7 @@ class LabelStudioServer(Child):
         command += ["--username", USER, "--password", PASSWORD, "--port", str(self._port)]
         unset = ("DATABASE_URL", "DJANGO_DB", "LABEL_STUDIO_HOST", "PYTHONPATH")
         environment = {k: v for k, v in os.environ.items() if k not in unset}
-        environment |= {**self._extra, "LABEL_STUDIO_BASE_DATA_DIR": str(self._folder)}
+        environment |= {**REPORT_NOTHING, **self._extra, "LABEL_STUDIO_BASE_DATA_DIR": str(self._folder)}
         with (self._folder / "label-studio.log").open("ab") as log:
             self.launch(command, environment, self._folder, log, wait)
 

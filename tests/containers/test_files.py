@@ -11,6 +11,7 @@ import pytest
 from expandvars import ParameterNullOrNotSet
 from jsonschema import Draft202012Validator, ValidationError
 
+from backend.bench.label_studio import REPORT_NOTHING
 from backend.settings import Settings
 from tests.conftest import ROOT
 from tests.containers.files import COMPOSE_FILE, DOCKERFILE, EXAMPLE, SENT, VALUES, VARIABLES, read_compose
@@ -105,6 +106,11 @@ def test_the_plugin_reaches_a_label_studio_on_the_machine_itself(compose, servic
 def test_every_service_has_a_health_check_and_a_grace_period(compose):
     for name, service in compose["services"].items():
         assert {"healthcheck", "stop_grace_period", "restart"} <= set(service), name
+
+
+def test_label_studio_reports_nothing_to_anyone_as_in_the_demo(compose):
+    given = compose["services"]["label-studio"]["environment"]
+    assert {name: given.get(name) for name in REPORT_NOTHING} == REPORT_NOTHING
 
 
 def test_label_studio_is_of_the_version_that_the_tests_run(compose):

@@ -11,6 +11,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from backend.bench.label_studio import name_of
+from backend.index.index import Index
 from backend.learning.places import queue_places
 from model.embeddings.images import decode
 from model.networks.backbone import load_backbone
@@ -106,8 +107,11 @@ def test_picks_carry_the_class_and_its_probability_and_random_slots_nothing(hous
     predictions = [p for p in every_prediction(house.admin, project) if p["model_version"] == live]
     picks = [p["result"][0] for p in predictions if p["result"]]
     assert all(region["value"]["choices"][0] in CLASSES and 0.5 <= region["score"] <= 1 for region in picks)
-    slots = QUEUE_SIZE - len(picks)
-    assert slots <= 0.15 * QUEUE_SIZE  # about a tenth; fewer, or none, where more than a tenth of the labels were slots
+    index = Index(house.settings.data_dir / "projects" / str(project) / "index.sqlite")
+    slots = index.published.slots(live)
+    index.close()
+    assert {p["task"] for p in predictions if not p["result"]} == slots
+    assert len(slots) <= 0.15 * QUEUE_SIZE  # fewer than a tenth, or none, where more than a tenth of the labels were slots
 
 
 def test_status_tells_version_labels_and_f1_with_its_interval(house, project, served):
@@ -118,6 +122,7 @@ def test_status_tells_version_labels_and_f1_with_its_interval(house, project, se
     assert mine["tasks"]["labelled"] == LABELS
     version = mine["versions"][-1]
     assert version["labels"] == LABELS
+    assert version["random_slots"] > 0
     assert version["interval"][0] <= version["macro_f1"] <= version["interval"][1]
     assert "on the images without a label" in house.cli("status")
 
